@@ -1,0 +1,127 @@
+"""The one error type that users see, its codes, and the exit code each of them stands for.
+
+A code never changes its meaning. Its first digit tells the exit code: ``SB1..`` and ``SB2..`` are usage,
+configuration and project errors (2), ``SB3..`` is incomplete state (3), ``SB4..`` is a failed refresh (4), ``SB7..``
+is an outside tool (7). ``explain.md`` tells the whole story of every code.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+
+
+class Exit(IntEnum):
+    """The process exit codes."""
+
+    OK = 0
+    BUG = 1
+    USAGE = 2
+    STATE = 3
+    REFRESH = 4
+    SECRET = 5
+    SEALED_LOAD = 6
+    OUTSIDE_TOOL = 7
+    CHANGES = 8
+    INTERRUPTED = 130
+
+
+class Code(Enum):
+    """Every error code, with the title that ``statebake explain`` shows."""
+
+    # 1xx: usage and configuration
+    NO_PROJECT = "SB101"
+    UNKNOWN_SETTING = "SB102"
+    BAD_SETTING = "SB103"
+    CONFIGS_DISAGREE = "SB104"
+    BAD_TOML = "SB105"
+    UNKNOWN_HOST = "SB106"
+    NO_INTERPRETER = "SB107"
+    OLD_INTERPRETER = "SB108"
+    HOST_NOT_INSTALLED = "SB109"
+    UNKNOWN_KEY = "SB110"
+    UNKNOWN_CODE = "SB111"
+    NOT_AN_ARTIFACT = "SB112"
+    # 2xx: the project's own code and declarations
+    BAD_YAML = "SB201"
+    BAD_TYPE = "SB202"
+    BAD_COMPONENT_CLASS = "SB203"
+    BAD_ATTRIBUTES = "SB204"
+    UNSET_VARIABLE = "SB205"
+    PROJECT_IMPORT = "SB206"
+    COMPONENT_LOAD = "SB207"
+    WORKER_DIED = "SB208"
+    BUILD_DEFS = "SB209"
+    OTHER_COPY = "SB210"
+    # 3xx: state
+    MISSING_STATE = "SB301"
+    EMPTY_STATE = "SB302"
+    DIGEST_MISMATCH = "SB303"
+    KEY_COLLISION = "SB304"
+    ORPHAN = "SB305"
+    UNRECORDED = "SB306"
+    FETCHES_AT_RUN_TIME = "SB307"
+    BAD_KEY = "SB308"
+    BAD_RECORD = "SB309"
+    NEWER_FORMAT = "SB310"
+    FOREIGN_FILE = "SB311"
+    UNKNOWN_COMPONENT_KEY = "SB312"
+    ARTIFACT_MISMATCH = "SB313"
+    NO_IGNORE_FILE = "SB314"
+    # 4xx: refresh
+    FETCH_RAISED = "SB401"
+    FETCH_WROTE_NOTHING = "SB402"
+    FETCH_DIED = "SB403"
+    FETCH_LEFT_FOREIGN = "SB404"
+    COMMIT_FAILED = "SB405"
+    LOCKED = "SB406"
+    READ_ONLY = "SB407"
+    STORE_NOT_BUILT_IN = "SB408"
+    # 7xx: outside tools
+    PEX_FAILED = "SB701"
+    TOOL_MISSING = "SB702"
+    OUTPUT_FAILED = "SB703"
+
+    @property
+    def exit(self) -> Exit:
+        """The exit code of a run that ends with this error."""
+        return {"1": Exit.USAGE, "2": Exit.USAGE, "3": Exit.STATE, "4": Exit.REFRESH}.get(
+            self.value[2], Exit.OUTSIDE_TOOL
+        )
+
+
+class StatebakeError(Exception):
+    """Something that the user can mend.
+
+    Attributes:
+        code: which error this is.
+        message: what happened, one sentence, without a secret in it.
+        where: ``file`` or ``file:line``, where there is one.
+        next_step: one thing to do now, a command where possible.
+        detail: further lines, for example the tail of a tool's output.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        message: str,
+        *,
+        where: str | None = None,
+        next_step: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.where = where
+        self.next_step = next_step
+        self.detail = detail
+
+    def __str__(self) -> str:
+        parts = [f"[{self.code.value}] {self.message}"]
+        if self.where:
+            parts.append(f"  at {self.where}")
+        if self.detail:
+            parts.extend(f"  | {line}" for line in self.detail.splitlines())
+        if self.next_step:
+            parts.append(f"  next: {self.next_step}")
+        return "\n".join(parts)

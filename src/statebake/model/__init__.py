@@ -1,0 +1,1 @@
+"""The frozen values that every stage speaks in, and the on-disk format of a project's state."""
