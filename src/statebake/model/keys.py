@@ -45,10 +45,11 @@ def key_problem(key: str) -> str | None:
 def collisions(keys: Iterable[str]) -> list[tuple[str, ...]]:
     """Return the groups of different keys that would share one directory, each group and the list sorted.
 
-    Names that differ only by case or by Unicode normal form count as one: some file systems cannot tell them apart.
+    Names that differ only by case, and keys that differ only by Unicode normal form, count as one: some file systems
+    cannot tell them apart.
     """
     by_name: dict[str, set[str]] = {}
     for key in set(keys):
-        name = sanitize_key(unicodedata.normalize("NFC", key)).casefold()
-        by_name.setdefault(name, set()).add(key)
-    return sorted(tuple(sorted(group)) for group in by_name.values() if len(group) > 1)
+        for form in (key, unicodedata.normalize("NFC", key)):
+            by_name.setdefault(sanitize_key(form).casefold(), set()).add(key)
+    return sorted({tuple(sorted(group)) for group in by_name.values() if len(group) > 1})

@@ -1,0 +1,219 @@
+"""Deciding whether every expected key has its state; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from fnmatch import fnmatchcase
+
+from statebake.check.snapshot import KeyDir, Snapshot
+from statebake.errors import Code, Exit, StatebakeError
+from statebake.model.discovery import Component, Discovery
+from statebake.model.keys import collisions, key_problem, sanitize_key
+from statebake.model.state_config import DefsStateManagementType
+
+
+class Severity(Enum):
+    """An error makes the state unfit to bake; a warning is worth a look."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong: about which key (``None``: about a component or the whole), where, and what to do."""
+
+    code: Code
+    severity: Severity
+    key: str | None
+    message: str
+    where: str | None
+    next_step: str | None
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """Every finding, errors first, and how many keys were expected."""
+
+    findings: tuple[Finding, ...]
+    keys: int
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that fail the check."""
+        return tuple(item for item in self.findings if item.severity is Severity.ERROR)
+
+    @property
+    def exit(self) -> Exit:
+        """The exit code of a check that found this."""
+        return Exit.STATE if self.errors else Exit.OK
+
+
+def check(discovery: Discovery, snapshot: Snapshot, allow_runtime_fetch: Sequence[str] = ()) -> CheckReport:
+    """Return what is wrong with the state in ``snapshot`` for the components in ``discovery``.
+
+    ``allow_runtime_fetch``: patterns of the keys whose strategy may fetch at run time.
+    """
+    keys = discovery.keys()
+    findings = [
+        *_unloadable(discovery),
+        *_collisions(discovery, keys),
+        *(finding for key in keys for finding in _key(discovery, snapshot, key, allow_runtime_fetch)),
+        *_orphans(snapshot, keys, discovery),
+        *_directory(snapshot),
+    ]
+    return CheckReport(
+        tuple(sorted(findings, key=lambda item: item.severity is Severity.WARNING)), keys=len(keys)
+    )
+
+
+def _unloadable(discovery: Discovery) -> Iterator[Finding]:
+    for failure in discovery.failures:
+        yield Finding(
+            Code.UNKNOWN_COMPONENT_KEY,
+            Severity.ERROR,
+            None,
+            f"A component's key is not known, because it cannot be loaded. {failure.error.message}",
+            failure.declared_at,
+            failure.error.next_step,
+        )
+
+
+def _collisions(discovery: Discovery, keys: Sequence[str]) -> Iterator[Finding]:
+    for group in collisions(keys):
+        places = [f"{key!r} ({discovery.components_of(key)[0].declared_at})" for key in group]
+        yield Finding(
+            Code.KEY_COLLISION,
+            Severity.ERROR,
+            group[0],
+            f"These keys share one directory, {sanitize_key(group[0])}: {', '.join(places)}.",
+            discovery.components_of(group[0])[0].declared_at,
+            "give one of them another key: attributes: {defs_state: {key: …}}",
+        )
+
+
+def _key(discovery: Discovery, snapshot: Snapshot, key: str, allowed: Sequence[str]) -> Iterator[Finding]:
+    components = discovery.components_of(key)
+    where = components[0].declared_at
+    if problem := key_problem(key):
+        yield Finding(
+            Code.BAD_KEY,
+            Severity.ERROR,
+            key,
+            f"The key cannot name a directory: {problem}.",
+            where,
+            "give the component another key: attributes: {defs_state: {key: …}}",
+        )
+        return
+    runtime = [item for item in components if item.management_type is not DefsStateManagementType.LOCAL_FILESYSTEM]
+    if runtime:
+        yield _fetches_at_run_time(runtime[0], allowed)
+        return
+    found = snapshot.key_dirs.get(sanitize_key(key))
+    expected = snapshot.state_dir / sanitize_key(key) / "state"
+    command = f"statebake refresh --key '{key}'"
+    if found is None or (found.summary and found.summary.files == 0):
+        yield Finding(Code.MISSING_STATE, Severity.ERROR, key, f"No state: {expected} is missing.", where, command)
+        return
+    if found.content_error:
+        yield _from_error(found.content_error, key)
+        return
+    assert found.summary is not None
+    if found.summary.empty:
+        yield Finding(
+            Code.EMPTY_STATE,
+            Severity.ERROR,
+            key,
+            f"The state has no content: {found.summary.empty}.",
+            str(found.path),
+            command,
+        )
+        return
+    yield from _record(found, key, command)
+
+
+def _record(found: KeyDir, key: str, command: str) -> Iterator[Finding]:
+    assert found.summary is not None
+    if found.record_error:
+        yield _from_error(found.record_error, key)
+    elif found.record is None:
+        yield Finding(
+            Code.UNRECORDED,
+            Severity.WARNING,
+            key,
+            "The state has no record: something else than statebake wrote it, and its age is not known.",
+            str(found.path),
+            command,
+        )
+    elif found.record.key != key:
+        yield Finding(
+            Code.KEY_COLLISION,
+            Severity.ERROR,
+            key,
+            f"The directory holds the state of another key, {found.record.key!r}.",
+            str(found.path),
+            command,
+        )
+    elif found.record.digest != found.summary.digest:
+        yield Finding(
+            Code.DIGEST_MISMATCH,
+            Severity.ERROR,
+            key,
+            "The state is not what was fetched: its digest is "
+            f"{short(found.summary.digest)}, the record says {short(found.record.digest)}.",
+            str(found.path),
+            command,
+        )
+
+
+def _fetches_at_run_time(component: Component, allowed: Sequence[str]) -> Finding:
+    permitted = any(fnmatchcase(component.key, pattern) for pattern in allowed)
+    return Finding(
+        Code.FETCHES_AT_RUN_TIME,
+        Severity.WARNING if permitted else Severity.ERROR,
+        component.key,
+        f"The strategy {component.management_type.value} fetches at run time: this key cannot be baked.",
+        component.declared_at,
+        "set management_type: LOCAL_FILESYSTEM, or allow it by name in allow_runtime_fetch",
+    )
+
+
+def _orphans(snapshot: Snapshot, keys: Sequence[str], discovery: Discovery) -> Iterator[Finding]:
+    expected = {sanitize_key(key) for key in keys}
+    for name, found in snapshot.key_dirs.items():
+        if name in expected or (found.summary and found.summary.files == 0 and found.record is None):
+            continue
+        whose = f" (key {found.record.key!r})" if found.record else ""
+        unsure = "; a component that cannot be loaded may" if discovery.failures else ""
+        yield Finding(
+            Code.ORPHAN,
+            Severity.WARNING,
+            None,
+            f"No component uses the state in {name}{whose}{unsure}. It is not baked.",
+            str(found.path),
+            f"rm -r '{found.path}'",
+        )
+
+
+def _directory(snapshot: Snapshot) -> Iterator[Finding]:
+    if snapshot.exists and not snapshot.has_ignore_file:
+        yield Finding(
+            Code.NO_IGNORE_FILE,
+            Severity.WARNING,
+            None,
+            "The state directory has no .gitignore: git would take state in, and Dagster would write the file at "
+            "run time, which fails on a read-only file system.",
+            str(snapshot.state_dir),
+            "statebake refresh",
+        )
+
+
+def _from_error(error: StatebakeError, key: str) -> Finding:
+    return Finding(error.code, Severity.ERROR, key, error.message, error.where, error.next_step)
+
+
+def short(digest: str) -> str:
+    """Return the first 12 hex digits of a digest, as people compare them."""
+    return digest.removeprefix("sha256:")[:12]

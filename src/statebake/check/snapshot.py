@@ -1,0 +1,65 @@
+"""Reading a state directory as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from statebake.errors import Code, StatebakeError
+from statebake.model.keys import IGNORE_NAME, STAGING_NAME
+from statebake.model.record import Record, read_record
+from statebake.model.tree import TreeSummary, summarize_dir
+
+
+@dataclass(frozen=True)
+class KeyDir:
+    """One key directory: its content and its record, or why they cannot be read."""
+
+    name: str
+    path: Path
+    summary: TreeSummary | None
+    record: Record | None
+    content_error: StatebakeError | None = None
+    record_error: StatebakeError | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A state directory: whether it is there, whether it has its ignore file, and its key directories by name."""
+
+    state_dir: Path
+    exists: bool
+    has_ignore_file: bool
+    key_dirs: Mapping[str, KeyDir]
+
+
+def read_snapshot(state_dir: Path) -> Snapshot:
+    """Return what is in ``state_dir``, every file digested. Writes nothing and raises nothing: errors are values."""
+    names = sorted(path.name for path in state_dir.iterdir() if path.is_dir()) if state_dir.is_dir() else []
+    return Snapshot(
+        state_dir=state_dir,
+        exists=state_dir.is_dir(),
+        has_ignore_file=(state_dir / IGNORE_NAME).is_file(),
+        key_dirs={name: _read_key_dir(state_dir / name) for name in names if name != STAGING_NAME},
+    )
+
+
+def _read_key_dir(path: Path) -> KeyDir:
+    summary = record = content_error = record_error = None
+    try:
+        summary = summarize_dir(path)
+    except StatebakeError as error:
+        content_error = error
+    except OSError as error:
+        content_error = StatebakeError(
+            Code.FOREIGN_FILE,
+            f"The state cannot be read: {error.strerror}.",
+            where=str(error.filename or path),
+            next_step="make it readable",
+        )
+    try:
+        record = read_record(path)
+    except StatebakeError as error:
+        record_error = error
+    return KeyDir(path.name, path, summary, record, content_error, record_error)

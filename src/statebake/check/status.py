@@ -1,0 +1,72 @@
+"""What ``statebake status`` shows of each key; no I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from statebake.check.check import CheckReport, Severity
+from statebake.check.snapshot import Snapshot
+from statebake.errors import Code
+from statebake.model.discovery import Discovery
+from statebake.model.keys import sanitize_key
+
+
+@dataclass(frozen=True)
+class StatusRow:
+    """One key: its components (class and place), strategy, age in seconds, size, and health.
+
+    ``health`` is ``ok`` or the word for the worst finding; ``age_s`` counts from the last fetch that confirmed it.
+    """
+
+    key: str
+    components: tuple[str, ...]
+    strategy: str
+    age_s: float | None
+    bytes: int | None
+    files: int | None
+    digest: str | None
+    health: str
+
+
+_HEALTH = {
+    Code.MISSING_STATE: "missing",
+    Code.EMPTY_STATE: "empty",
+    Code.DIGEST_MISMATCH: "changed",
+    Code.KEY_COLLISION: "collides",
+    Code.BAD_KEY: "bad key",
+    Code.UNRECORDED: "unrecorded",
+    Code.FETCHES_AT_RUN_TIME: "fetches at run time",
+    Code.NEWER_FORMAT: "newer format",
+}
+
+
+def status_rows(discovery: Discovery, snapshot: Snapshot, report: CheckReport, now: datetime) -> list[StatusRow]:
+    """Return a row per key, sorted by key."""
+    rows = []
+    for key in discovery.keys():
+        components = discovery.components_of(key)
+        found = snapshot.key_dirs.get(sanitize_key(key))
+        summary = found.summary if found and found.summary and found.summary.files else None
+        record = found.record if found else None
+        findings = [item for item in report.findings if item.key == key]
+        worst = next((item for item in findings if item.severity is Severity.ERROR), findings[0] if findings else None)
+        confirmed = (record.checked_at or record.fetched_at) if record else None
+        rows.append(
+            StatusRow(
+                key=key,
+                components=tuple(f"{item.type.rpartition('.')[2]} {item.declared_at}" for item in components),
+                strategy=components[0].management_type.value,
+                age_s=(now - parse_time(confirmed)).total_seconds() if confirmed else None,
+                bytes=summary.bytes if summary else None,
+                files=summary.files if summary else None,
+                digest=summary.digest if summary else None,
+                health=_HEALTH.get(worst.code, "unreadable") if worst else "ok",
+            )
+        )
+    return rows
+
+
+def parse_time(text: str) -> datetime:
+    """Return the time that an RFC 3339 text of a record says (Python 3.10 does not know the ``Z``)."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))

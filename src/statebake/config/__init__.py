@@ -1,0 +1,38 @@
+"""Where statebake works and with which settings: projects, the cascade of options, the interpreter."""
+
+from __future__ import annotations
+
+from statebake.config.cascade import ResolvedConfig, resolve
+from statebake.config.detect import configure, with_detected
+from statebake.config.dg import DgProject
+from statebake.config.environment import unknown_variables
+from statebake.config.interpreter import Interpreter, choose_python
+from statebake.config.modules import module_path, source_roots
+from statebake.config.project import Project, find_projects
+from statebake.config.render import markdown_table, render_rows
+from statebake.config.schema import SETTINGS, Kind, PexSettings, Setting, Settings
+from statebake.config.toml_file import TomlFile, load_toml
+
+__all__ = [
+    "SETTINGS",
+    "DgProject",
+    "Interpreter",
+    "Kind",
+    "PexSettings",
+    "Project",
+    "ResolvedConfig",
+    "Setting",
+    "Settings",
+    "TomlFile",
+    "choose_python",
+    "configure",
+    "find_projects",
+    "load_toml",
+    "markdown_table",
+    "module_path",
+    "render_rows",
+    "resolve",
+    "source_roots",
+    "unknown_variables",
+    "with_detected",
+]

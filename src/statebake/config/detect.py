@@ -1,0 +1,59 @@
+"""The values that nobody set but that the project's files tell."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from statebake.config.cascade import ResolvedConfig, resolve
+from statebake.config.modules import detect_module, module_path
+from statebake.config.schema import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from statebake.config.project import Project
+
+
+def configure(
+    project: Project,
+    flags: Mapping[str, object],
+    env: Mapping[str, str],
+    *,
+    cwd: Path | None = None,
+) -> ResolvedConfig:
+    """Return the project's settings with all detected that can be; raises as ``resolve``."""
+    return with_detected(resolve(project.directory, flags, env, cwd=cwd), project)
+
+
+def with_detected(resolved: ResolvedConfig, project: Project) -> ResolvedConfig:
+    """Return ``resolved`` with ``host``, ``module``, ``defs_module`` and ``pex.output`` filled in.
+
+    Afterwards ``host`` and ``pex.output`` always have a value; the modules are ``None`` where none was found.
+    """
+    given = resolved.settings.flat()
+    filled = given | {name: value for name, value in _detected(project, resolved.settings).items() if value}
+    origins = {
+        name: "detected" if value != given[name] else resolved.origins[name] for name, value in filled.items()
+    }
+    return replace(resolved, settings=Settings.from_flat(filled), origins=origins)
+
+
+def _detected(project: Project, settings: Settings) -> dict[str, object]:
+    """Return the final values of what can be detected: the given one where there is one."""
+    host = settings.host or project.host
+    dg = project.dg if host == "dagster" and settings.module is None else None
+    module = settings.module or (dg.root_module if dg else detect_module(project.directory, project.name))
+    defs_module = settings.defs_module or (dg.defs_module if dg else None)
+    if defs_module is None and module is not None:
+        path = module_path(project.directory, f"{module}.defs")
+        defs_module = f"{module}.defs" if path and path.is_dir() else module
+    file_name = re.sub(r"[^A-Za-z0-9._-]", "_", project.name)
+    return {
+        "host": host,
+        "module": module,
+        "defs_module": defs_module,
+        "pex.output": settings.pex.output or project.directory / "dist" / f"{file_name}.pex",
+    }

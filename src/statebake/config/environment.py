@@ -1,0 +1,29 @@
+"""The ``STATEBAKE_*`` variables: settings, those that mean something else, and slips of the pen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from statebake.config.schema import SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "STATEBAKE_"
+NOT_SETTINGS = frozenset({"STATEBAKE_CACHE_DIR", "STATEBAKE_DEV", "STATEBAKE_REQUIRE"})
+"""Variables that other parts read: the cache's place, development mode, and what the tests must not skip."""
+
+
+def unknown_variables(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a warning for every ``STATEBAKE_*`` variable that nothing reads, sorted, without its value."""
+    known = NOT_SETTINGS | {setting.env for setting in SETTINGS}
+    unknown = sorted(name for name in env if name.startswith(PREFIX) and name not in known)
+    return tuple(f"{name} is not a variable of statebake{did_you_mean(name, known)}" for name in unknown)
+
+
+def did_you_mean(name: str, known: frozenset[str]) -> str:
+    """Return ``; did you mean X?`` for the known name that is most like ``name``, or nothing."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only needed for errors
+
+    close = get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -1,0 +1,92 @@
+"""Choosing the interpreter that imports the user's code.
+
+Only the file is looked at here; its version and what is installed in it are asked elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from statebake.errors import Code, StatebakeError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from statebake.config.project import Project
+    from statebake.config.schema import Settings
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """An interpreter: its absolute path (links not resolved: a venv's is a link), and who chose it."""
+
+    path: Path
+    origin: str
+
+
+def choose_python(
+    project: Project,
+    settings: Settings,
+    origin: str,
+    env: Mapping[str, str],
+    own: str = sys.executable,
+) -> Interpreter:
+    """Return the interpreter for ``project``.
+
+    In this order: ``settings.python``, which came from ``origin`` (flag, variable or file; a bare name is
+    searched on ``PATH`` of ``env``), the project's ``.venv``, its workspace's ``.venv``, ``VIRTUAL_ENV`` of
+    ``env``, ``own``.
+
+    Raises ``StatebakeError`` (``NO_INTERPRETER``) where the first of these that is there cannot be run.
+    """
+    if settings.python is not None:
+        return Interpreter(_configured(project.directory, settings.python, origin, env), origin)
+    for owner, directory in (("project", project.directory), ("workspace", project.workspace)):
+        if directory is not None and (directory / ".venv").is_dir():
+            return Interpreter(_in_venv(directory / ".venv", f"the {owner}'s .venv"), f"{owner} .venv")
+    if virtual_env := env.get("VIRTUAL_ENV"):
+        return Interpreter(_in_venv(Path(virtual_env).absolute(), "VIRTUAL_ENV"), "env VIRTUAL_ENV")
+    return Interpreter(Path(own).absolute(), "statebake's own")
+
+
+def _configured(base: Path, python: Path, origin: str, env: Mapping[str, str]) -> Path:
+    if len(python.parts) == 1 and not python.is_absolute():
+        found = shutil.which(str(python), path=env.get("PATH", ""))
+        if not found:
+            raise _no_interpreter(
+                f"there is no {python} on PATH ({origin})", "give its path, with a slash in it"
+            )
+        return Path(found).absolute()
+    path = base / python
+    if not _runs(path):
+        problem = (
+            "is a directory" if path.is_dir() else "is not executable" if path.exists() else "does not exist"
+        )
+        raise _no_interpreter(
+            f"the interpreter {path} ({origin}) {problem}",
+            f"correct {origin.removeprefix('flag ').removeprefix('env ')}",
+        )
+    return path
+
+
+def _in_venv(venv: Path, what: str) -> Path:
+    python = venv / "bin" / "python"
+    if not _runs(python):
+        raise _no_interpreter(
+            f"{what} has no interpreter: {python} is missing or cannot be run",
+            f"make {venv} anew, or choose another interpreter with --python PATH",
+        )
+    return python
+
+
+def _runs(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.X_OK)
+
+
+def _no_interpreter(message: str, next_step: str) -> StatebakeError:
+    return StatebakeError(Code.NO_INTERPRETER, message, next_step=next_step)

@@ -1,0 +1,53 @@
+"""Finding a project's modules on disk, without importing them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEFS_DIR_NAME = "defs"
+
+
+def source_roots(directory: Path) -> tuple[Path, ...]:
+    """Return where a project's packages may lie, in the search's order: ``src/`` if there, the project."""
+    src = directory / "src"
+    return (src, directory) if src.is_dir() else (directory,)
+
+
+def module_path(directory: Path, module: str) -> Path | None:
+    """Return the directory or the ``.py`` file of a dotted ``module`` of the project, or ``None``."""
+    for root in source_roots(directory):
+        path = root.joinpath(*module.split("."))
+        if _is_package(path):
+            return path
+        if (source := path.with_name(f"{path.name}.py")).is_file():
+            return source
+    return None
+
+
+def detect_module(directory: Path, name: str) -> str | None:
+    """Return the root module of the project called ``name``.
+
+    That is the module named like the project (``-`` and ``.`` as ``_``), or else the only package with a
+    ``defs`` directory; ``None`` where there is neither.
+    """
+    normalized = re.sub(r"[-_.]+", "_", name)
+    for candidate in (normalized.lower(), normalized):
+        if candidate.isidentifier() and module_path(directory, candidate):
+            return candidate
+    with_defs = {
+        path.name
+        for root in source_roots(directory)
+        for path in root.iterdir()
+        if path.name.isidentifier() and (path / DEFS_DIR_NAME).is_dir()
+    }
+    return with_defs.pop() if len(with_defs) == 1 else None
+
+
+def _is_package(path: Path) -> bool:
+    return path.is_dir() and (
+        path.name == DEFS_DIR_NAME or (path / DEFS_DIR_NAME).is_dir() or any(path.glob("*.py"))
+    )

@@ -1,0 +1,35 @@
+"""statebake's own framework, for projects without Dagster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from statebake.config import Project, Settings
+from statebake.errors import Code, StatebakeError
+
+
+class NativeHost:
+    """See ``Host``."""
+
+    name = "native"
+    pex_flags = ()
+    brings_runtime = True
+
+    def entry_point(self, settings: Settings) -> str:
+        """Return the project's root package, which runs by its ``__main__.py``."""
+        if settings.module is None:
+            raise StatebakeError(
+                Code.BAD_SETTING,
+                "It is not known what the PEX should run.",
+                next_step="name it: statebake bake pex --entry-point MODULE",
+            )
+        return settings.module
+
+    def artifact_config(self, project: Project) -> Mapping[str, Any] | None:  # noqa: ARG002
+        """Return nothing: the runtime part needs no configuration."""
+        return None
+
+    def own_modules(self, project: Project, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
+        """Return the root package and the definitions' module."""
+        return tuple(dict.fromkeys(name for name in (settings.module, settings.defs_module) if name))

@@ -1,0 +1,62 @@
+"""``statebake-manifest.json``, what an artifact says of the state that it carries (format 1).
+
+Its name has no leading dot because a PEX leaves dotfiles out of the hash that names its caches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from statebake.errors import Code
+from statebake.model.record import Record, bad_record, check_format, dump_json, parse_json
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The expected keys of an artifact and their records.
+
+    Attributes:
+        project: the project's name.
+        tool: ``statebake <version>``.
+        host: name and version of the framework that discovered the keys.
+        revision: the source revision (git), with ``-dirty`` when the tree had changes; ``None`` if not known.
+        keys: a record per expected key, without ``checked_at`` and ``duration_s``, sorted by key.
+    """
+
+    project: str
+    tool: str
+    host: str
+    revision: str | None
+    keys: tuple[Record, ...]
+
+    def dumps(self) -> str:
+        """Return the manifest's text: the same for the same state, whenever and wherever it was fetched."""
+        return dump_json(
+            {
+                "format": FORMAT,
+                "project": self.project,
+                "tool": self.tool,
+                "host": self.host,
+                "revision": self.revision,
+                "keys": [record.without_volatile().to_json() for record in self.keys],
+            }
+        )
+
+    @classmethod
+    def loads(cls, text: str, where: str) -> Manifest:
+        """Return the manifest that ``text`` is; raises ``NEWER_FORMAT`` or ``BAD_RECORD``."""
+        data: Any = parse_json(text, where)
+        check_format(data, FORMAT, where, code=Code.BAD_RECORD)
+        try:
+            return cls(
+                project=str(data["project"]),
+                tool=str(data["tool"]),
+                host=str(data["host"]),
+                revision=data["revision"],
+                keys=tuple(Record.from_json(item, where) for item in data["keys"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise bad_record(where, f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,196 @@
+"""Changing the state on disk so that every key is always the old one or the new one.
+
+A key is written into ``.staging/<id>/<name>`` on the same file system, made durable, and swapped into place.
+Sources: renameat2(2) for the exchange, fsync(2) for the order (file, directory, rename, parent directory).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from statebake.errors import Code, StatebakeError
+from statebake.model.keys import IGNORE_NAME, STAGING_NAME
+
+_OLD_SUFFIX = ".old"
+_LOCK_NAME = "lock"
+
+
+@contextlib.contextmanager
+def open_staging(state_dir: Path) -> Iterator[Path]:
+    """Give a fresh staging directory of ``state_dir`` to the one process that may change the state.
+
+    Creates ``state_dir`` with its ignore file where needed, finishes what a killed process left, and removes the
+    staging directory at the end, whatever happened. Raises ``StatebakeError``: ``LOCKED`` when another process is at
+    it, ``READ_ONLY`` when the directory cannot be written, ``COMMIT_FAILED`` for any other failure of the system.
+    """
+    staging_root = state_dir / STAGING_NAME
+    try:
+        staging_root.mkdir(parents=True, exist_ok=True)
+        _write_ignore_file(state_dir)
+        lock = os.open(staging_root / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise storage_error(error, state_dir) from error
+    try:
+        _lock(lock, state_dir)
+        recover(state_dir)
+        staging = staging_root / uuid.uuid4().hex[:12]
+        try:
+            staging.mkdir()
+        except OSError as error:
+            raise storage_error(error, staging) from error
+        try:
+            yield staging
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    finally:
+        os.close(lock)
+
+
+def recover(state_dir: Path) -> None:
+    """Finish or undo what a killed process left in staging; the caller holds the lock."""
+    staging_root = state_dir / STAGING_NAME
+    for leftover in staging_root.iterdir():
+        if leftover.name == _LOCK_NAME:
+            continue
+        if not leftover.is_dir():
+            leftover.unlink(missing_ok=True)
+            continue
+        for old in leftover.glob(f"*{_OLD_SUFFIX}"):
+            place = state_dir / old.name.removesuffix(_OLD_SUFFIX)
+            if not place.exists():  # killed between the two renames: the old state is the only one
+                old.rename(place)
+                _fsync_dir(state_dir)
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def commit_key(state_dir: Path, staged: Path) -> None:
+    """Make the staged key directory the state of its key, durably; ``staged.name`` is the sanitized key.
+
+    Opened by its path, the key is the old one or the new one at every instant (where the file system cannot exchange
+    two directories, it is missing for an instant, and ``recover`` brings the old one back). Raises ``StatebakeError``
+    (``COMMIT_FAILED``, ``READ_ONLY``); the old state is then unchanged.
+    """
+    place = state_dir / staged.name
+    try:
+        fsync_tree(staged)
+        if not os.path.lexists(place):
+            staged.rename(place)
+        elif not _exchange(staged, place):
+            old = staged.with_name(staged.name + _OLD_SUFFIX)
+            place.rename(old)
+            try:
+                staged.rename(place)
+            except OSError:
+                old.rename(place)
+                raise
+        _fsync_dir(state_dir)
+    except OSError as error:
+        raise storage_error(error, place) from error
+
+
+def replace_file(path: Path, text: str, staging: Path) -> None:
+    """Write ``text`` into ``staging``, make it durable, and rename it to ``path``; raises ``StatebakeError``.
+
+    It is not written beside ``path``, where a kill would leave a file that belongs to no state.
+    """
+    scratch = staging / f"{uuid.uuid4().hex}.tmp"
+    try:
+        with scratch.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        scratch.replace(path)
+        _fsync_dir(path.parent)
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+def _write_ignore_file(state_dir: Path) -> None:
+    path = state_dir / IGNORE_NAME
+    if not path.exists():
+        replace_file(path, "*\n", state_dir / STAGING_NAME)
+
+
+def fsync_tree(root: Path) -> None:
+    """Make every file and directory under ``root``, and ``root`` itself, durable; raises ``OSError``."""
+    for directory, _, names in os.walk(root, topdown=False):
+        for name in names:
+            descriptor = os.open(Path(directory, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        _fsync_dir(Path(directory))
+
+
+def storage_error(error: OSError, path: Path) -> StatebakeError:
+    """Return what a failed system call on ``path`` means to the user."""
+    if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
+        return StatebakeError(
+            Code.READ_ONLY,
+            f"The state directory cannot be written: {os.strerror(error.errno)}.",
+            where=str(path),
+            next_step="make the directory writable, or use --no-refresh to work with the state that is there",
+        )
+    return StatebakeError(
+        Code.COMMIT_FAILED,
+        f"Writing state failed: {os.strerror(error.errno) if error.errno else error}. The old state is unchanged.",
+        where=str(error.filename or path),
+        next_step="free some space and refresh again"
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}
+        else "look at the file system's state, then refresh again",
+    )
+
+
+def _lock(descriptor: int, state_dir: Path) -> None:
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(descriptor, 64, 0).decode(errors="replace").strip() or "unknown"
+        raise StatebakeError(
+            Code.LOCKED,
+            f"Another process refreshes this project's state (process {holder}).",
+            where=str(state_dir),
+            next_step="wait until it has finished, then try again",
+        ) from error
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+
+def _fsync_dir(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+_NO_EXCHANGE = {errno.ENOSYS, errno.EINVAL, errno.EXDEV, errno.ENOTSUP, errno.EPERM}
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two directories in one step; return ``False`` where the system or file system cannot."""
+    if not sys.platform.startswith("linux"):
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "renameat2"):
+        return False
+    result = libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+    if result == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _NO_EXCHANGE:
+        return False
+    raise OSError(number, os.strerror(number), str(other))

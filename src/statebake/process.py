@@ -1,0 +1,108 @@
+"""Starting other programs: the project's interpreter, pex, git. The one place that knows process groups and signals."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from statebake.errors import Code, StatebakeError
+
+_GRACE_S = 2.0
+TAIL_LINES = 20
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a tool ended: its exit code, and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run_tool(
+    argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, next_step: str, code: Code = Code.TOOL_MISSING
+) -> Finished:
+    """Run a tool to its end and return how it ended; an interrupt ends it, with everything that it started.
+
+    Raises ``StatebakeError`` (``code``) with ``next_step`` when it cannot be started.
+    """
+    try:
+        process = subprocess.Popen(
+            argv,
+            env=dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise StatebakeError(
+            code, f"{argv[0]} cannot be started: {error.strerror}.", where=argv[0], next_step=next_step
+        ) from error
+    try:
+        stdout, stderr = process.communicate()
+    except BaseException:
+        stop(process)
+        raise
+    return Finished(process.returncode, stdout, stderr)
+
+
+def stop(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
+    """End a process that leads its own group, and the group: politely first, then for good."""
+    for number, patience in ((signal.SIGTERM, _GRACE_S), (signal.SIGKILL, None)):
+        if process.poll() is not None and number == signal.SIGTERM:
+            continue
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=patience)
+
+
+def tail(text: str, lines: int = TAIL_LINES) -> str:
+    """Return the last lines of a program's output, without blank ones at the end."""
+    return "\n".join(text.rstrip().splitlines()[-lines:])
+
+
+def read_tail(stream: IO[bytes], limit: int = 64 * 1024) -> str:
+    """Return the tail of a log file, however large it is."""
+    stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, stream.tell() - limit))
+    return tail(stream.read().decode("utf-8", "replace"))
+
+
+def signal_name(number: int) -> str:
+    """Return ``SIGSEGV`` for 11."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def project_env(env: Mapping[str, str], python: str) -> dict[str, str]:
+    """Return the environment for a project's interpreter: as if its virtual environment were activated.
+
+    Components start programs such as ``dbt`` by name. Dagster's switch for development would make every load fetch, so
+    it is taken out; dbt's telemetry is off.
+    """
+    bin_dir = Path(python).parent
+    result = {
+        name: value
+        for name, value in env.items()
+        if name not in {"DAGSTER_IS_DEV_CLI", "PYTHONHOME", "STATEBAKE_DEV", "__PYVENV_LAUNCHER__"}
+    }
+    result["PATH"] = os.pathsep.join([str(bin_dir), *filter(None, [env.get("PATH")])])
+    if (bin_dir.parent / "pyvenv.cfg").exists():
+        result["VIRTUAL_ENV"] = str(bin_dir.parent)
+    result["DO_NOT_TRACK"] = "1"
+    result["PYTHONUNBUFFERED"] = "1"
+    return result

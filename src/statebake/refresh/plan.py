@@ -1,0 +1,120 @@
+"""Deciding what a refresh does; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from statebake.errors import Code, StatebakeError
+from statebake.model.discovery import Component, Discovery, LoadFailure, unknown_key
+from statebake.model.keys import collisions, key_problem, sanitize_key
+from statebake.model.state_config import DefsStateManagementType
+
+
+@dataclass(frozen=True)
+class PlannedFetch:
+    """One key to fetch: its directory's name, every component that uses it, and the first of them, which fetches."""
+
+    key: str
+    name: str
+    components: tuple[Component, ...]
+
+    @property
+    def component(self) -> Component:
+        """The component that fetches for all (Dagster takes the first found as well)."""
+        return self.components[0]
+
+
+@dataclass(frozen=True)
+class SkippedKey:
+    """A key that a refresh leaves alone, and why."""
+
+    key: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class BlockedKey:
+    """A key, or a component whose key is not known (``key`` is ``None``), that cannot be fetched."""
+
+    key: str | None
+    error: StatebakeError
+
+
+@dataclass(frozen=True)
+class RefreshPlan:
+    """What a refresh is going to do.
+
+    Attributes:
+        fetches: in the order of the declarations.
+        skipped: keys whose strategy keeps no state in the project.
+        blocked: what makes the refresh fail, whatever is fetched.
+        bystanders: components that cannot be loaded, where only other keys were asked for.
+    """
+
+    fetches: tuple[PlannedFetch, ...]
+    skipped: tuple[SkippedKey, ...]
+    blocked: tuple[BlockedKey, ...]
+    bystanders: tuple[LoadFailure, ...]
+
+
+def plan_refresh(discovery: Discovery, selected: Sequence[str] = ()) -> RefreshPlan:
+    """Return the plan for the ``selected`` keys, or for all.
+
+    Raises ``StatebakeError`` (``UNKNOWN_KEY``) for a selected key that no component has.
+    """
+    keys = list(dict.fromkeys(component.key for component in discovery.components))
+    for key in selected:
+        if key not in keys:
+            raise unknown_key(key, keys)
+    wanted = [key for key in keys if not selected or key in selected]
+    clashing = {key: group for group in collisions(keys) for key in group}
+    fetches, skipped, blocked = [], [], []
+    for key in wanted:
+        components = discovery.components_of(key)
+        where = components[0].declared_at
+        if problem := key_problem(key):
+            blocked.append(BlockedKey(key, bad_key(key, problem, where)))
+        elif key in clashing:
+            places = {other: discovery.components_of(other)[0].declared_at for other in clashing[key]}
+            blocked.append(BlockedKey(key, collision(key, places)))
+        elif components[0].management_type is not DefsStateManagementType.LOCAL_FILESYSTEM:
+            skipped.append(SkippedKey(key, _WHY_SKIPPED[components[0].management_type]))
+        else:
+            fetches.append(PlannedFetch(key, sanitize_key(key), components))
+    if not selected:
+        blocked.extend(BlockedKey(None, failure.error) for failure in discovery.failures)
+    return RefreshPlan(
+        fetches=tuple(fetches),
+        skipped=tuple(skipped),
+        blocked=tuple(blocked),
+        bystanders=discovery.failures if selected else (),
+    )
+
+
+_WHY_SKIPPED = {
+    DefsStateManagementType.VERSIONED_STATE_STORAGE: "its state is kept in a store, not in the project",
+    DefsStateManagementType.LEGACY_CODE_SERVER_SNAPSHOTS: "it is fetched at every load, by its strategy",
+}
+
+
+def bad_key(key: str, problem: str, where: str) -> StatebakeError:
+    """Return the error for a key that cannot name a directory."""
+    shown = key if len(key) <= 60 else f"{key[:40]}…{key[-15:]}"
+    return StatebakeError(
+        Code.BAD_KEY,
+        f"The key {shown!r} cannot name a directory: {problem}.",
+        where=where,
+        next_step="give the component another key: attributes: {defs_state: {key: …}}",
+    )
+
+
+def collision(key: str, places: dict[str, str]) -> StatebakeError:
+    """Return the error for ``key``, whose directory is that of another key; ``places``: where each is declared."""
+    others = ", ".join(f"{other!r} ({place})" for other, place in places.items() if other != key)
+    return StatebakeError(
+        Code.KEY_COLLISION,
+        f"The key {key!r} would share the directory {sanitize_key(key)} with {others}.",
+        where=places[key],
+        next_step="give one of them another key: attributes: {defs_state: {key: …}}",
+    )

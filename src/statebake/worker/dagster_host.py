@@ -1,0 +1,212 @@
+"""Dagster's side of the worker: finds every state-backed component of a project through Dagster's own component tree.
+
+Written against Dagster 1.12 and 1.13. It never builds definitions, so nothing is fetched while it looks.
+"""
+
+import asyncio
+import contextlib
+import inspect
+import os
+import sys
+import warnings
+from pathlib import Path
+
+from _statebake_server import HostError, describe, short_traceback, user_line
+
+try:
+    import dagster
+    from dagster.components.component.state_backed_component import StateBackedComponent
+    from dagster.components.core.component_tree import ComponentTree
+    from dagster.components.core.decl import ComponentLoaderDecl, YamlDecl
+    from dagster.components.core.defs_module import find_defs_or_component_yaml
+except ImportError as import_error:
+    have = getattr(sys.modules.get("dagster"), "__version__", None)
+    raise HostError(
+        "HOST_NOT_INSTALLED",
+        f"This interpreter has Dagster {have}, which has no state-backed components; 1.12 or later is needed."
+        if have
+        else f"This interpreter has no Dagster ({describe(import_error)}).",
+        where=sys.executable,
+        next_step=f"{sys.executable} -m pip install 'dagster>=1.12'"
+        if have
+        else "install the project into it, or name the right one with --python",
+    ) from import_error
+
+
+class Host:
+    def __init__(self, request):
+        self.project = Path(request["project"])
+        self.components = []
+
+    def discover(self):
+        warnings.simplefilter("ignore")
+        tree, declarations = self.tree()
+        failures = []
+        for location, declaration in declarations.items():
+            if not may_be_state_backed(declaration):
+                continue
+            place = self.place(declaration)
+            try:
+                component = tree.load_component(location)
+                if not isinstance(component, StateBackedComponent):
+                    continue
+                config = component.defs_state_config
+                self.components.append(
+                    (
+                        component,
+                        {
+                            "type": type_name(type(component)),
+                            "declared_at": place,
+                            "key": str(config.key),
+                            "management_type": config.management_type.value,
+                            "refresh_if_dev": bool(config.refresh_if_dev),
+                        },
+                    )
+                )
+            except Exception as error:
+                cause = root_cause(error)
+                failures.append(
+                    {
+                        "declared_at": place,
+                        "type": declared_type(declaration),
+                        "code": "COMPONENT_LOAD",
+                        "message": f"This component cannot be loaded: {describe(cause)}",
+                        "detail": short_traceback(cause),
+                    }
+                )
+        return {
+            "host": f"dagster {dagster.__version__}",
+            "defs_module": tree.defs_module_name,
+            "defs_dir": str(tree.defs_module_path),
+            "components": [found for _, found in self.components],
+            "failures": failures,
+        }
+
+    def fetch(self, number, state_path):
+        component = self.components[number][0]
+        result = component.write_state_to_path(state_path)
+        if inspect.isawaitable(result):
+
+            async def finish():
+                await result
+
+            asyncio.run(finish())
+
+    def tree(self):
+        """Return the component tree and every declaration in it by location."""
+        try:
+            tree = ComponentTree.for_project(self.project)
+            root = tree.find_root_decl()
+            pairs = getattr(root, "iterate_loc_component_decl_pairs", None) or root.iterate_path_component_decl_pairs
+            return tree, dict(pairs())
+        except Exception as error:
+            raise self.declaration_error(error) from error
+
+    def declaration_error(self, error):
+        """Return the error for a project whose declarations cannot be read, with the file and line at fault."""
+        cause = root_cause(error)
+        mark = getattr(cause, "problem_mark", None)
+        if mark is not None:
+            return HostError(
+                "BAD_YAML",
+                f"This file is not YAML: {getattr(cause, 'problem', None) or describe(cause)}.",
+                where=f"{self.relative(declared_file(error) or mark.name)}:{mark.line + 1}",
+                next_step="mend the file",
+            )
+        file, line = declared_file(error), None
+        if file is None:
+            return HostError(
+                "PROJECT_IMPORT",
+                f"Dagster cannot load this project: {describe(cause)}",
+                where=user_line(cause, str(self.project)),
+                detail=short_traceback(cause),
+            )
+        line = declared_line(error)
+        missing = isinstance(cause, (ImportError, AttributeError))
+        return HostError(
+            "BAD_TYPE" if missing else "BAD_ATTRIBUTES",
+            f"The component's type cannot be imported: {describe(cause)}"
+            if missing
+            else f"This declaration is not valid: {describe(cause)}",
+            where=f"{self.relative(file)}:{line or 1}",
+            next_step="mend the `type`, or install the package that has it" if missing else "mend the file",
+            detail=short_traceback(cause) if missing else None,
+        )
+
+    def place(self, declaration):
+        """Return ``file:line`` of a declaration, the file relative to the project."""
+        path = Path(getattr(declaration.loc if hasattr(declaration, "loc") else declaration.path, "file_path", "?"))
+        if isinstance(declaration, YamlDecl):
+            with contextlib.suppress(Exception):
+                path = find_defs_or_component_yaml(path) or path
+            return f"{self.relative(path)}:{document_line(declaration.source_tree)}"
+        function = inspect.unwrap(declaration.component_node_fn)
+        return f"{self.relative(path)}:{function.__code__.co_firstlineno}"
+
+    def relative(self, path):
+        with contextlib.suppress(ValueError):
+            return str(Path(os.path.realpath(path)).relative_to(os.path.realpath(self.project)))
+        return str(path)
+
+
+def may_be_state_backed(declaration):
+    """Return whether a declaration can yield a state-backed component.
+
+    A function says so by its return annotation; where that is missing or a string, only loading it tells. Dagster's own
+    refresh passes over those, although its load does not.
+    """
+    if isinstance(declaration, YamlDecl):
+        return issubclass(declaration.component_type, StateBackedComponent)
+    if not isinstance(declaration, ComponentLoaderDecl):
+        return False
+    annotation = inspect.signature(declaration.component_node_fn).return_annotation
+    if not isinstance(annotation, type) or annotation is inspect.Signature.empty:
+        return True
+    return issubclass(annotation, StateBackedComponent) or issubclass(StateBackedComponent, annotation)
+
+
+def declared_type(declaration):
+    with contextlib.suppress(Exception):
+        return type_name(declaration.component_type)
+    return None
+
+
+def type_name(cls):
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def document_line(source_tree):
+    """Return the line of a YAML document's ``type``."""
+    with contextlib.suppress(Exception):
+        position_tree = source_tree.source_position_tree
+        return position_tree.children.get("type", position_tree).position.start.line
+    return 1
+
+
+def root_cause(error):
+    """Return the exception under Dagster's wrappers, which only say where in the tree it happened."""
+    while error.__cause__ is not None and error.__class__.__module__.startswith("dagster"):
+        error = error.__cause__
+    return error
+
+
+def frames_with(error, name):
+    """Yield the values of a local variable in the frames that an exception and its causes went through."""
+    while error is not None:
+        frame = error.__traceback__
+        while frame is not None:
+            if name in frame.tb_frame.f_locals:
+                yield frame.tb_frame.f_locals[name]
+            frame = frame.tb_next
+        error = error.__cause__ or error.__context__
+
+
+def declared_file(error):
+    """Return the YAML file that Dagster was reading when it failed: its exceptions do not always say."""
+    found = [value for value in frames_with(error, "component_def_path") if value is not None]
+    return found[-1] if found else None
+
+
+def declared_line(error):
+    found = list(frames_with(error, "source_tree"))
+    return document_line(found[-1]) if found else None

@@ -1,0 +1,25 @@
+# The file that the project's interpreter runs. Its syntax is that of any Python, so that one which is too old can say
+# so instead of failing on a syntax error.
+import os
+import sys
+
+
+def main():
+    if sys.version_info < (3, 10):
+        line = '{"event": "too-old", "version": "%d.%d"}\n' % sys.version_info[:2]
+        os.write(int(sys.argv[2]), line.encode())
+        return 0
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [path for path in sys.path if os.path.abspath(path) != here]
+
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("_statebake_server", os.path.join(here, "server.py"))
+    server = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = server
+    spec.loader.exec_module(server)
+    return server.serve(int(sys.argv[1]), int(sys.argv[2]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
