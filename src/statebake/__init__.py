@@ -4,10 +4,11 @@ This module is what a program of the native framework imports::
 
     from statebake import StateBackedComponent, load_defs
 
-A deployed program pays for this import at every start, so each name is imported when it is first used, and nothing
-here reaches the build-time part.
+A deployed program pays for this import at every start, so each name is imported when it is first used, and
+nothing here reaches the build-time part.
 """
 
+# ruff: noqa: PLC0415 - imported where it is used: a deployed program pays at every start
 from __future__ import annotations
 
 __version__ = "0.1.0"
@@ -44,7 +45,7 @@ else:
         "load_defs": "statebake.runtime.loading",
     }
 
-    def __getattr__(name):  # PEP 562
+    def __getattr__(name: str) -> object:  # PEP 562
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
@@ -53,5 +54,5 @@ else:
         globals()[name] = value
         return value
 
-    def __dir__():
+    def __dir__() -> list[str]:
         return sorted({*globals(), *__all__})

@@ -64,9 +64,7 @@ def check(discovery: Discovery, snapshot: Snapshot, allow_runtime_fetch: Sequenc
         *_orphans(snapshot, keys, discovery),
         *_directory(snapshot),
     ]
-    return CheckReport(
-        tuple(sorted(findings, key=lambda item: item.severity is Severity.WARNING)), keys=len(keys)
-    )
+    return CheckReport(tuple(sorted(findings, key=lambda item: item.severity is Severity.WARNING)), keys=len(keys))
 
 
 def _unloadable(discovery: Discovery) -> Iterator[Finding]:

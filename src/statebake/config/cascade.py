@@ -175,9 +175,7 @@ def _not_a_table(file: TomlFile, keys: tuple[str, ...]) -> StatebakeError:
     )
 
 
-def _unknown_setting(
-    file: TomlFile, prefix: tuple[str, ...], unknown: list[tuple[str, ...]]
-) -> StatebakeError:
+def _unknown_setting(file: TomlFile, prefix: tuple[str, ...], unknown: list[tuple[str, ...]]) -> StatebakeError:
     first, *others = unknown
     if not prefix and first == ("tool",):
         next_step = f"in {file.path.name} settings stand at the top level: remove [tool.statebake] above them"

@@ -35,9 +35,7 @@ def with_detected(resolved: ResolvedConfig, project: Project) -> ResolvedConfig:
     """
     given = resolved.settings.flat()
     filled = given | {name: value for name, value in _detected(project, resolved.settings).items() if value}
-    origins = {
-        name: "detected" if value != given[name] else resolved.origins[name] for name, value in filled.items()
-    }
+    origins = {name: "detected" if value != given[name] else resolved.origins[name] for name, value in filled.items()}
     return replace(resolved, settings=Settings.from_flat(filled), origins=origins)
 
 

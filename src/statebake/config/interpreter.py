@@ -58,15 +58,11 @@ def _configured(base: Path, python: Path, origin: str, env: Mapping[str, str]) -
     if len(python.parts) == 1 and not python.is_absolute():
         found = shutil.which(str(python), path=env.get("PATH", ""))
         if not found:
-            raise _no_interpreter(
-                f"there is no {python} on PATH ({origin})", "give its path, with a slash in it"
-            )
+            raise _no_interpreter(f"there is no {python} on PATH ({origin})", "give its path, with a slash in it")
         return Path(found).absolute()
     path = base / python
     if not _runs(path):
-        problem = (
-            "is a directory" if path.is_dir() else "is not executable" if path.exists() else "does not exist"
-        )
+        problem = "is a directory" if path.is_dir() else "is not executable" if path.exists() else "does not exist"
         raise _no_interpreter(
             f"the interpreter {path} ({origin}) {problem}",
             f"correct {origin.removeprefix('flag ').removeprefix('env ')}",

@@ -48,6 +48,4 @@ def detect_module(directory: Path, name: str) -> str | None:
 
 
 def _is_package(path: Path) -> bool:
-    return path.is_dir() and (
-        path.name == DEFS_DIR_NAME or (path / DEFS_DIR_NAME).is_dir() or any(path.glob("*.py"))
-    )
+    return path.is_dir() and (path.name == DEFS_DIR_NAME or (path / DEFS_DIR_NAME).is_dir() or any(path.glob("*.py")))

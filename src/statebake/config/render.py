@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 def render_rows(resolved: ResolvedConfig) -> list[tuple[str, str, str]]:
     """Return ``(key, value, origin)`` of every setting, in the table's order; no value is ``-``."""
     values = resolved.settings.flat()
-    return [
-        (setting.name, show(values[setting.name]), resolved.origins[setting.name]) for setting in SETTINGS
-    ]
+    return [(setting.name, show(values[setting.name]), resolved.origins[setting.name]) for setting in SETTINGS]
 
 
 def markdown_table() -> str:

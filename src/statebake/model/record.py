@@ -131,9 +131,7 @@ def check_format(data: Any, known: int, where: str, *, code: Code) -> None:
 
 def bad_record(where: str, why: str, code: Code = Code.BAD_RECORD) -> StatebakeError:
     """Return the error for a record or manifest that cannot be read."""
-    return StatebakeError(
-        code, f"This is not a statebake record: {why}.", where=where, next_step="statebake refresh"
-    )
+    return StatebakeError(code, f"This is not a statebake record: {why}.", where=where, next_step="statebake refresh")
 
 
 def read_record(key_dir: Path) -> Record | None:

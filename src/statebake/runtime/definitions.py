@@ -1,5 +1,6 @@
 """What a load returns: everything that the components built."""
 
+# ruff: noqa: PLC0415 - imported where it is used: a deployed program pays at every start
 from __future__ import annotations
 
 from statebake.runtime.frozen import Frozen

@@ -1,5 +1,6 @@
 """Running one fetch, whether the component's method is sync or async and wherever it is called from."""
 
+# ruff: noqa: PLC0415 - imported where it is used: a deployed program pays at every start
 from __future__ import annotations
 
 import sys
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 def fetch(component: StateBackedComponent, state_path: Path) -> None:
     """Have ``component`` write its state to ``state_path``; its parent is created where it is missing.
 
-    An awaitable runs in an event loop of its own. Within a running loop the whole fetch runs in a thread, for even a
-    sync method may use ``asyncio.run`` itself. Raises what the component raises, unchanged.
+    An awaitable runs in an event loop of its own. Within a running loop the whole fetch runs in a thread, for
+    even a sync method may use ``asyncio.run`` itself. Raises what the component raises, unchanged.
     """
     state_path.parent.mkdir(parents=True, exist_ok=True)
     if _in_running_loop():
@@ -31,7 +32,7 @@ def fetch(component: StateBackedComponent, state_path: Path) -> None:
 
 def _fetch(component: StateBackedComponent, state_path: Path) -> None:
     pending = component.write_state_to_path(state_path)
-    if hasattr(pending, "__await__"):
+    if pending is not None and hasattr(pending, "__await__"):  # a return value that is none is ignored
         import asyncio
 
         asyncio.run(_wait_for(pending))

@@ -1,4 +1,4 @@
-"""Frozen values without ``dataclasses``, whose import alone takes longer than the whole runtime may (15 ms)."""
+"""Frozen values without ``dataclasses``, whose import alone takes longer than all of the runtime may."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ if TYPE_CHECKING:
     from typing_extensions import dataclass_transform
 else:
 
-    def dataclass_transform(**_):
+    def dataclass_transform(**_: object) -> object:
         return lambda cls: cls
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 class Frozen:
-    """A value whose fields are the annotations of its class, all required, given by keyword, and never changed.
+    """A value whose fields are the annotations of its class: given by keyword, never changed.
 
-    Equal to a value of the same class with equal fields. Raises ``TypeError`` for a missing or unknown field.
+    A field without a default in its class is required. Equal to a value of the same class with equal fields.
+    Raises ``TypeError`` for a missing or unknown field.
     """
 
     def __init__(self, **fields: Any) -> None:  # noqa: ANN401
-        names = type(self).__annotations__
-        if fields.keys() != names.keys():
-            wrong = sorted(fields.keys() ^ names.keys())
-            raise TypeError(f"{type(self).__name__} takes {', '.join(names)}; look at {', '.join(wrong)}")
-        self.__dict__.update({name: fields[name] for name in names})
+        cls = type(self)
+        names = cls.__annotations__
+        wrong = [name for name in names if name not in fields and not hasattr(cls, name)]
+        wrong += [name for name in fields if name not in names]
+        if wrong:
+            raise TypeError(f"{cls.__name__} takes {', '.join(names)}; look at {', '.join(wrong)}")
+        self.__dict__.update({name: fields[name] if name in fields else getattr(cls, name) for name in names})
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} is frozen: {name!r} cannot be set")

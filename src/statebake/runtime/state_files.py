@@ -30,8 +30,8 @@ def state_path_of(defs_dir: Path, key: str) -> Path:
 def is_present(state_path: Path) -> bool:
     """Return whether there is state: ``state`` exists, and it or a sibling of it has content.
 
-    An empty ``state`` file beside a filled directory is state (dbt's is); on its own it is not. The record is no
-    sibling.
+    An empty ``state`` file beside a filled directory is state (dbt's is); on its own it is not. The record is
+    no sibling.
     """
     return state_path.exists() and (_has_content(state_path) or _siblings_have_content(state_path))
 
@@ -60,6 +60,4 @@ def _has_content(path: Path) -> bool:
 
 def _siblings_have_content(state_path: Path) -> bool:
     own = {STATE_NAME, RECORD_NAME}
-    return any(
-        _has_content(path) for path in state_path.parent.iterdir() if path.name not in own and path.exists()
-    )
+    return any(_has_content(path) for path in state_path.parent.iterdir() if path.name not in own and path.exists())

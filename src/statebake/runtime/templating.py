@@ -1,4 +1,4 @@
-"""``{{ env.NAME }}`` in attributes, resolved lazily: a variable that is not set matters only to who uses it."""
+"""``{{ env.NAME }}`` in attributes, resolved lazily: an unset variable matters only to who uses it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class UnsetEnv:
     """Stands for the value of an environment variable that is not set.
 
     May be stored, copied, compared (by identity) and shown by ``repr``. Any use as a value raises
-    ``StatebakeError(UNSET_VARIABLE)``, which names the variable and the declaration. What no object can intercept
-    (``"".join([…])``, ``json.dumps``) raises Python's ``TypeError``, which names this class.
+    ``StatebakeError(UNSET_VARIABLE)``, which names the variable and the declaration. What no object can
+    intercept (``"".join([…])``, ``json.dumps``) raises Python's ``TypeError``, which names this class.
     """
 
     __slots__ = ("_attribute", "_name", "_where")
@@ -48,7 +48,7 @@ class UnsetEnv:
         """Raise ``StatebakeError(UNSET_VARIABLE)``."""
         raise StatebakeError(
             Code.UNSET_VARIABLE,
-            f"The environment variable {self._name} is not set, and the attribute {self._attribute} was used.",
+            f"The environment variable {self._name} is not set; the attribute {self._attribute} needs it.",
             where=self._where,
             next_step=f"export {self._name}=…",
         )
@@ -62,10 +62,10 @@ class UnsetEnv:
 
 
 def resolve(value: Any, *, attribute: str, where: str, environ: Mapping[str, str]) -> Any:  # noqa: ANN401
-    """Return ``value`` with ``{{ env.NAME }}`` replaced in every string of its lists and mappings (not in their keys).
+    """Return ``value`` with ``{{ env.NAME }}`` replaced in every string, but not in the keys of mappings.
 
-    A string whose variables are all set becomes a plain ``str``, otherwise an ``UnsetEnv``. ``attribute`` and ``where``
-    name the value in errors. Raises ``StatebakeError(BAD_ATTRIBUTES)`` for any other expression.
+    A string whose variables are all set becomes a plain ``str``, otherwise an ``UnsetEnv``. ``attribute`` and
+    ``where`` name the value in errors. Raises ``StatebakeError(BAD_ATTRIBUTES)`` for any other expression.
     """
     if isinstance(value, str):
         return _resolve_text(value, attribute, where, environ)
@@ -89,13 +89,13 @@ def _resolve_text(text: str, attribute: str, where: str, environ: Mapping[str, s
         if not name or not match[2]:
             raise StatebakeError(
                 Code.BAD_ATTRIBUTES,
-                f"The attribute {attribute} contains {match[0]!r}; the only expression is {{{{ env.NAME }}}}.",
+                f"The attribute {attribute} has {match[0]!r}; the only expression is {{{{ env.NAME }}}}.",
                 where=where,
                 next_step="write {{ env.NAME }}, or move the value into an environment variable",
             )
         names.append(name[1])
-    for name in names:
-        if name not in environ:
-            return UnsetEnv(name, attribute, where)
+    unset = next((name for name in names if name not in environ), None)
+    if unset is not None:
+        return UnsetEnv(unset, attribute, where)
     values = iter(names)
     return _EXPRESSION.sub(lambda _: environ[next(values)], text)

@@ -1,0 +1,5 @@
+"""``python -m statebake``."""
+
+from statebake.cli import main
+
+main()

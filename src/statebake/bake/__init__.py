@@ -1,0 +1,20 @@
+"""Making an artifact that carries the state."""
+
+from statebake.bake.dependencies import DependencySource, find_dependencies, resolve_dependencies
+from statebake.bake.manifest import build_manifest
+from statebake.bake.pex import build_pex
+from statebake.bake.plan import BakePlan, StateFile, plan_pex
+from statebake.bake.sources import SourceFile, collect_sources
+
+__all__ = [
+    "BakePlan",
+    "DependencySource",
+    "SourceFile",
+    "StateFile",
+    "build_manifest",
+    "build_pex",
+    "collect_sources",
+    "find_dependencies",
+    "plan_pex",
+    "resolve_dependencies",
+]

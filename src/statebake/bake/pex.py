@@ -1,0 +1,74 @@
+"""Building the PEX that a plan describes."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from statebake.bake.dependencies import run_pex
+from statebake.bake.plan import BakePlan
+from statebake.errors import Code, StatebakeError
+
+
+def build_pex(plan: BakePlan, dependencies: Path, *, env: Mapping[str, str], prove: Callable[[Path], None]) -> None:
+    """Write the PEX of ``plan``, with the PEX ``dependencies`` inside; it appears only when ``prove`` accepts it.
+
+    The same plan and dependencies give the same bytes. Raises ``StatebakeError``: ``PEX_FAILED``, ``OUTPUT_FAILED``,
+    and what ``prove`` raises; the file that was there before is then still there.
+    """
+    beside = plan.output.with_name(f".{uuid.uuid4().hex[:8]}-{plan.output.name}")
+    try:
+        plan.output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="statebake-") as scratch:
+            root = Path(scratch)
+            assemble(plan, root)
+            run_pex(
+                [
+                    *("--python", plan.python),
+                    *("--requirements-pex", str(dependencies)),
+                    *("--sources-directory", str(root)),
+                    *plan.entry_point,
+                    *plan.pex_args,
+                    *("--output-file", str(beside)),
+                ],
+                env=env,
+                cwd=root,
+            )
+        prove(beside)
+        beside.replace(plan.output)
+    except OSError as error:
+        raise StatebakeError(
+            Code.OUTPUT_FAILED,
+            f"The PEX cannot be written: {error.strerror or error}.",
+            where=str(error.filename or plan.output),
+            next_step="free some space, or choose another place with --output",
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def assemble(plan: BakePlan, root: Path) -> None:
+    """Lay out the plan's sources, configuration and state under ``root``; raises ``OSError``."""
+    for file in plan.sources:
+        _copy(file.source, root / file.path)
+    for item in plan.state:
+        target = root / item.path
+        if item.source is not None:
+            _copy(item.source, target)
+        else:
+            _write(item.text or "", target)
+    if plan.config is not None:
+        _write(plan.config, root / "pyproject.toml")
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+def _write(text: str, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")

@@ -1,0 +1,95 @@
+"""Deciding what goes into a PEX; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from statebake.bake.sources import SourceFile
+from statebake.model.keys import IGNORE_NAME, MANIFEST_NAME, RECORD_NAME, STATE_DIR_NAME, sanitize_key
+from statebake.model.manifest import Manifest
+from statebake.model.record import dump_json
+from statebake.model.tree import TreeFile
+
+
+@dataclass(frozen=True)
+class StateFile:
+    """A file of the state in the artifact: copied from ``source``, or written from ``text``."""
+
+    path: str
+    source: Path | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class BakePlan:
+    """What a PEX is made of.
+
+    Attributes:
+        output: the file to write.
+        python: the interpreter that it is for.
+        entry_point: arguments of ``pex`` that say what it runs.
+        pex_args: further arguments of ``pex``.
+        sources: the project's own code.
+        state: the state directory, file by file.
+        state_dir: its path in the artifact.
+        config: the text of the ``pyproject.toml`` that the framework must find inside, if any.
+        manifest: what ``state`` is.
+    """
+
+    output: Path
+    python: str
+    entry_point: tuple[str, ...]
+    pex_args: tuple[str, ...]
+    sources: tuple[SourceFile, ...]
+    state: tuple[StateFile, ...]
+    state_dir: str
+    config: str | None
+    manifest: Manifest
+
+
+def plan_pex(
+    *,
+    output: Path,
+    python: str,
+    entry_point: str,
+    pex_args: Sequence[str],
+    sources: tuple[SourceFile, ...],
+    defs_path: str,
+    state: Mapping[str, Sequence[TreeFile]],
+    config: str | None,
+    manifest: Manifest,
+) -> BakePlan:
+    """Return the plan of a PEX.
+
+    ``entry_point`` is ``module`` or ``-m module`` (run it) or ``module:function`` (call it); ``defs_path`` is the defs
+    dir's path in the artifact; ``state`` has every key directory's files by directory name.
+    """
+    state_dir = f"{defs_path}/{STATE_DIR_NAME}".lstrip("./") if defs_path != "." else STATE_DIR_NAME
+    files = [
+        StateFile(f"{state_dir}/{IGNORE_NAME}", text="*\n"),
+        StateFile(f"{state_dir}/{MANIFEST_NAME}", text=manifest.dumps()),
+    ]
+    for record in manifest.keys:
+        name = sanitize_key(record.key)
+        files.extend(StateFile(f"{state_dir}/{name}/{file.path}", source=file.source) for file in state[name])
+        if record.fetched_at is not None:
+            text = dump_json(record.without_volatile().to_json())
+            files.append(StateFile(f"{state_dir}/{name}/{RECORD_NAME}", text=text))
+    return BakePlan(
+        output=output,
+        python=python,
+        entry_point=entry_point_args(entry_point),
+        pex_args=tuple(pex_args),
+        sources=sources,
+        state=tuple(sorted(files, key=lambda file: file.path)),
+        state_dir=state_dir,
+        config=config,
+        manifest=manifest,
+    )
+
+
+def entry_point_args(entry_point: str) -> tuple[str, ...]:
+    """Return how ``pex`` is told to run ``module``, ``-m module`` or ``module:function``."""
+    return ("-m", entry_point.removeprefix("-m").strip())

@@ -1,0 +1,32 @@
+"""Rendering the files of the top-level ``templates`` directory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+TEMPLATES_DIR = Path(__file__).resolve().parent.parent / "_templates"
+
+
+def render(name: str, **values: Any) -> str:
+    """Return the template called ``name`` with ``values`` filled in; a value that is missing is an error."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES_DIR),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - no HTML here; every value goes through a filter of its format
+    )
+    environment.filters["toml"] = toml_value
+    return environment.get_template(name).render(**values)
+
+
+def toml_value(value: Any) -> str:
+    """Return ``value`` (text, number, boolean, or a list or table of these) as TOML 1.0 writes it on one line."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {toml_value(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(toml_value(item) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=True)

@@ -1,0 +1,43 @@
+"""Sizes and ages as people read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def size(count: int | None) -> str:
+    """Return bytes in SI units: ``532 B``, ``1.2 kB``, ``25.4 MB``."""
+    if count is None:
+        return "–"
+    if count < 1000:
+        return f"{count} B"
+    value = float(count)
+    for unit in ("kB", "MB", "GB", "TB"):
+        value /= 1000
+        if value < 1000:
+            break
+    return f"{value:.1f} {unit}"
+
+
+def age(seconds: float | None) -> str:
+    """Return how long ago: ``12 s``, ``5 min``, ``3 h``, ``2 d``; ``–`` where it is not known."""
+    if seconds is None:
+        return "–"
+    seconds = max(0.0, seconds)
+    for limit, divisor, unit in ((120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / divisor:.0f} {unit}"
+    return f"{seconds / 86400:.0f} d"
+
+
+def count(number: int, noun: str) -> str:
+    """Return ``1 key`` or ``3 keys``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def path(value: Path) -> str:
+    """Return a path relative to the current directory where it is inside, as a user would type it."""
+    try:
+        return str(value.relative_to(Path.cwd()))
+    except ValueError:
+        return str(value)

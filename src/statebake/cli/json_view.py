@@ -1,0 +1,180 @@
+"""``--format json``: one document on standard output; progress and errors on standard error as well."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from statebake import __version__
+from statebake.cli.redact import redact
+from statebake.cli.view import View
+from statebake.errors import StatebakeError
+from statebake.progress import Observer
+
+if TYPE_CHECKING:
+    from statebake.check import CheckReport, StatusRow
+    from statebake.model.discovery import Discovery
+    from statebake.pipeline import BakeReport, Target
+    from statebake.refresh import RefreshPlan, RefreshReport
+    from statebake.verify import ArtifactState
+
+FORMAT = 1
+
+
+class JsonView(View):
+    """Collects everything and prints it once, so that the output is always one whole document."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self._document: dict[str, Any] = {"format": FORMAT, "statebake": __version__}
+        self._projects: dict[Path, dict[str, Any]] = {}
+
+    def observer(self, target: Target) -> Observer:  # noqa: ARG002, D102
+        return Observer()
+
+    def warnings(self, texts: Sequence[str]) -> None:  # noqa: D102
+        if texts:
+            self._document.setdefault("warnings", []).extend(texts)
+
+    def refresh_plan(self, target: Target, plan: RefreshPlan) -> None:  # noqa: D102
+        self._project(target)["refresh_plan"] = {
+            "fetches": [
+                {"key": fetch.key, "type": fetch.component.type, "declared_at": fetch.component.declared_at}
+                for fetch in plan.fetches
+            ],
+            "skipped": [{"key": item.key, "reason": item.reason} for item in plan.skipped],
+            "blocked": [{"key": item.key, "error": error_json(item.error)} for item in plan.blocked],
+        }
+
+    def bake_plan(self, target: Target) -> None:  # noqa: D102
+        self._project(target)["bake_plan"] = {"output": str(target.settings.pex.output)}
+
+    def refresh_report(self, target: Target, report: RefreshReport) -> None:  # noqa: D102
+        self._project(target)["refresh"] = {
+            "keys": [
+                {
+                    "key": item.key,
+                    "outcome": item.outcome.value,
+                    "duration_s": item.duration_s,
+                    "note": item.note,
+                    "kept": item.kept,
+                    "record": item.record.to_json() if item.record else None,
+                    "error": error_json(item.error) if item.error else None,
+                }
+                for item in report.keys
+            ],
+            "not_loaded": [error_json(failure.error) for failure in report.bystanders],
+        }
+
+    def status(  # noqa: D102
+        self, target: Target, discovery: Discovery, rows: Sequence[StatusRow], report: CheckReport
+    ) -> None:
+        project = self._project(target)
+        project["host"] = discovery.host
+        project["python"] = {"path": discovery.python.path, "version": discovery.python.version}
+        project["keys"] = [
+            {
+                "key": row.key,
+                "components": list(row.components),
+                "strategy": row.strategy,
+                "age_s": row.age_s,
+                "bytes": row.bytes,
+                "files": row.files,
+                "digest": row.digest,
+                "health": row.health,
+            }
+            for row in rows
+        ]
+        self.check_report(target, report)
+
+    def check_report(self, target: Target, report: CheckReport) -> None:  # noqa: D102
+        self._project(target)["check"] = {
+            "ok": not report.errors,
+            "keys": report.keys,
+            "findings": [
+                {
+                    "code": item.code.value,
+                    "severity": item.severity.value,
+                    "key": item.key,
+                    "message": item.message,
+                    "where": item.where,
+                    "next_step": item.next_step,
+                }
+                for item in report.findings
+            ],
+        }
+
+    def bake_report(self, target: Target, report: BakeReport) -> None:  # noqa: D102
+        self._project(target)["pex"] = {
+            "output": str(report.output),
+            "bytes": report.size,
+            "manifest": json.loads(report.manifest.dumps()),
+            "dependencies": {
+                "from": str(report.dependencies.path),
+                "locked": report.dependencies.locked,
+                "reused": report.dependencies_reused,
+            },
+        }
+
+    def artifact(self, path: Path, states: Sequence[ArtifactState], now: datetime) -> None:  # noqa: ARG002, D102
+        from statebake.verify import mismatches
+
+        self._document["artifact"] = str(path)
+        self._document["states"] = [
+            {
+                "path": state.path,
+                "manifest": json.loads(state.manifest.dumps()),
+                "keys": [
+                    {
+                        "key": key.record.key,
+                        "digest": key.summary.digest if key.summary else None,
+                        "files": key.summary.files if key.summary else None,
+                        "bytes": key.summary.bytes if key.summary else None,
+                        "proved": key.summary is not None and key.summary.digest == key.record.digest,
+                    }
+                    for key in state.keys
+                ],
+                "problems": mismatches(state),
+            }
+            for state in states
+        ]
+
+    def config(self, target: Target) -> None:  # noqa: D102
+        from statebake.config import render_rows
+
+        project = self._project(target)
+        project["python"] = {"path": target.python, "from": target.python_origin}
+        project["settings"] = {
+            name: {"value": value, "from": origin} for name, value, origin in render_rows(target.config)
+        }
+
+    def error(self, error: StatebakeError) -> None:  # noqa: D102
+        from statebake.cli.text_view import print_error
+
+        print_error(error, self._env)
+        self._document["error"] = error_json(error)
+
+    def finish(self) -> None:  # noqa: D102
+        if self._projects:
+            self._document["projects"] = list(self._projects.values())
+        click.echo(redact(json.dumps(self._document, indent=2, ensure_ascii=False, default=str), self._env))
+
+    def _project(self, target: Target) -> dict[str, Any]:
+        directory = target.project.directory
+        return self._projects.setdefault(directory, {"project": target.project.name, "directory": str(directory)})
+
+
+def error_json(error: StatebakeError) -> dict[str, Any]:
+    """Return an error as a JSON object."""
+    return {
+        "code": error.code.value,
+        "message": error.message,
+        "where": error.where,
+        "next_step": error.next_step,
+        "detail": error.detail,
+    }

@@ -1,0 +1,101 @@
+"""The commands, and the one boundary where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from typing import Any, NoReturn
+
+import click
+
+from statebake import __version__
+from statebake.cli.redact import redact
+from statebake.cli.view import Shown
+from statebake.errors import Exit, StatebakeError
+
+
+class Group(click.Group):
+    """Lists the commands in the order of the work, and imports the one that is asked for only."""
+
+    _commands = {
+        "refresh": ("statebake.cli.state", "refresh_command"),
+        "status": ("statebake.cli.state", "status_command"),
+        "check": ("statebake.cli.state", "check_command"),
+        "bake": ("statebake.cli.artifacts", "bake_group"),
+        "inspect": ("statebake.cli.artifacts", "inspect_command"),
+        "dev": ("statebake.cli.dev", "dev_command"),
+        "config": ("statebake.cli.settings", "config_command"),
+        "explain": ("statebake.cli.explain", "explain_command"),
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002, D102
+        return list(self._commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: D102
+        if cmd_name not in self._commands:
+            import difflib
+
+            near = difflib.get_close_matches(cmd_name, self._commands, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"No such command {cmd_name!r}.{hint}")
+        from importlib import import_module
+
+        module, name = self._commands[cmd_name]
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.command(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "-V", "--version", message="statebake %(version)s")
+def cli() -> None:
+    """Refresh the external state that a program is built from, check it, and bake it into an artifact.
+
+    The usual ways:
+
+    \b
+      statebake refresh       fetch every component's state
+      statebake bake pex      refresh, check, and make a PEX that carries the state
+      statebake inspect FILE  read what a PEX carries, without running it
+    """  # noqa: D301
+
+
+def main() -> NoReturn:
+    """Run the command line and exit: the user's mistake, an outside tool's failure, or our bug."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        result: Any = cli.main(standalone_mode=False)
+        code = int(result) if isinstance(result, int) else Exit.OK
+        sys.stdout.flush()
+    except Shown as shown:
+        code = shown.error.code.exit
+    except StatebakeError as error:
+        from statebake.cli.text_view import print_error
+
+        print_error(error, os.environ)
+        code = error.code.exit
+    except click.exceptions.Abort:
+        code = _interrupted()
+    except click.ClickException as error:
+        error.show()
+        code = Exit.USAGE
+    except KeyboardInterrupt:
+        code = _interrupted()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = Exit.OK
+    except Exception:  # noqa: BLE001 - the last boundary: whatever comes here is our bug
+        click.echo(redact(traceback.format_exc(), os.environ), err=True)
+        click.echo(f"This is a bug in statebake {__version__}. Please report it with the lines above.", err=True)
+        code = Exit.BUG
+    sys.exit(int(code))
+
+
+def _interrupted() -> Exit:
+    click.echo("Interrupted. Every key is as it was before or after its fetch.", err=True)
+    return Exit.INTERRUPTED
+
+
+def _terminated(*_: object) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,28 @@
+"""``statebake config``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from statebake.cli.options import environment, flags_of, format_option, project_option, setting_options
+from statebake.errors import Exit
+
+
+@click.command("config")
+@project_option
+@setting_options("host", "python", "module", "defs_module", "packages", "jobs", "allow_runtime_fetch")
+@format_option
+def config_command(projects: tuple[Path, ...], output_format: str, **settings: Any) -> int:
+    """Print every setting's value and where it came from."""
+    from statebake import pipeline
+    from statebake.cli.view import open_view
+
+    env = environment()
+    with open_view(output_format, env) as view:
+        for target in pipeline.find_targets(projects, flags_of(settings), env, Path.cwd()):
+            view.warnings(target.config.warnings)
+            view.config(target)
+    return Exit.OK

@@ -1,0 +1,101 @@
+"""What the commands tell a view; one class per ``--format`` renders it."""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from statebake.check import CheckReport, StatusRow
+    from statebake.errors import StatebakeError
+    from statebake.model.discovery import Discovery
+    from statebake.pipeline import BakeReport, Target
+    from statebake.progress import Observer
+    from statebake.refresh import RefreshPlan, RefreshReport
+    from statebake.verify import ArtifactState
+
+
+class View(ABC):
+    """Renders the results of a command, project by project."""
+
+    @abstractmethod
+    def observer(self, target: Target) -> Observer:
+        """Return what the stages report to."""
+
+    @abstractmethod
+    def warnings(self, texts: Sequence[str]) -> None:
+        """Show what the user should look at although nothing failed."""
+
+    @abstractmethod
+    def refresh_plan(self, target: Target, plan: RefreshPlan) -> None:
+        """Show what a refresh would do."""
+
+    @abstractmethod
+    def bake_plan(self, target: Target) -> None:
+        """Show what a bake would write."""
+
+    @abstractmethod
+    def refresh_report(self, target: Target, report: RefreshReport) -> None:
+        """Show how a refresh ended."""
+
+    @abstractmethod
+    def status(self, target: Target, discovery: Discovery, rows: Sequence[StatusRow], report: CheckReport) -> None:
+        """Show every key."""
+
+    @abstractmethod
+    def check_report(self, target: Target, report: CheckReport) -> None:
+        """Show what a check found."""
+
+    @abstractmethod
+    def bake_report(self, target: Target, report: BakeReport) -> None:
+        """Show what a bake made."""
+
+    @abstractmethod
+    def artifact(self, path: Path, states: Sequence[ArtifactState], now: datetime) -> None:
+        """Show what an artifact carries."""
+
+    @abstractmethod
+    def config(self, target: Target) -> None:
+        """Show the settings and their origins."""
+
+    @abstractmethod
+    def error(self, error: StatebakeError) -> None:
+        """Show the error that ended the command."""
+
+    def finish(self) -> None:
+        """Show what is only known at the end."""
+
+
+@contextlib.contextmanager
+def open_view(output_format: str, env: Mapping[str, str]) -> Iterator[View]:
+    """Give the view for ``--format`` (``text`` or ``json``); an error that ends the command goes through it as well."""
+    from statebake.errors import StatebakeError
+
+    view: View
+    if output_format == "json":
+        from statebake.cli.json_view import JsonView
+
+        view = JsonView(env)
+    else:
+        from statebake.cli.text_view import TextView
+
+        view = TextView(env)
+    try:
+        yield view
+    except StatebakeError as error:
+        view.error(error)
+        view.finish()
+        raise Shown(error) from error
+    view.finish()
+
+
+class Shown(Exception):
+    """An error that the view has shown already; only its exit code is left to do."""
+
+    def __init__(self, error: StatebakeError) -> None:
+        super().__init__(str(error))
+        self.error = error

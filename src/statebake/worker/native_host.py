@@ -1,0 +1,79 @@
+"""The native framework's side of the worker: finds and fetches components through statebake's own runtime part."""
+
+import os
+import sys
+from pathlib import Path
+
+from _statebake_server import HostError, describe
+
+try:
+    import statebake
+    from statebake.errors import StatebakeError
+    from statebake.runtime.declarations import DeclarationFailure, discover
+    from statebake.runtime.fetch import fetch
+    from statebake.runtime.loading import find_defs
+except ImportError as import_error:
+    raise HostError(
+        "HOST_NOT_INSTALLED",
+        f"This interpreter has no statebake that fits ({describe(import_error)}).",
+        where=sys.executable,
+        next_step=f"{sys.executable} -m pip install statebake",
+    ) from import_error
+
+
+class Host:
+    def __init__(self, request):
+        self.project = request["project"]
+        self.defs_module = request["defs_module"]
+        self.declared = []
+
+    def discover(self):
+        if self.defs_module is None:
+            raise HostError(
+                "BAD_SETTING",
+                "It is not known which package of this project holds the definitions.",
+                where=os.path.join(self.project, "pyproject.toml"),
+                next_step='name it: [tool.statebake] module = "…"',
+            )
+        try:
+            location = find_defs(self.defs_module)
+            found = discover(location.defs_dir, location.package_name)
+        except StatebakeError as error:
+            raise HostError(error.code.name, error.message, where=error.where, next_step=error.next_step) from error
+        self.declared = [one for one in found if not isinstance(one, DeclarationFailure)]
+        return {
+            "host": f"native {statebake.__version__}",
+            "defs_module": location.package_name,
+            "defs_dir": str(location.defs_dir),
+            "components": [
+                {
+                    "type": one.type_name,
+                    "declared_at": self.place(one),
+                    "key": one.key,
+                    "management_type": one.config.management_type.value,
+                    "refresh_if_dev": one.config.refresh_if_dev,
+                }
+                for one in self.declared
+            ],
+            "failures": [
+                {
+                    "declared_at": self.place(one),
+                    "type": one.type_name,
+                    "code": one.error.code.name,
+                    "message": one.error.message,
+                    "next_step": one.error.next_step,
+                    "detail": one.error.detail,
+                }
+                for one in found
+                if isinstance(one, DeclarationFailure)
+            ],
+        }
+
+    def fetch(self, number, state_path):
+        fetch(self.declared[number].component, Path(state_path))
+
+    def place(self, one):
+        """Return ``file:line``, the file relative to the project where it is inside."""
+        path = os.path.realpath(one.file)
+        root = os.path.realpath(self.project) + os.sep
+        return f"{path.removeprefix(root)}:{one.line}"

@@ -1,0 +1,258 @@
+"""The cascade of options: who wins, what is refused, and what the errors say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from statebake.config import SETTINGS, Settings, render_rows, resolve
+from statebake.errors import Code, StatebakeError
+
+
+@pytest.fixture
+def project(tmp_path):
+    def write(pyproject=None, statebake=None):
+        if pyproject is not None:
+            (tmp_path / "pyproject.toml").write_text(dedent(pyproject), encoding="utf-8")
+        if statebake is not None:
+            (tmp_path / "statebake.toml").write_text(dedent(statebake), encoding="utf-8")
+        return tmp_path
+
+    return write
+
+
+def refused(directory, flags=None, env=None):
+    with pytest.raises(StatebakeError) as caught:
+        resolve(directory, flags or {}, env or {})
+    return caught.value
+
+
+def test_nothing_given(tmp_path):
+    """Without any configuration every setting has its default and says so."""
+    resolved = resolve(tmp_path, {}, {})
+    assert resolved.settings == Settings()
+    assert resolved.settings.flat() == {setting.name: setting.default for setting in SETTINGS}
+    assert set(resolved.origins.values()) == {"default"}
+
+
+@given(flag=st.none() | st.integers(1), env=st.none() | st.integers(1), file=st.none() | st.integers(1))
+def test_precedence(tmp_path_factory, flag, env, file):
+    """Flag before variable before file before default, and the origin tells which it was."""
+    directory = tmp_path_factory.mktemp("project")
+    if file is not None:
+        (directory / "pyproject.toml").write_text(f"[tool.statebake]\njobs = {file}\n")
+    resolved = resolve(directory, {"jobs": flag}, {} if env is None else {"STATEBAKE_JOBS": str(env)})
+    ranked = [
+        (flag, "flag --jobs"),
+        (env, "env STATEBAKE_JOBS"),
+        (file, "pyproject.toml:2"),
+        (16, "default"),
+    ]
+    expected = next((value, origin) for value, origin in ranked if value is not None)
+    assert (resolved.settings.jobs, resolved.origins["jobs"]) == expected
+
+
+VALUES = {
+    "host": ("native", "native"),
+    "python": ("env/bin/python", Path("env/bin/python")),
+    "module": ("acme", "acme"),
+    "defs_module": ("acme.defs", "acme.defs"),
+    "packages": ("lib,more/lib", ("lib", "more/lib")),
+    "jobs": ("3", 3),
+    "allow_runtime_fetch": ("A[*], B", ("A[*]", "B")),
+    "pex.entry_point": ("acme.cli:main", "acme.cli:main"),
+    "pex.lock": ("uv.lock", Path("uv.lock")),
+    "pex.args": ("--venv '--a b'", ("--venv", "--a b")),
+    "pex.output": ("out/a.pex", Path("out/a.pex")),
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_every_setting_from_everywhere(tmp_path, setting):
+    """Every setting can come from its variable, from both files and from a flag, with the same result."""
+    text, value = VALUES[setting.name]
+    expected = tmp_path / value if isinstance(value, Path) else value
+    toml = list(value) if isinstance(value, tuple) else value if isinstance(value, int) else str(value)
+    table, _, key = setting.name.rpartition(".")
+
+    def given_by(**sources):
+        resolved = resolve(tmp_path, sources.get("flags", {}), sources.get("env", {}))
+        return resolved.settings.flat()[setting.name], resolved.origins[setting.name]
+
+    assert given_by(env={setting.env: text}) == (expected, f"env {setting.env}")
+    assert given_by(flags={setting.name: value}) == (expected, f"flag {setting.flag}")
+    pyproject = tmp_path / "pyproject.toml"
+    pyproject.write_text(f"[tool.statebake{table and '.' + table}]\n{key} = {toml!r}\n")
+    assert given_by() == (expected, "pyproject.toml:2")
+    pyproject.unlink()
+    (tmp_path / "statebake.toml").write_text(f"# a comment\n{setting.name} = {toml!r}\n")
+    assert given_by() == (expected, "statebake.toml:2")
+
+
+def test_flag_paths_from_cwd(tmp_path):
+    """A relative path in a flag is taken from the current directory, elsewhere from the project."""
+    flags, env = {"pex.output": Path("a.pex"), "python": "python3.12"}, {"STATEBAKE_PEX_LOCK": "uv.lock"}
+    settings = resolve(tmp_path / "project", flags, env, cwd=tmp_path).settings
+    assert settings.pex.output == tmp_path / "a.pex"
+    assert settings.pex.lock == tmp_path / "project" / "uv.lock"
+    assert settings.python == Path("python3.12")
+
+
+def test_not_given(tmp_path):
+    """A flag that is None or empty, and a variable that is empty, count as not given."""
+    flags = {"jobs": None, "packages": (), "pex.args": []}
+    assert resolve(tmp_path, flags, {"STATEBAKE_JOBS": " "}).settings == Settings()
+
+
+def test_both_files_merge(project):
+    """The two files are merged, and may repeat a value."""
+    directory = project("[tool.statebake]\njobs = 2\npython = 'a/b'\n", "python = './a/b'\nmodule = 'm'\n")
+    settings = resolve(directory, {}, {}).settings
+    assert (settings.jobs, settings.module, settings.python) == (2, "m", directory / "a/b")
+
+
+def test_both_files_disagree(project):
+    """Two files that disagree are refused, naming the key and both lines."""
+    directory = project("[tool.statebake]\n[tool.statebake.pex]\nlock = 'a'\n", "[pex]\nlock = 'b'\n")
+    error = refused(directory)
+    assert error.code is Code.CONFIGS_DISAGREE
+    assert "pex.lock" in error.message
+    assert error.where == f"{directory}/pyproject.toml:3 and {directory}/statebake.toml:2"
+
+
+@pytest.mark.parametrize(
+    ("toml", "line", "expected"),
+    [
+        ("host = 'airflow'", 2, "`dagster` or `native`"),
+        ("host = ['dagster']", 2, "`dagster` or `native`"),
+        ("python = ''", 2, "path"),
+        ("module = 'a-b'", 2, "module name"),
+        ("\njobs = true", 3, "whole number"),
+        ("jobs = 0", 2, "whole number"),
+        ("jobs = '4'", 2, "whole number"),
+        ("packages = 'a'", 2, "list of strings"),
+        ("packages = [1]", 2, "list of strings"),
+        ("pex.entry_point = 'a b'", 2, "`module:function`"),
+        ("[tool.statebake.pex]\noutput = 1", 3, "path"),
+        ("pex = { lock = [] }", 2, "path"),
+    ],
+)
+def test_wrong_value_in_file(project, toml, line, expected):
+    """A value of the wrong type is refused with the file, the line and what is expected."""
+    directory = project(f"[tool.statebake]\n{toml}\n")
+    error = refused(directory)
+    assert error.code is Code.BAD_SETTING
+    assert error.where == f"{directory}/pyproject.toml:{line}"
+    assert expected in error.message
+
+
+@pytest.mark.parametrize(
+    ("flags", "env", "origin"),
+    [
+        ({"jobs": 0}, {}, "flag --jobs"),
+        ({"pex.entry_point": ":"}, {}, "flag --entry-point"),
+        ({}, {"STATEBAKE_JOBS": "many"}, "env STATEBAKE_JOBS"),
+        ({}, {"STATEBAKE_JOBS": "-1"}, "env STATEBAKE_JOBS"),
+        ({}, {"STATEBAKE_PEX_ARGS": "'open"}, "env STATEBAKE_PEX_ARGS"),
+        ({"jobs": 1}, {"STATEBAKE_JOBS": "many"}, "env STATEBAKE_JOBS"),
+    ],
+)
+def test_wrong_value_elsewhere(tmp_path, flags, env, origin):
+    """A wrong flag or variable is refused by its name, even where a stronger value hides it."""
+    error = refused(tmp_path, flags, env)
+    assert error.code is Code.BAD_SETTING
+    assert origin in error.message
+    assert error.next_step == f"correct {origin.split()[1]}"
+
+
+def test_no_secret_shown(tmp_path):
+    """Credentials in a URL appear neither in an error nor in the rows."""
+    url = "https://user:hunter2@example.org/simple"
+    assert "hunter2" not in str(refused(tmp_path, env={"STATEBAKE_PEX_ARGS": f"-i '{url}"}))
+    resolved = resolve(tmp_path, {}, {"STATEBAKE_PEX_ARGS": f"-i {url}"})
+    assert resolved.settings.pex.args == ("-i", url)
+    row = ("pex.args", "-i https://***@example.org/simple", "env STATEBAKE_PEX_ARGS")
+    assert row in render_rows(resolved)
+
+
+@pytest.mark.parametrize(
+    ("toml", "line", "message"),
+    [
+        ("jobbs = 1", 2, "jobbs is not a setting; did you mean jobs?"),
+        ("defs-module = 'x'", 2, "defs-module is not a setting; did you mean defs_module?"),
+        ("[tool.statebake.pex]\nlok = 1", 3, "pex.lok is not a setting; did you mean pex.lock?"),
+        ("[tool.statebake.pexx]\nlock = 1", 2, "pexx is not a setting; did you mean pex?"),
+        ("zzzzzz = 1", 2, "zzzzzz is not a setting"),
+    ],
+)
+def test_unknown_key(project, toml, line, message):
+    """An unknown key is refused with its line and the name that was probably meant."""
+    directory = project(f"[tool.statebake]\n{toml}\n")
+    error = refused(directory)
+    assert error.code is Code.UNKNOWN_SETTING
+    assert (error.message, error.where) == (message, f"{directory}/pyproject.toml:{line}")
+
+
+def test_all_unknown_keys_are_told(project):
+    """With several unknown keys one error names them all."""
+    error = refused(project(statebake="jobbs = 1\nhots = 'native'\n"))
+    assert "jobbs" in error.message
+    assert "hots is not a setting; did you mean host?" in (error.detail or "")
+
+
+def test_pyproject_table_in_statebake_toml(project):
+    """Somebody who writes [tool.statebake] into statebake.toml is told what to do."""
+    error = refused(project(statebake="[tool.statebake]\njobs = 1\n"))
+    assert error.code is Code.UNKNOWN_SETTING
+    assert "top level" in (error.next_step or "")
+
+
+@pytest.mark.parametrize(("toml", "line"), [("[tool]\nstatebake = 1", 2), ("[tool.statebake]\npex = 1", 2)])
+def test_not_a_table(project, toml, line):
+    """A value where a table belongs is refused with its line."""
+    directory = project(toml)
+    error = refused(directory)
+    assert (error.code, error.where) == (Code.BAD_SETTING, f"{directory}/pyproject.toml:{line}")
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [(b"a = 1\nb = = 2\n", 2), (b"a = 1\n\nb = '", 3), (b"a = 1\nb = '\xff'\n", 2), (b"[a]\n[a]\n", 2)],
+)
+def test_broken_toml(tmp_path, content, line):
+    """A file that is not TOML is refused with file and line."""
+    (tmp_path / "statebake.toml").write_bytes(content)
+    error = refused(tmp_path)
+    assert (error.code, error.where) == (Code.BAD_TOML, f"{tmp_path}/statebake.toml:{line}")
+
+
+def test_unknown_variables_are_warnings(tmp_path):
+    """Unknown STATEBAKE_ variables are warned of by name, never by value; the known others are not."""
+    env = {
+        "STATEBAKE_PYHTON": "hunter2",
+        "STATEBAKE_DEV": "1",
+        "STATEBAKE_REQUIRE": "docker",
+        "STATEBAKE_CACHE_DIR": "cache",
+        "STATE": "",
+    }
+    warnings = resolve(tmp_path, {}, env).warnings
+    assert warnings == ("STATEBAKE_PYHTON is not a variable of statebake; did you mean STATEBAKE_PYTHON?",)
+
+
+def test_flag_of_no_setting(tmp_path):
+    """A flag that belongs to no setting is a bug of the caller."""
+    with pytest.raises(ValueError, match="nonsense"):
+        resolve(tmp_path, {"nonsense": 1}, {})
+
+
+def test_rows(tmp_path):
+    """The rows hold all settings in the table's order."""
+    rows = render_rows(resolve(tmp_path, {"packages": ("a", "b c")}, {}))
+    assert [row[0] for row in rows] == [setting.name for setting in SETTINGS]
+    assert ("packages", "a 'b c'", "flag --package") in rows
+    assert ("jobs", "16", "default") in rows
+    assert ("host", "-", "default") in rows
