@@ -8,7 +8,6 @@ A deployed program pays for this import at every start, so each name is imported
 nothing here reaches the build-time part.
 """
 
-# ruff: noqa: PLC0415 - imported where it is used: a deployed program pays at every start
 from __future__ import annotations
 
 __version__ = "0.1.0"

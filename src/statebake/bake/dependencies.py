@@ -27,6 +27,9 @@ from statebake.model.discovery import Interpreter
 from statebake.process import run_tool, tail
 
 _CACHE_FORMAT = 1
+# pex's own defaults are a pip of 2020 and its legacy resolver, which does not backtrack: it fails on ordinary
+# dependencies of Dagster and dbt. `pex.args` come later and can say otherwise.
+_RESOLVER = ("--use-pip-config", "--pip-version", "25.3", "--resolver-version", "pip-2020-resolver")
 
 
 class DependencyKind(Enum):
@@ -109,7 +112,7 @@ def resolve_dependencies(
             return ResolvedDependencies(cached, reused=True)
         built = scratch / "dependencies.pex"
         run_pex(
-            ["--python", python.path, "--use-pip-config", *pex_args, *arguments, "--output-file", str(built)],
+            ["--python", python.path, *_RESOLVER, *pex_args, *arguments, "--output-file", str(built)],
             env=env,
             cwd=project.directory,
         )

@@ -6,10 +6,14 @@ two with a change of import.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+
+from statebake.model.frozen import Frozen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 
 class DefsStateManagementType(str, Enum):
@@ -20,8 +24,7 @@ class DefsStateManagementType(str, Enum):
     LEGACY_CODE_SERVER_SNAPSHOTS = "LEGACY_CODE_SERVER_SNAPSHOTS"
 
 
-@dataclass(frozen=True)
-class DefsStateConfig:
+class DefsStateConfig(Frozen):
     """The state configuration of one component.
 
     Attributes:

@@ -1,6 +1,5 @@
 """From a declaration to a component: the class that its ``type`` names, called with its attributes."""
 
-# ruff: noqa: PLC0415 - imported where it is used: a deployed program pays at every start
 from __future__ import annotations
 
 import sys

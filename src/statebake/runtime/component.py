@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from statebake.runtime.frozen import Frozen
+from statebake.model.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class StateBackedComponent(ABC):
         """
 
     @abstractmethod
-    def build_defs_from_state(self, context: ComponentLoadContext, state_path: Path) -> Any:  # noqa: ANN401
+    def build_defs_from_state(self, context: ComponentLoadContext, state_path: Path) -> Any:
         """Return what the component contributes, built from the state at ``state_path`` without a network.
 
         One object, ``None`` for nothing, or an iterable of objects (text, bytes, mappings and named tuples

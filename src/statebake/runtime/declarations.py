@@ -9,14 +9,13 @@ Declarations are, below the defs dir (names that begin with a dot and ``__pycach
 Their order is that of the paths, then that of the documents or lines.
 """
 
-# ruff: noqa: PLC0415 - imported where it is used: a deployed program pays at every start
 from __future__ import annotations
 
 import os
 
 from statebake.errors import Code, StatebakeError
+from statebake.model.frozen import Frozen
 from statebake.runtime.component import ComponentLoadContext, StateBackedComponent
-from statebake.runtime.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -234,8 +233,8 @@ def _config_of(component: StateBackedComponent, where: str) -> DefsStateConfig:
         key.use()
     if not isinstance(key, str):
         raise _bad_class(f"The key of {type(component).__name__} is a {type(key).__name__}, not text.", where)
-    DefsStateManagementType(config.management_type)  # raises ValueError for a text that names none
-    return config
+    strategy = DefsStateManagementType(config.management_type)  # a component may give its name; ValueError for none
+    return DefsStateConfig(key=key, management_type=strategy, refresh_if_dev=config.refresh_if_dev)
 
 
 def _bad_class(message: str, where: str) -> StatebakeError:

@@ -1,9 +1,8 @@
 """What a load returns: everything that the components built."""
 
-# ruff: noqa: PLC0415 - imported where it is used: a deployed program pays at every start
 from __future__ import annotations
 
-from statebake.runtime.frozen import Frozen
+from statebake.model.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class Definitions(Frozen):
         return tuple(item for item in self if isinstance(item, cls))
 
 
-def flatten(result: Any) -> tuple[Any, ...]:  # noqa: ANN401
+def flatten(result: Any) -> tuple[Any, ...]:
     """Return the objects that ``result`` of ``build_defs_from_state`` stands for.
 
     ``None`` is nothing and an iterable is its items; text, bytes, mappings and named tuples are one object.

@@ -1,10 +1,9 @@
 """Reading ``defs.yaml``: documents of ``type`` and ``attributes``, with their lines. Alone uses PyYAML."""
 
-# ruff: noqa: PLC0415 - imported where it is used: a deployed program pays at every start
 from __future__ import annotations
 
 from statebake.errors import Code, StatebakeError
-from statebake.runtime.frozen import Frozen
+from statebake.model.frozen import Frozen
 from statebake.runtime.suggest import did_you_mean
 
 TYPE_CHECKING = False

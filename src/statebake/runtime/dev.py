@@ -1,6 +1,5 @@
 """Development: state is fetched anew at each load, and the last good one serves while a fetch fails."""
 
-# ruff: noqa: PLC0415 - imported where it is used: a deployed program pays at every start
 from __future__ import annotations
 
 from statebake.errors import Code, StatebakeError
@@ -13,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from statebake.model.record import Record
+    from statebake.model.tree import TreeSummary
     from statebake.runtime.declarations import Declared
 
 DEV_VARIABLE = "STATEBAKE_DEV"
@@ -53,10 +54,11 @@ def refresh(defs_dir: Path, users: Sequence[Declared]) -> None:
             raise
         import warnings
 
-        warnings.warn(
+        warnings.warn_explicit(
             f"statebake: the last good state of {fetcher.key!r} serves, for a refresh failed: {error}",
             RuntimeWarning,
-            stacklevel=2,
+            filename=str(fetcher.file),
+            lineno=fetcher.line,
         )
 
 
@@ -78,12 +80,7 @@ def fetch_or_raise(fetcher: Declared, state_path: Path) -> None:
             next_step="correct the component, or see to its source, and load again",
         ) from error
     if not is_present(state_path):
-        raise StatebakeError(
-            Code.FETCH_WROTE_NOTHING,
-            f"The fetch of {fetcher.key!r} by {fetcher.type_name} ended without an error and wrote no state.",
-            where=fetcher.where,
-            next_step="have write_state_to_path write to the path that it is given",
-        )
+        raise _wrote_nothing(fetcher)
 
 
 def _fetch_and_commit(defs_dir: Path, fetcher: Declared, users: Sequence[Declared]) -> None:
@@ -95,33 +92,25 @@ def _fetch_and_commit(defs_dir: Path, fetcher: Declared, users: Sequence[Declare
         staged = staging / sanitize_key(fetcher.key)
         started = monotonic()
         fetch_or_raise(fetcher, staged / STATE_NAME)
-        _commit(defs_dir, staged, fetcher, users, monotonic() - started)
+        _commit(defs_dir, staged, fetcher, users, round(monotonic() - started, 3))
 
 
 def _commit(defs_dir: Path, staged: Path, fetcher: Declared, users: Sequence[Declared], duration_s: float) -> None:
-    """Write the record of what was fetched and swap it into place, as ``statebake refresh`` does."""
+    """Record what was fetched and swap it into place; the same rules as ``refresh.execute`` has.
+
+    Raises ``StatebakeError``: ``FETCH_LEFT_FOREIGN``, ``FETCH_WROTE_NOTHING``, ``NEWER_FORMAT``, ``READ_ONLY``,
+    ``COMMIT_FAILED``.
+    """
     from datetime import datetime, timezone
 
     from statebake import __version__
-    from statebake.model.record import ComponentRef, Record, dump_json, read_record
-    from statebake.model.transaction import commit_key
-    from statebake.model.tree import materialize_links, summarize_dir
+    from statebake.model.record import ComponentRef, Record, dump_json
+    from statebake.model.transaction import commit_key, replace_file
 
-    try:
-        materialize_links(staged)
-        summary = summarize_dir(staged)
-    except StatebakeError as error:
-        if error.code is Code.FOREIGN_FILE:
-            error.code = Code.FETCH_LEFT_FOREIGN
-        raise
+    summary = _validate(staged, fetcher)
+    old = _old_record(state_path_of(defs_dir, fetcher.key).parent)
+    same = old if old and old.digest == summary.digest else None
     now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    try:
-        previous = read_record(state_path_of(defs_dir, fetcher.key).parent)
-    except StatebakeError as error:
-        if error.code is Code.NEWER_FORMAT:
-            raise
-        previous = None
-    unchanged = previous is not None and previous.digest == summary.digest
     project = _project_dir(defs_dir)
     record = Record(
         key=fetcher.key,
@@ -133,15 +122,60 @@ def _commit(defs_dir: Path, staged: Path, fetcher: Declared, users: Sequence[Dec
         digest=summary.digest,
         files=summary.files,
         bytes=summary.bytes,
-        fetched_at=(previous.fetched_at or now) if previous and unchanged else now,
+        # The same bytes must bake the same artifact, so only the confirmation is new.
+        fetched_at=same.fetched_at if same else now,
         checked_at=now,
-        duration_s=round(duration_s, 3),
+        duration_s=duration_s,
         origin="fetched",
-        tool=f"statebake {__version__}",
-        host=f"native {__version__}",
+        tool=same.tool if same else f"statebake {__version__}",
+        host=same.host if same else f"native {__version__}",
+        extra=old.extra if old else {},
     )
-    (staged / RECORD_NAME).write_text(dump_json(record.to_json()), encoding="utf-8")
+    replace_file(staged / RECORD_NAME, dump_json(record.to_json()), staged.parent)
     commit_key(state_dir_of(defs_dir), staged)
+
+
+def _validate(staged: Path, fetcher: Declared) -> TreeSummary:
+    from statebake.model.transaction import storage_error
+    from statebake.model.tree import materialize_links, summarize_dir
+
+    try:
+        materialize_links(staged)
+        summary = summarize_dir(staged)
+    except StatebakeError as error:
+        inside = (error.where or "").removeprefix(f"{staged}/")
+        raise StatebakeError(
+            Code.FETCH_LEFT_FOREIGN,
+            f"The fetch of {fetcher.key!r} left {inside}: {error.message}",
+            where=fetcher.where,
+            next_step=error.next_step,
+        ) from error
+    except OSError as error:
+        raise storage_error(error, staged) from error
+    if summary.empty:
+        raise _wrote_nothing(fetcher)
+    return summary
+
+
+def _old_record(key_dir: Path) -> Record | None:
+    """Return the record that is there; one that cannot be read counts as none, a newer one raises."""
+    from statebake.model.record import read_record
+
+    try:
+        return read_record(key_dir)
+    except StatebakeError as error:
+        if error.code is Code.NEWER_FORMAT:
+            raise
+        return None
+
+
+def _wrote_nothing(fetcher: Declared) -> StatebakeError:
+    return StatebakeError(
+        Code.FETCH_WROTE_NOTHING,
+        f"The fetch of {fetcher.key!r} by {fetcher.type_name} ended without an error and wrote no state.",
+        where=fetcher.where,
+        next_step="have write_state_to_path write to the path that it is given",
+    )
 
 
 def _project_dir(defs_dir: Path) -> Path:

@@ -1,6 +1,5 @@
 """Running one fetch, whether the component's method is sync or async and wherever it is called from."""
 
-# ruff: noqa: PLC0415 - imported where it is used: a deployed program pays at every start
 from __future__ import annotations
 
 import sys

@@ -1,9 +1,8 @@
 """``@component_instance``: components that a Python module returns, where YAML is not enough."""
 
-# ruff: noqa: PLC0415 - imported where it is used: a deployed program pays at every start
 from __future__ import annotations
 
-from statebake.runtime.frozen import Frozen
+from statebake.model.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,13 +1,12 @@
 """``load_defs``: everything that a package's components build, from state."""
 
-# ruff: noqa: PLC0415 - imported where it is used: a deployed program pays at every start
 from __future__ import annotations
 
 from statebake.errors import Code, StatebakeError
+from statebake.model.frozen import Frozen
 from statebake.model.keys import collisions, key_problem
 from statebake.runtime.declarations import DeclarationFailure, Declared, discover
 from statebake.runtime.definitions import BuiltComponent, Definitions, flatten
-from statebake.runtime.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,6 +1,5 @@
 """Finding the ``@component_instance`` functions of one Python module below the defs dir."""
 
-# ruff: noqa: PLC0415 - imported where it is used: a deployed program pays at every start
 from __future__ import annotations
 
 from statebake.errors import Code, StatebakeError

@@ -1,6 +1,5 @@
 """Where the state of a key comes from at load: one function per strategy."""
 
-# ruff: noqa: PLC0415 - imported where it is used: a deployed program pays at every start
 from __future__ import annotations
 
 import os
@@ -35,11 +34,11 @@ def state_paths(defs_dir: Path, declared: Sequence[Declared], cleanup: ExitStack
 
 
 def _source_of(declared: Declared) -> tuple[str, str]:
-    return DefsStateManagementType(declared.config.management_type).value, declared.key
+    return declared.config.management_type.value, declared.key
 
 
 def _state_path(defs_dir: Path, users: Sequence[Declared], cleanup: ExitStack, *, baked: bool) -> Path:
-    strategy = DefsStateManagementType(users[0].config.management_type)
+    strategy = users[0].config.management_type
     if strategy is DefsStateManagementType.VERSIONED_STATE_STORAGE:
         return _from_store(users[0])
     if strategy is DefsStateManagementType.LEGACY_CODE_SERVER_SNAPSHOTS:

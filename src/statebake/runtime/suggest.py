@@ -1,6 +1,5 @@
 """The nearest known name to one that is not known."""
 
-# ruff: noqa: PLC0415 - imported where it is used: a deployed program pays at every start
 from __future__ import annotations
 
 TYPE_CHECKING = False

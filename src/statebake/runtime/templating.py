@@ -61,7 +61,7 @@ class UnsetEnv:
     __lt__ = __le__ = __gt__ = __ge__ = __call__ = __enter__ = __exit__ = use
 
 
-def resolve(value: Any, *, attribute: str, where: str, environ: Mapping[str, str]) -> Any:  # noqa: ANN401
+def resolve(value: Any, *, attribute: str, where: str, environ: Mapping[str, str]) -> Any:
     """Return ``value`` with ``{{ env.NAME }}`` replaced in every string, but not in the keys of mappings.
 
     A string whose variables are all set becomes a plain ``str``, otherwise an ``UnsetEnv``. ``attribute`` and

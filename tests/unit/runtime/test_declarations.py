@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from statebake import DefsStateManagementType
 from statebake.errors import Code
 from statebake.runtime.declarations import DeclarationFailure, Declared, declaring_files, discover
 
@@ -73,6 +74,13 @@ def test_an_unset_variable_as_key(project):
     project.declare("one", defs_state="{key: '{{ env.KEY }}'}")
     assert project.failure().code is Code.UNSET_VARIABLE
     assert project.discover(KEY="shared")[0].key == "shared"
+
+
+def test_a_strategy_given_by_its_name(project):
+    """A component that gives its strategy as text is found with the strategy itself."""
+    project.write("../broken.py", BROKEN_CLASSES.replace("ELSEWHERE", "LOCAL_FILESYSTEM"))
+    project.write("defs.yaml", "type: PKG.broken.NoStrategy\n")
+    assert project.discover()[0].config.management_type is DefsStateManagementType.LOCAL_FILESYSTEM
 
 
 def test_a_broken_sibling_hides_nobody(project):

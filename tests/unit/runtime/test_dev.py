@@ -144,14 +144,14 @@ def test_failed_fetches(dev, body, code, says):
     error = dev.load_error()
     assert error.code is code
     assert says in error.message
-    if code is not Code.FETCH_LEFT_FOREIGN:  # that one names the file itself
-        assert error.where == f"{file}:1"
+    assert error.where == f"{file}:1"
     assert not dev.state_path("Thing[one]").parent.exists()
 
     path = dev.put_state("Thing[one]")
     with pytest.warns(RuntimeWarning, match="Thing.one.*serves") as caught:
         assert list(dev.load()) == ["one=old"]
     assert says in str(caught[0].message)
+    assert (caught[0].filename, caught[0].lineno) == (str(file), 1)
     assert [it.name for it in path.parent.iterdir()] == ["state"]
 
 

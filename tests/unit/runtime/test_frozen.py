@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from statebake import ComponentLoadContext
-from statebake.runtime.frozen import Frozen
+from statebake.model.frozen import Frozen
 
 CONTEXT = ComponentLoadContext(defs_dir=Path("d"), path=Path("d/a"), declared_at="a/defs.yaml:1")
 

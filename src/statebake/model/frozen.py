@@ -21,7 +21,7 @@ class Frozen:
     Raises ``TypeError`` for a missing or unknown field.
     """
 
-    def __init__(self, **fields: Any) -> None:  # noqa: ANN401
+    def __init__(self, **fields: Any) -> None:
         cls = type(self)
         names = cls.__annotations__
         wrong = [name for name in names if name not in fields and not hasattr(cls, name)]

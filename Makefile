@@ -1,0 +1,53 @@
+# make demo   the main job on the weather example, from nothing
+# make test   everything: lint, types, import contracts, the README's commands, and every test
+# make check  lint, types and import contracts only
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+VENVS := .cache/venvs
+STAMP := .cache/stamps
+# The oldest and the newest Python that are at hand: the unit tests run on these as well.
+OTHER_PYTHONS ?= $(shell tests/tools/other-pythons)
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: make PYTHON=…")'
+	$(PYTHON) -m venv .venv
+
+$(STAMP)/install: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@mkdir -p $(STAMP) && touch $@
+
+$(STAMP)/dev: $(STAMP)/install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group lint --group test
+	@touch $@
+
+# An interpreter with a real Dagster, dbt and DuckDB, as a user's project has it.
+$(STAMP)/dagster-%: $(STAMP)/dev tests/tools/dagster-%.txt
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENVS)/dagster-$*
+	$(BIN)/uv pip install --quiet --python $(VENVS)/dagster-$*/bin/python -r tests/tools/dagster-$*.txt
+	@touch $@
+
+.PHONY: help demo check test install clean
+install: $(STAMP)/install
+
+demo: $(STAMP)/install
+	$(BIN)/python examples/weather/demo.py
+
+check: $(STAMP)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check $(STAMP)/dagster-1.12 $(STAMP)/dagster-1.13
+	@for python in $(OTHER_PYTHONS); do tests/tools/unit-tests-on $$python || exit 1; done
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+clean:
+	rm -rf .venv .cache dist

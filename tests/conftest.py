@@ -1,0 +1,73 @@
+"""Fixtures of every test, and what the machine may lack.
+
+A test marked ``needs("docker")`` is skipped, by name and with the reason, where there is none. Where
+``STATEBAKE_REQUIRE`` (a comma-separated list; ``all`` for everything) names it, its absence is a failure.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.dagster import dagster_python
+from support.service import Service
+
+
+def _absent_dagster(version: str) -> Callable[[], str | None]:
+    def look() -> str | None:
+        path = dagster_python(version)
+        return None if path.exists() else f"no interpreter with Dagster {version} (make test installs it)"
+
+    return look
+
+
+def _absent_root() -> str | None:
+    return None if os.geteuid() == 0 else "not root"
+
+
+def _absent_namespaces() -> str | None:
+    if not shutil.which("unshare"):
+        return "no unshare program"
+    probe = subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False)
+    return None if probe.returncode == 0 else "no network namespaces: unshare -rn is not permitted"
+
+
+def _absent_uv() -> str | None:
+    return None if shutil.which("uv", path=str(Path(sys.executable).parent)) else "no uv beside the interpreter"
+
+
+ABSENT: dict[str, Callable[[], str | None]] = {
+    "dagster-1.12": _absent_dagster("1.12"),
+    "dagster-1.13": _absent_dagster("1.13"),
+    "namespaces": _absent_namespaces,
+    "root": _absent_root,
+    "uv": _absent_uv,
+}
+
+
+_reasons: dict[str, str | None] = {}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that cannot run here, or fail it where what it needs is required."""
+    required = {name.strip() for name in os.environ.get("STATEBAKE_REQUIRE", "").split(",")}
+    for mark in item.iter_markers("needs"):
+        for name in mark.args:
+            if name not in _reasons:
+                _reasons[name] = ABSENT[name]()
+            if reason := _reasons[name]:
+                if required & {name, "all"}:
+                    pytest.fail(f"STATEBAKE_REQUIRE names {name}, but: {reason}", pytrace=False)
+                pytest.skip(f"needs {name}: {reason}")
+
+
+@pytest.fixture
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The examples' HTTP service, on loopback, on a fresh database; ended by its process id."""
+    with Service.start(tmp_path_factory.mktemp("service")) as running:
+        yield running
