@@ -121,7 +121,7 @@ def add_station(database: sqlite3.Connection, row: tuple[str, str, str, float, f
         )
 
 
-def get(database: sqlite3.Connection, path: str, query: Mapping[str, str]) -> Any:  # noqa: ANN401
+def get(database: sqlite3.Connection, path: str, query: Mapping[str, str]) -> Any:
     """Return the JSON value that answers ``GET path?query``; lists are always in the same order."""
     allowed = {"/stations": {"region"}, "/forecasts": {"region", "station"}}.get(path, set())
     unknown = sorted(set(query) - allowed)
@@ -148,7 +148,7 @@ def get(database: sqlite3.Connection, path: str, query: Mapping[str, str]) -> An
     raise RequestError(404, f"there is no {path}")
 
 
-def post(database: sqlite3.Connection, path: str, body: bytes) -> Any:  # noqa: ANN401
+def post(database: sqlite3.Connection, path: str, body: bytes) -> Any:
     """Carry out ``POST path`` and return the JSON value that answers it."""
     if path != "/stations":
         raise RequestError(404, f"nothing can be posted to {path}")
@@ -221,7 +221,7 @@ class Handler(BaseHTTPRequestHandler):
         if not hmac.compare_digest(given, f"Bearer {self.server.token}".encode()):
             raise RequestError(401, "this service wants its token: Authorization: Bearer …")
 
-    def send(self, status: int, value: Any) -> None:  # noqa: ANN401
+    def send(self, status: int, value: Any) -> None:
         body = json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
         self.send_response(status)
         self.send_header("Content-Type", "application/json; charset=utf-8")

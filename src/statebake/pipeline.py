@@ -119,7 +119,7 @@ def plan_bake(opened: OpenProject, snapshot: Snapshot, env: Mapping[str, str]) -
     host = find_host(discovery.host.partition(" ")[0])
     keys = [
         key
-        for key in discovery.keys()
+        for key in discovery.keys
         if discovery.components_of(key)[0].management_type is DefsStateManagementType.LOCAL_FILESYSTEM
     ]
     dirs = {sanitize_key(key): snapshot.key_dirs[sanitize_key(key)] for key in keys}
@@ -192,7 +192,7 @@ def bake_pex(
 
 
 def source_revision(project: Path, env: Mapping[str, str]) -> str | None:
-    """Return the git revision of ``project``, with ``-dirty`` when its tree has changes; ``None`` where there is none."""
+    """Return the git revision of ``project``, with ``-dirty`` when its tree has changes, or ``None``."""
     import shutil
 
     git = shutil.which("git", path=env.get("PATH"))

@@ -56,7 +56,7 @@ def check(discovery: Discovery, snapshot: Snapshot, allow_runtime_fetch: Sequenc
 
     ``allow_runtime_fetch``: patterns of the keys whose strategy may fetch at run time.
     """
-    keys = discovery.keys()
+    keys = discovery.keys
     findings = [
         *_unloadable(discovery),
         *_collisions(discovery, keys),

@@ -44,7 +44,7 @@ _HEALTH = {
 def status_rows(discovery: Discovery, snapshot: Snapshot, report: CheckReport, now: datetime) -> list[StatusRow]:
     """Return a row per key, sorted by key."""
     rows = []
-    for key in discovery.keys():
+    for key in discovery.keys:
         components = discovery.components_of(key)
         found = snapshot.key_dirs.get(sanitize_key(key))
         summary = found.summary if found and found.summary and found.summary.files else None

@@ -20,7 +20,7 @@ def dev_command(command: tuple[str, ...]) -> int:
       statebake dev -- python -m weather
 
     A component turns it off for itself with refresh_if_dev; a baked artifact never fetches.
-    """  # noqa: D301
+    """
     env = {**environment(), "STATEBAKE_DEV": "1"}
     program = shutil.which(command[0], path=env.get("PATH"))
     if program is None:

@@ -11,12 +11,9 @@ def size(count: int | None) -> str:
         return "–"
     if count < 1000:
         return f"{count} B"
-    value = float(count)
-    for unit in ("kB", "MB", "GB", "TB"):
-        value /= 1000
-        if value < 1000:
-            break
-    return f"{value:.1f} {unit}"
+    units = ("kB", "MB", "GB", "TB")
+    power = next((n for n in range(1, len(units)) if count < 1000 ** (n + 1)), len(units))
+    return f"{count / 1000**power:.1f} {units[power - 1]}"
 
 
 def age(seconds: float | None) -> str:

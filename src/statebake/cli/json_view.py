@@ -34,14 +34,14 @@ class JsonView(View):
         self._document: dict[str, Any] = {"format": FORMAT, "statebake": __version__}
         self._projects: dict[Path, dict[str, Any]] = {}
 
-    def observer(self, target: Target) -> Observer:  # noqa: ARG002, D102
+    def observer(self, target: Target) -> Observer:  # noqa: ARG002
         return Observer()
 
-    def warnings(self, texts: Sequence[str]) -> None:  # noqa: D102
+    def warnings(self, texts: Sequence[str]) -> None:
         if texts:
             self._document.setdefault("warnings", []).extend(texts)
 
-    def refresh_plan(self, target: Target, plan: RefreshPlan) -> None:  # noqa: D102
+    def refresh_plan(self, target: Target, plan: RefreshPlan) -> None:
         self._project(target)["refresh_plan"] = {
             "fetches": [
                 {"key": fetch.key, "type": fetch.component.type, "declared_at": fetch.component.declared_at}
@@ -51,10 +51,10 @@ class JsonView(View):
             "blocked": [{"key": item.key, "error": error_json(item.error)} for item in plan.blocked],
         }
 
-    def bake_plan(self, target: Target) -> None:  # noqa: D102
+    def bake_plan(self, target: Target) -> None:
         self._project(target)["bake_plan"] = {"output": str(target.settings.pex.output)}
 
-    def refresh_report(self, target: Target, report: RefreshReport) -> None:  # noqa: D102
+    def refresh_report(self, target: Target, report: RefreshReport) -> None:
         self._project(target)["refresh"] = {
             "keys": [
                 {
@@ -71,9 +71,7 @@ class JsonView(View):
             "not_loaded": [error_json(failure.error) for failure in report.bystanders],
         }
 
-    def status(  # noqa: D102
-        self, target: Target, discovery: Discovery, rows: Sequence[StatusRow], report: CheckReport
-    ) -> None:
+    def status(self, target: Target, discovery: Discovery, rows: Sequence[StatusRow], report: CheckReport) -> None:
         project = self._project(target)
         project["host"] = discovery.host
         project["python"] = {"path": discovery.python.path, "version": discovery.python.version}
@@ -92,7 +90,7 @@ class JsonView(View):
         ]
         self.check_report(target, report)
 
-    def check_report(self, target: Target, report: CheckReport) -> None:  # noqa: D102
+    def check_report(self, target: Target, report: CheckReport) -> None:
         self._project(target)["check"] = {
             "ok": not report.errors,
             "keys": report.keys,
@@ -109,7 +107,7 @@ class JsonView(View):
             ],
         }
 
-    def bake_report(self, target: Target, report: BakeReport) -> None:  # noqa: D102
+    def bake_report(self, target: Target, report: BakeReport) -> None:
         self._project(target)["pex"] = {
             "output": str(report.output),
             "bytes": report.size,
@@ -121,7 +119,7 @@ class JsonView(View):
             },
         }
 
-    def artifact(self, path: Path, states: Sequence[ArtifactState], now: datetime) -> None:  # noqa: ARG002, D102
+    def artifact(self, path: Path, states: Sequence[ArtifactState], now: datetime) -> None:  # noqa: ARG002
         from statebake.verify import mismatches
 
         self._document["artifact"] = str(path)
@@ -144,7 +142,7 @@ class JsonView(View):
             for state in states
         ]
 
-    def config(self, target: Target) -> None:  # noqa: D102
+    def config(self, target: Target) -> None:
         from statebake.config import render_rows
 
         project = self._project(target)
@@ -153,13 +151,13 @@ class JsonView(View):
             name: {"value": value, "from": origin} for name, value, origin in render_rows(target.config)
         }
 
-    def error(self, error: StatebakeError) -> None:  # noqa: D102
+    def error(self, error: StatebakeError) -> None:
         from statebake.cli.text_view import print_error
 
         print_error(error, self._env)
         self._document["error"] = error_json(error)
 
-    def finish(self) -> None:  # noqa: D102
+    def finish(self) -> None:
         if self._projects:
             self._document["projects"] = list(self._projects.values())
         click.echo(redact(json.dumps(self._document, indent=2, ensure_ascii=False, default=str), self._env))

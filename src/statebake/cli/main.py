@@ -6,20 +6,20 @@ import os
 import signal
 import sys
 import traceback
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import click
 
 from statebake import __version__
 from statebake.cli.redact import redact
-from statebake.cli.view import Shown
+from statebake.cli.view import ShownError
 from statebake.errors import Exit, StatebakeError
 
 
 class Group(click.Group):
     """Lists the commands in the order of the work, and imports the one that is asked for only."""
 
-    _commands = {
+    _commands: ClassVar[dict[str, tuple[str, str]]] = {
         "refresh": ("statebake.cli.state", "refresh_command"),
         "status": ("statebake.cli.state", "status_command"),
         "check": ("statebake.cli.state", "check_command"),
@@ -30,10 +30,10 @@ class Group(click.Group):
         "explain": ("statebake.cli.explain", "explain_command"),
     }
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002, D102
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(self._commands)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: D102
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._commands:
             import difflib
 
@@ -58,7 +58,7 @@ def cli() -> None:
       statebake refresh       fetch every component's state
       statebake bake pex      refresh, check, and make a PEX that carries the state
       statebake inspect FILE  read what a PEX carries, without running it
-    """  # noqa: D301
+    """
 
 
 def main() -> NoReturn:
@@ -68,7 +68,7 @@ def main() -> NoReturn:
         result: Any = cli.main(standalone_mode=False)
         code = int(result) if isinstance(result, int) else Exit.OK
         sys.stdout.flush()
-    except Shown as shown:
+    except ShownError as shown:
         code = shown.error.code.exit
     except StatebakeError as error:
         from statebake.cli.text_view import print_error

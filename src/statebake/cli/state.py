@@ -10,6 +10,7 @@ import click
 
 from statebake.cli.options import environment, flags_of, format_option, project_option, setting_options
 from statebake.errors import Exit
+from statebake.model.discovery import unknown_key
 
 _DISCOVERY = ("host", "python", "module", "defs_module")
 
@@ -34,10 +35,14 @@ def refresh_command(
     targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
     with open_view(output_format, env) as view:
         code = Exit.OK
+        missing, known = set(keys), set()
         for target in targets:
             view.warnings(target.config.warnings)
             with pipeline.open_project(target, env) as opened:
-                wanted = [key for key in keys if len(targets) == 1 or key in opened.worker.discovery.keys()]
+                found = opened.worker.discovery.keys
+                wanted = [key for key in keys if key in found]
+                missing.difference_update(found)
+                known.update(found)
                 if keys and not wanted:
                     continue
                 plan = pipeline.plan(opened, wanted)
@@ -47,6 +52,8 @@ def refresh_command(
                 report = pipeline.refresh(opened, plan, view.observer(target))
             view.refresh_report(target, report)
             code = max(code, report.exit)
+        if missing:
+            raise unknown_key(min(missing), known)
     return code
 
 

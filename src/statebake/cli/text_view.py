@@ -44,14 +44,14 @@ class TextView(View):
         self._out = Console(highlight=False, soft_wrap=True)
         self._err = Console(stderr=True, highlight=False, soft_wrap=True)
 
-    def observer(self, target: Target) -> Observer:  # noqa: ARG002, D102
+    def observer(self, target: Target) -> Observer:  # noqa: ARG002
         return _Progress(self._err)
 
-    def warnings(self, texts: Sequence[str]) -> None:  # noqa: D102
+    def warnings(self, texts: Sequence[str]) -> None:
         for text in texts:
             self._err.print(Text(f"warning: {self._clean(text)}", style="yellow"))
 
-    def refresh_plan(self, target: Target, plan: RefreshPlan) -> None:  # noqa: D102
+    def refresh_plan(self, target: Target, plan: RefreshPlan) -> None:
         self._heading(target, f"would fetch {human.count(len(plan.fetches), 'key')}")
         for fetch in plan.fetches:
             self._out.print(f"  {fetch.key}  by {fetch.component.type}  {fetch.component.declared_at}", markup=False)
@@ -60,12 +60,12 @@ class TextView(View):
         for blocked in plan.blocked:
             self.error(blocked.error)
 
-    def bake_plan(self, target: Target) -> None:  # noqa: D102
+    def bake_plan(self, target: Target) -> None:
         output = target.settings.pex.output
         assert output is not None
         self._out.print(f"  would write {human.path(output)}", markup=False)
 
-    def refresh_report(self, target: Target, report: RefreshReport) -> None:  # noqa: D102
+    def refresh_report(self, target: Target, report: RefreshReport) -> None:
         self._heading(target, f"refreshed with {target.python} ({target.python_origin})")
         table = _grid(5)
         for item in report.keys:
@@ -85,9 +85,7 @@ class TextView(View):
         parts = [f"{counts[outcome]} {outcome.value}" for outcome in Outcome if counts[outcome]]
         self._out.print(f"  {', '.join(parts) or 'no state-backed components'}", markup=False)
 
-    def status(  # noqa: D102
-        self, target: Target, discovery: Discovery, rows: Sequence[StatusRow], report: CheckReport
-    ) -> None:
+    def status(self, target: Target, discovery: Discovery, rows: Sequence[StatusRow], report: CheckReport) -> None:
         self._heading(target, f"{discovery.host}, Python {discovery.python.version} ({target.python_origin})")
         table = Table(box=None, pad_edge=False, header_style="bold")
         for title in ("key", "components", "strategy", "age", "size", "files", "digest", "health"):
@@ -111,7 +109,7 @@ class TextView(View):
             if finding.key is None:
                 self._finding(finding)
 
-    def check_report(self, target: Target, report: CheckReport) -> None:  # noqa: D102
+    def check_report(self, target: Target, report: CheckReport) -> None:
         for finding in report.findings:
             self._finding(finding)
         warned = len(report.findings) - len(report.errors)
@@ -124,21 +122,17 @@ class TextView(View):
             text = f"{human.count(report.keys, 'key')} {what}{warnings}"
             self._out.print(Text.assemble(("✓ ", "green"), f"{target.project.name}: {text}"))
 
-    def bake_report(self, target: Target, report: BakeReport) -> None:  # noqa: D102
+    def bake_report(self, target: Target, report: BakeReport) -> None:
         source = report.dependencies
         how = "reused" if report.dependencies_reused else "resolved"
         hint = "" if source.locked or not report.dependencies_reused else " (unlocked; --upgrade resolves again)"
         keys = human.count(len(report.manifest.keys), "key")
-        self._out.print(
-            Text.assemble(
-                ("✓ ", "green"),
-                f"{human.path(report.output)}  {human.size(report.size)}, {keys}, every digest proved in the file",
-            )
-        )
+        facts = f"{human.size(report.size)}, {keys}, every digest proved in the file"
+        self._out.print(Text.assemble(("✓ ", "green"), f"{target.project.name}: {human.path(report.output)}  {facts}"))
         self._out.print(f"  dependencies from {source.path.name}, {how}{hint}", markup=False)
         self._out.print(f"  next: statebake inspect {human.path(report.output)}", markup=False, style="dim")
 
-    def artifact(self, path: Path, states: Sequence[ArtifactState], now: datetime) -> None:  # noqa: D102
+    def artifact(self, path: Path, states: Sequence[ArtifactState], now: datetime) -> None:
         from statebake.verify import mismatches
 
         for state in states:
@@ -170,7 +164,7 @@ class TextView(View):
             for problem in mismatches(state):
                 self._err.print(Text(f"error: {problem}", style="red"))
 
-    def config(self, target: Target) -> None:  # noqa: D102
+    def config(self, target: Target) -> None:
         from statebake.config import render_rows
 
         self._heading(target, str(target.project.directory))
@@ -182,7 +176,7 @@ class TextView(View):
         table.add_row(Text("(interpreter)"), Text(target.python), Text(target.python_origin))
         _wide(self._out).print(table)
 
-    def error(self, error: StatebakeError) -> None:  # noqa: D102
+    def error(self, error: StatebakeError) -> None:
         print_error(error, self._env, self._err)
 
     def _heading(self, target: Target, note: str) -> None:

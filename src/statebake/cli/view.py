@@ -66,7 +66,7 @@ class View(ABC):
     def error(self, error: StatebakeError) -> None:
         """Show the error that ended the command."""
 
-    def finish(self) -> None:
+    def finish(self) -> None:  # noqa: B027 - most views have shown everything by then
         """Show what is only known at the end."""
 
 
@@ -89,11 +89,11 @@ def open_view(output_format: str, env: Mapping[str, str]) -> Iterator[View]:
     except StatebakeError as error:
         view.error(error)
         view.finish()
-        raise Shown(error) from error
+        raise ShownError(error) from error
     view.finish()
 
 
-class Shown(Exception):
+class ShownError(Exception):
     """An error that the view has shown already; only its exit code is left to do."""
 
     def __init__(self, error: StatebakeError) -> None:

@@ -23,7 +23,7 @@ def unknown_variables(env: Mapping[str, str]) -> tuple[str, ...]:
 
 def did_you_mean(name: str, known: frozenset[str]) -> str:
     """Return ``; did you mean X?`` for the known name that is most like ``name``, or nothing."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only needed for errors
+    from difflib import get_close_matches
 
     close = get_close_matches(name, sorted(known), n=1)
     return f"; did you mean {close[0]}?" if close else ""

@@ -101,7 +101,7 @@ def is_file(path: Path) -> bool:
         return False
 
 
-def table_at(data: Mapping[str, Any], *keys: str) -> Any:  # noqa: ANN401 - TOML is of any type
+def table_at(data: Mapping[str, Any], *keys: str) -> Any:
     """Return what ``data`` has under ``keys``, or ``None`` where a table on the way is missing."""
     value: Any = data
     for key in keys:

@@ -17,9 +17,14 @@ class Host(Protocol):
         brings_runtime: whether artifacts carry statebake's own runtime part.
     """
 
-    name: str
-    pex_flags: tuple[str, ...]
-    brings_runtime: bool
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def pex_flags(self) -> tuple[str, ...]: ...
+
+    @property
+    def brings_runtime(self) -> bool: ...
 
     def entry_point(self, settings: Settings) -> str:
         """Return the module that an artifact runs unless the project says otherwise."""

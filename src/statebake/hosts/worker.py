@@ -143,7 +143,7 @@ def open_worker(python: str, project: Path, request: Mapping[str, Any], env: Map
     """
     to_worker, send = os.pipe()
     hear, from_worker = os.pipe()
-    log = tempfile.TemporaryFile()
+    log = tempfile.TemporaryFile()  # noqa: SIM115 - the worker closes it
     try:
         process = subprocess.Popen(
             [python, str(_ENTRY), str(to_worker), str(from_worker)],

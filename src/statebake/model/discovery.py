@@ -70,8 +70,9 @@ class Discovery:
     components: tuple[Component, ...]
     failures: tuple[LoadFailure, ...]
 
+    @property
     def keys(self) -> list[str]:
-        """Return every key, sorted, each once."""
+        """Every key, sorted, each once."""
         return sorted({component.key for component in self.components})
 
     def components_of(self, key: str) -> tuple[Component, ...]:

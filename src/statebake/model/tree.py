@@ -130,7 +130,7 @@ def _walk(directory: Path, prefix: str, real_root: str, seen: tuple[str, ...]) -
         if stat.S_ISLNK(status.st_mode):
             target = os.path.realpath(path)
             if not (target + os.sep).startswith(real_root + os.sep):
-                raise _foreign(path, f"a symbolic link that leaves the key directory, to {os.readlink(path)}")
+                raise _foreign(path, f"a symbolic link that leaves the key directory, to {path.readlink()}")
             try:
                 status = path.stat()
             except OSError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statebake.errors import Code, StatebakeError
-from statebake.model.keys import RECORD_NAME, STATE_NAME, sanitize_key
+from statebake.model.keys import STATE_NAME, sanitize_key
 from statebake.runtime.fetch import fetch
 from statebake.runtime.state_files import is_present, state_dir_of, state_path_of
 
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from statebake.model.record import Record
-    from statebake.model.tree import TreeSummary
     from statebake.runtime.declarations import Declared
 
 DEV_VARIABLE = "STATEBAKE_DEV"
@@ -96,77 +94,28 @@ def _fetch_and_commit(defs_dir: Path, fetcher: Declared, users: Sequence[Declare
 
 
 def _commit(defs_dir: Path, staged: Path, fetcher: Declared, users: Sequence[Declared], duration_s: float) -> None:
-    """Record what was fetched and swap it into place; the same rules as ``refresh.execute`` has.
-
-    Raises ``StatebakeError``: ``FETCH_LEFT_FOREIGN``, ``FETCH_WROTE_NOTHING``, ``NEWER_FORMAT``, ``READ_ONLY``,
-    ``COMMIT_FAILED``.
-    """
     from datetime import datetime, timezone
 
     from statebake import __version__
-    from statebake.model.record import ComponentRef, Record, dump_json
-    from statebake.model.transaction import commit_key, replace_file
+    from statebake.model.record import ComponentRef
+    from statebake.model.settle import Fetched, settle
 
-    summary = _validate(staged, fetcher)
-    old = _old_record(state_path_of(defs_dir, fetcher.key).parent)
-    same = old if old and old.digest == summary.digest else None
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     project = _project_dir(defs_dir)
-    record = Record(
+    others = [user for user in users if user is not fetcher]
+    fetched = Fetched(
         key=fetcher.key,
         components=tuple(
             ComponentRef(type=user.type_name, declared_at=f"{user.file.relative_to(project).as_posix()}:{user.line}")
-            for user in users
+            for user in (fetcher, *others)
         ),
+        where=fetcher.where,
         management_type=fetcher.config.management_type,
-        digest=summary.digest,
-        files=summary.files,
-        bytes=summary.bytes,
-        # The same bytes must bake the same artifact, so only the confirmation is new.
-        fetched_at=same.fetched_at if same else now,
-        checked_at=now,
+        at=datetime.now(timezone.utc),
         duration_s=duration_s,
-        origin="fetched",
-        tool=same.tool if same else f"statebake {__version__}",
-        host=same.host if same else f"native {__version__}",
-        extra=old.extra if old else {},
+        tool=f"statebake {__version__}",
+        host=f"native {__version__}",
     )
-    replace_file(staged / RECORD_NAME, dump_json(record.to_json()), staged.parent)
-    commit_key(state_dir_of(defs_dir), staged)
-
-
-def _validate(staged: Path, fetcher: Declared) -> TreeSummary:
-    from statebake.model.transaction import storage_error
-    from statebake.model.tree import materialize_links, summarize_dir
-
-    try:
-        materialize_links(staged)
-        summary = summarize_dir(staged)
-    except StatebakeError as error:
-        inside = (error.where or "").removeprefix(f"{staged}/")
-        raise StatebakeError(
-            Code.FETCH_LEFT_FOREIGN,
-            f"The fetch of {fetcher.key!r} left {inside}: {error.message}",
-            where=fetcher.where,
-            next_step=error.next_step,
-        ) from error
-    except OSError as error:
-        raise storage_error(error, staged) from error
-    if summary.empty:
-        raise _wrote_nothing(fetcher)
-    return summary
-
-
-def _old_record(key_dir: Path) -> Record | None:
-    """Return the record that is there; one that cannot be read counts as none, a newer one raises."""
-    from statebake.model.record import read_record
-
-    try:
-        return read_record(key_dir)
-    except StatebakeError as error:
-        if error.code is Code.NEWER_FORMAT:
-            raise
-        return None
+    settle(fetched, state_dir_of(defs_dir), staged)
 
 
 def _wrote_nothing(fetcher: Declared) -> StatebakeError:

@@ -30,10 +30,12 @@ def state_path_of(defs_dir: Path, key: str) -> Path:
 def is_present(state_path: Path) -> bool:
     """Return whether there is state: ``state`` exists, and it or a sibling of it has content.
 
-    An empty ``state`` file beside a filled directory is state (dbt's is); on its own it is not. The record is
-    no sibling.
+    An empty ``state`` file beside a filled directory is state (dbt's is); on its own it is not, and neither is an empty
+    directory, which archives do not carry. The record is no sibling.
     """
-    return state_path.exists() and (_has_content(state_path) or _siblings_have_content(state_path))
+    if not state_path.exists():
+        return False
+    return _has_content(state_path) or (state_path.is_file() and _siblings_have_content(state_path))
 
 
 def require_present(state_path: Path, key: str, where: str, *, baked: bool) -> Path:

@@ -3,13 +3,17 @@
 Written against Dagster 1.12 and 1.13. It never builds definitions, so nothing is fetched while it looks.
 """
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import inspect
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from _statebake_server import HostError, describe, short_traceback, user_line
 
@@ -34,11 +38,14 @@ except ImportError as import_error:
 
 
 class Host:
-    def __init__(self, request):
-        self.project = Path(request["project"])
-        self.components = []
+    """See ``Host`` in ``server.py``."""
 
-    def discover(self):
+    def __init__(self, request: dict[str, Any]) -> None:
+        self.project = Path(request["project"])
+        self.components: list[tuple[Any, dict[str, Any]]] = []
+
+    def discover(self) -> dict[str, Any]:
+        """Return every state-backed component of the project's component tree."""
         warnings.simplefilter("ignore")
         tree, declarations = self.tree()
         failures = []
@@ -82,17 +89,18 @@ class Host:
             "failures": failures,
         }
 
-    def fetch(self, number, state_path):
+    def fetch(self, number: int, state_path: Path) -> None:
+        """Have a component write its state: its own method, for Dagster's would write in place."""
         component = self.components[number][0]
         result = component.write_state_to_path(state_path)
         if inspect.isawaitable(result):
 
-            async def finish():
+            async def finish() -> None:
                 await result
 
             asyncio.run(finish())
 
-    def tree(self):
+    def tree(self) -> tuple[Any, dict[Any, Any]]:
         """Return the component tree and every declaration in it by location."""
         try:
             tree = ComponentTree.for_project(self.project)
@@ -102,7 +110,7 @@ class Host:
         except Exception as error:
             raise self.declaration_error(error) from error
 
-    def declaration_error(self, error):
+    def declaration_error(self, error: BaseException) -> HostError:
         """Return the error for a project whose declarations cannot be read, with the file and line at fault."""
         cause = root_cause(error)
         mark = getattr(cause, "problem_mark", None)
@@ -133,7 +141,7 @@ class Host:
             detail=short_traceback(cause) if missing else None,
         )
 
-    def place(self, declaration):
+    def place(self, declaration: Any) -> str:
         """Return ``file:line`` of a declaration, the file relative to the project."""
         path = Path(getattr(declaration.loc if hasattr(declaration, "loc") else declaration.path, "file_path", "?"))
         if isinstance(declaration, YamlDecl):
@@ -143,13 +151,14 @@ class Host:
         function = inspect.unwrap(declaration.component_node_fn)
         return f"{self.relative(path)}:{function.__code__.co_firstlineno}"
 
-    def relative(self, path):
+    def relative(self, path: str | os.PathLike[str]) -> str:
+        """Return a path relative to the project where it is inside."""
         with contextlib.suppress(ValueError):
             return str(Path(os.path.realpath(path)).relative_to(os.path.realpath(self.project)))
         return str(path)
 
 
-def may_be_state_backed(declaration):
+def may_be_state_backed(declaration: Any) -> bool:
     """Return whether a declaration can yield a state-backed component.
 
     A function says so by its return annotation; where that is missing or a string, only loading it tells. Dagster's own
@@ -165,32 +174,34 @@ def may_be_state_backed(declaration):
     return issubclass(annotation, StateBackedComponent) or issubclass(StateBackedComponent, annotation)
 
 
-def declared_type(declaration):
+def declared_type(declaration: Any) -> str | None:
+    """Return the class that a declaration names, where that is known."""
     with contextlib.suppress(Exception):
         return type_name(declaration.component_type)
     return None
 
 
-def type_name(cls):
+def type_name(cls: type) -> str:
+    """Return ``package.module.ClassName``."""
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
-def document_line(source_tree):
+def document_line(source_tree: Any) -> int:
     """Return the line of a YAML document's ``type``."""
     with contextlib.suppress(Exception):
         position_tree = source_tree.source_position_tree
-        return position_tree.children.get("type", position_tree).position.start.line
+        return int(position_tree.children.get("type", position_tree).position.start.line)
     return 1
 
 
-def root_cause(error):
+def root_cause(error: BaseException) -> BaseException:
     """Return the exception under Dagster's wrappers, which only say where in the tree it happened."""
     while error.__cause__ is not None and error.__class__.__module__.startswith("dagster"):
         error = error.__cause__
     return error
 
 
-def frames_with(error, name):
+def frames_with(error: BaseException | None, name: str) -> Iterator[Any]:
     """Yield the values of a local variable in the frames that an exception and its causes went through."""
     while error is not None:
         frame = error.__traceback__
@@ -201,12 +212,13 @@ def frames_with(error, name):
         error = error.__cause__ or error.__context__
 
 
-def declared_file(error):
+def declared_file(error: BaseException) -> Path | None:
     """Return the YAML file that Dagster was reading when it failed: its exceptions do not always say."""
     found = [value for value in frames_with(error, "component_def_path") if value is not None]
     return found[-1] if found else None
 
 
-def declared_line(error):
+def declared_line(error: BaseException) -> int | None:
+    """Return the line of the YAML document that Dagster was reading when it failed."""
     found = list(frames_with(error, "source_tree"))
     return document_line(found[-1]) if found else None

@@ -1,15 +1,18 @@
 """The native framework's side of the worker: finds and fetches components through statebake's own runtime part."""
 
+from __future__ import annotations
+
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from _statebake_server import HostError, describe
 
 try:
     import statebake
     from statebake.errors import StatebakeError
-    from statebake.runtime.declarations import DeclarationFailure, discover
+    from statebake.runtime.declarations import DeclarationFailure, Declared, discover
     from statebake.runtime.fetch import fetch
     from statebake.runtime.loading import find_defs
 except ImportError as import_error:
@@ -22,17 +25,20 @@ except ImportError as import_error:
 
 
 class Host:
-    def __init__(self, request):
-        self.project = request["project"]
-        self.defs_module = request["defs_module"]
-        self.declared = []
+    """See ``Host`` in ``server.py``."""
 
-    def discover(self):
+    def __init__(self, request: dict[str, Any]) -> None:
+        self.project: str = request["project"]
+        self.defs_module: str | None = request["defs_module"]
+        self.declared: list[Declared] = []
+
+    def discover(self) -> dict[str, Any]:
+        """Return every component that the definitions declare."""
         if self.defs_module is None:
             raise HostError(
                 "BAD_SETTING",
                 "It is not known which package of this project holds the definitions.",
-                where=os.path.join(self.project, "pyproject.toml"),
+                where=str(Path(self.project, "pyproject.toml")),
                 next_step='name it: [tool.statebake] module = "…"',
             )
         try:
@@ -69,10 +75,11 @@ class Host:
             ],
         }
 
-    def fetch(self, number, state_path):
+    def fetch(self, number: int, state_path: Path) -> None:
+        """Have a component write its state."""
         fetch(self.declared[number].component, Path(state_path))
 
-    def place(self, one):
+    def place(self, one: Declared | DeclarationFailure) -> str:
         """Return ``file:line``, the file relative to the project where it is inside."""
         path = os.path.realpath(one.file)
         root = os.path.realpath(self.project) + os.sep

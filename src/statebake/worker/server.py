@@ -6,10 +6,12 @@ before the state is written.
 
 In:   {"do": "discover", "host": …, "project": …, "paths": [...], "defs_module": …}
       {"do": "fetch", "id": n, "component": n, "state_path": …, "log": …}
-      {"do": "kill", "id": n}
 Out:  {"event": "discovered", …} | {"event": "failed", "code": …, …}
-      {"event": "fetched", "id": n, "error": null | {…}} | {"event": "died", "id": n, "signal": n | null, "exit": n | null}
+      {"event": "fetched", "id": n, "error": null | {…}}
+      {"event": "died", "id": n, "signal": n | null, "exit": n | null}
 """
+
+from __future__ import annotations
 
 import contextlib
 import ctypes
@@ -20,13 +22,15 @@ import selectors
 import signal
 import sys
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NoReturn, Protocol
 
 _PR_SET_PDEATHSIG = 1
 _REAP_S = 0.5
 
 
-def serve(in_fd, out_fd):
+def serve(in_fd: int, out_fd: int) -> int:
     """Answer requests until the tool closes its end; returns the exit code."""
     for descriptor in (in_fd, out_fd):
         os.set_inheritable(descriptor, False)
@@ -40,17 +44,39 @@ def serve(in_fd, out_fd):
     return 0
 
 
+class Host(Protocol):
+    """What ``<name>_host.py`` has under the name ``Host``."""
+
+    def discover(self) -> dict[str, Any]:
+        """Return the fields of the ``discovered`` message; raises ``HostError``."""
+
+    def fetch(self, number: int, state_path: Path) -> None:
+        """Have the component of that number in the message write its state; raises what it raises."""
+
+
+@dataclass
+class Child:
+    """A forked child that runs a fetch: the read end of its pipe, and what came through it so far."""
+
+    pid: int
+    pipe: int
+    said: bytes = b""
+
+
 class Server:
-    def __init__(self, in_fd, out_fd):
+    """Answers the requests that come on one descriptor on another one."""
+
+    def __init__(self, in_fd: int, out_fd: int) -> None:
         self.in_fd = in_fd
         self.out_fd = out_fd
-        self.host = None
-        self.children = {}  # fetch id -> (pid, read end of its pipe, bytes so far)
+        self.host: Host | None = None
+        self.children: dict[int, Child] = {}
         self.selector = selectors.DefaultSelector()
         self.selector.register(in_fd, selectors.EVENT_READ, None)
         self.buffer = b""
 
-    def run(self):
+    def run(self) -> None:
+        """Answer until the other end is closed."""
         while True:
             for key, _ in self.selector.select(timeout=_REAP_S if self.children else None):
                 if key.data is None:
@@ -60,7 +86,8 @@ class Server:
                     self.read_child(key.data)
             self.reap()
 
-    def read_requests(self):
+    def read_requests(self) -> bool:
+        """Answer what has come; return whether more can come."""
         data = os.read(self.in_fd, 1 << 16)
         if not data:
             return False
@@ -69,20 +96,22 @@ class Server:
             request = json.loads(line)
             if request["do"] == "discover":
                 self.say(self.discover(request))
-            elif request["do"] == "fetch":
-                self.start_fetch(request)
             else:
-                self.kill(request["id"])
+                self.start_fetch(request)
         return True
 
-    def say(self, message):
+    def say(self, message: dict[str, Any]) -> None:
+        """Send one message."""
         data = (json.dumps(message) + "\n").encode()
         while data:
             data = data[os.write(self.out_fd, data) :]
 
-    def discover(self, request):
+    def discover(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Import the project and return the message that says what is in it, or why it cannot be imported."""
         here = Path(__file__).parent
         spec = importlib.util.spec_from_file_location("_statebake_host", here / f"{request['host']}_host.py")
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
         sys.path[:0] = [path for path in request["paths"] if path not in sys.path]
@@ -91,7 +120,7 @@ class Server:
             self.host = module.Host(request)
             found = self.host.discover()
         except BaseException as error:
-            if error.__class__.__name__ == "HostError":
+            if isinstance(error, HostError):
                 return {"event": "failed", **error.fields}
             return {
                 "event": "failed",
@@ -102,7 +131,8 @@ class Server:
             }
         return {"event": "discovered", "python": interpreter(), **found}
 
-    def start_fetch(self, request):
+    def start_fetch(self, request: dict[str, Any]) -> None:
+        """Fork the child that fetches."""
         sys.stdout.flush()
         sys.stderr.flush()
         read_end, write_end = os.pipe()
@@ -114,10 +144,10 @@ class Server:
         os.set_blocking(read_end, False)
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)  # here as well as in the child: whoever comes first
-        self.children[request["id"]] = [pid, read_end, b""]
+        self.children[request["id"]] = Child(pid, read_end)
         self.selector.register(read_end, selectors.EVENT_READ, request["id"])
 
-    def child(self, request, report_fd):
+    def child(self, request: dict[str, Any], report_fd: int) -> NoReturn:
         """Run one fetch in the forked child and never return."""
         parent = os.getppid()
         with contextlib.suppress(OSError):
@@ -127,14 +157,15 @@ class Server:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.close(self.in_fd)
         os.close(self.out_fd)
-        for _, other, _ in self.children.values():
-            os.close(other)
+        for other in self.children.values():
+            os.close(other.pipe)
         log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.close(log)
         error = None
         try:
+            assert self.host is not None
             self.host.fetch(request["component"], Path(request["state_path"]))
         except BaseException as raised:
             error = {
@@ -154,61 +185,62 @@ class Server:
             status = 1
         os._exit(status)
 
-    def read_child(self, fetch_id):
-        pid, _, _ = self.children[fetch_id]
+    def read_child(self, fetch_id: int) -> None:
+        """Take what a child says; after its last word, end and report it."""
+        pid = self.children[fetch_id].pid
         if self.drain(fetch_id):
             kill_group(pid)  # after its word, or after its death, nothing of it goes on
             self.finish(fetch_id, os.waitpid(pid, 0)[1])
 
-    def drain(self, fetch_id):
+    def drain(self, fetch_id: int) -> bool:
         """Read what a child has said so far; return whether it will say no more."""
         child = self.children[fetch_id]
         with contextlib.suppress(BlockingIOError):
-            while chunk := os.read(child[1], 1 << 16):
-                child[2] += chunk
+            while chunk := os.read(child.pipe, 1 << 16):
+                child.said += chunk
             return True
-        return child[2].endswith(b"\n")
+        return child.said.endswith(b"\n")
 
-    def reap(self):
+    def reap(self) -> None:
         """Notice the children that died while a process of theirs keeps the pipe open."""
-        for fetch_id, (pid, _, _) in list(self.children.items()):
-            reaped, status = os.waitpid(pid, os.WNOHANG)
+        for fetch_id, child in list(self.children.items()):
+            reaped, status = os.waitpid(child.pid, os.WNOHANG)
             if reaped:
-                kill_group(pid)
+                kill_group(child.pid)
                 self.drain(fetch_id)
                 self.finish(fetch_id, status)
 
-    def finish(self, fetch_id, status):
-        _, read_end, data = self.children.pop(fetch_id)
-        self.selector.unregister(read_end)
-        os.close(read_end)
-        if data.endswith(b"\n"):
-            self.say({"event": "fetched", "id": fetch_id, **json.loads(data)})
+    def finish(self, fetch_id: int, status: int) -> None:
+        """Report a child that has ended."""
+        child = self.children.pop(fetch_id)
+        self.selector.unregister(child.pipe)
+        os.close(child.pipe)
+        if child.said.endswith(b"\n"):
+            self.say({"event": "fetched", "id": fetch_id, **json.loads(child.said)})
         elif os.WIFSIGNALED(status):
             self.say({"event": "died", "id": fetch_id, "signal": os.WTERMSIG(status), "exit": None})
         else:
             self.say({"event": "died", "id": fetch_id, "signal": None, "exit": os.WEXITSTATUS(status)})
 
-    def kill(self, fetch_id):
-        if fetch_id in self.children:
-            kill_group(self.children[fetch_id][0])
+    def kill_all(self) -> None:
+        """End every child."""
+        for child in self.children.values():
+            kill_group(child.pid)
 
-    def kill_all(self):
-        for pid, _, _ in self.children.values():
-            kill_group(pid)
-
-    def abandon(self):
+    def abandon(self) -> NoReturn:
+        """End every child, and then the worker at once."""
         self.kill_all()
         os._exit(0)
 
 
-def kill_group(pid):
+def kill_group(pid: int) -> None:
+    """End a process and its group; both may be gone already."""
     for target in (os.killpg, os.kill):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             target(pid, signal.SIGKILL)
 
 
-def die_with_parent(parent):
+def die_with_parent(parent: int) -> None:
     """Have the kernel end this process when the worker ends, where the kernel can (prctl(2))."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -216,7 +248,8 @@ def die_with_parent(parent):
             os._exit(1)
 
 
-def interpreter():
+def interpreter() -> dict[str, str]:
+    """Return what the interpreter says of itself: dependencies are resolved for it."""
     import platform
     import sysconfig
 
@@ -227,19 +260,19 @@ def interpreter():
     }
 
 
-def describe(error):
+def describe(error: BaseException) -> str:
     """Return ``ValueError: what it says``, on one line."""
     text = " ".join(str(error).split())
     return f"{error.__class__.__name__}: {text}" if text else error.__class__.__name__
 
 
-def short_traceback(error):
+def short_traceback(error: BaseException) -> str:
     """Return the last frames and the message of an exception: what points at the user's own line."""
     lines = traceback.format_exception(error.__class__, error, error.__traceback__, limit=-4, chain=False)
     return "".join(lines).rstrip()
 
 
-def user_line(error, project):
+def user_line(error: BaseException, project: str) -> str | None:
     """Return ``file:line`` of the innermost frame inside the project, or ``None``."""
     found = None
     for frame, line in traceback.walk_tb(error.__traceback__):
@@ -254,6 +287,6 @@ def user_line(error, project):
 class HostError(Exception):
     """An error of discovery that has a code of its own: the fields are those of the ``failed`` message."""
 
-    def __init__(self, code, message, **fields):
+    def __init__(self, code: str, message: str, **fields: str | None) -> None:
         super().__init__(message)
         self.fields = {"code": code, "message": message, **fields}

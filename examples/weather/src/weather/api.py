@@ -8,7 +8,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 TIMEOUT_S = 10
 
 
-def get(base_url: str, path: str, token: str, **query: str) -> Any:  # noqa: ANN401
+def get(base_url: str, path: str, token: str, **query: str) -> Any:
     """Return the JSON value that answers ``GET path?query``; raise ``OSError`` where the service fails."""
     request = Request(f"{base_url}{path}?{urlencode(query)}")
     if token:

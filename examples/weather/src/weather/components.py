@@ -58,7 +58,7 @@ class ForecastsComponent(StateBackedComponent):
         return DefsStateConfig.from_args(self.defs_state, default_key="ForecastsComponent[all]")
 
     async def write_state_to_path(self, state_path: Path) -> None:
-        async def get(path: str, **query: str) -> Any:  # noqa: ANN401
+        async def get(path: str, **query: str) -> Any:
             return await asyncio.to_thread(api.get, self.base_url, path, self.token, **query)
 
         units, stations = await asyncio.gather(get("/units"), get("/stations"))
@@ -96,7 +96,7 @@ def fetched(key: str, state_path: Path) -> Fetched:
     return Fetched(key, datetime.fromisoformat(at.replace("Z", "+00:00")) if at else None)
 
 
-def read_json(path: Path) -> Any:  # noqa: ANN401
+def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 

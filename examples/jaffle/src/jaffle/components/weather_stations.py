@@ -48,12 +48,12 @@ class WeatherStationsComponent(dg.StateBackedComponent, dg.Resolvable):
             description=f"The forecast for {station['name']}, {station['elevation_m']} m",
             metadata={name: station[name] for name in ("region", "latitude", "longitude")},
         )
-        def latest() -> Any:  # noqa: ANN401
+        def latest() -> Any:
             return self.get("/forecasts", station=station["id"])
 
         return latest
 
-    def get(self, path: str, **query: str) -> Any:  # noqa: ANN401
+    def get(self, path: str, **query: str) -> Any:
         base_url = os.environ[self.base_url_env]
         request = Request(f"{base_url}{path}?{urlencode(query)}")
         token = os.environ.get(self.token_env) if self.token_env else None
