@@ -68,7 +68,9 @@ def bake_pex_command(
                     view.bake_plan(target)
                     continue
                 if not no_refresh:
-                    report = pipeline.refresh(opened, pipeline.plan(opened), observer)
+                    refresh_plan = pipeline.plan(opened)
+                    view.refresh_started(target, refresh_plan)
+                    report = pipeline.refresh(opened, refresh_plan, observer)
                     view.refresh_report(target, report)
                     if report.exit:
                         code = max(code, report.exit)
@@ -98,7 +100,7 @@ def _one_output_each(targets: list[Any]) -> None:
             )
 
 
-@click.command("inspect")
+@click.command("inspect", short_help="Read what a PEX carries, without running it.")
 @click.argument("artifact", type=click.Path(path_type=Path))
 @format_option
 def inspect_command(artifact: Path, output_format: str) -> int:

@@ -11,7 +11,11 @@ from statebake.cli.options import environment
 from statebake.errors import Code, StatebakeError
 
 
-@click.command("dev", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command(
+    "dev",
+    short_help="Run a command that refreshes state at each load.",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def dev_command(command: tuple[str, ...]) -> int:
     """Run COMMAND in development: every load refreshes the state of the native framework's components.

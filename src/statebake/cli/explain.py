@@ -13,7 +13,7 @@ from statebake.errors import Code, Exit, StatebakeError
 PAGES = Path(__file__).resolve().parent.parent / "explain.md"
 
 
-@click.command("explain")
+@click.command("explain", short_help="Tell the whole story of an error code.")
 @click.argument("code", required=False)
 def explain_command(code: str | None) -> int:
     """Tell the whole story of an error code, for example SB301; without one, list them all."""

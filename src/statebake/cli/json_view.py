@@ -41,6 +41,9 @@ class JsonView(View):
         if texts:
             self._document.setdefault("warnings", []).extend(texts)
 
+    def refresh_started(self, target: Target, plan: RefreshPlan) -> None:
+        pass
+
     def refresh_plan(self, target: Target, plan: RefreshPlan) -> None:
         self._project(target)["refresh_plan"] = {
             "fetches": [

@@ -15,7 +15,7 @@ from statebake.model.discovery import unknown_key
 _DISCOVERY = ("host", "python", "module", "defs_module")
 
 
-@click.command("refresh")
+@click.command("refresh", short_help="Fetch every component's state and commit what is valid.")
 @project_option
 @click.option("--key", "-k", "keys", multiple=True, help="Only this key; can be given several times.")
 @click.option("--dry-run", is_flag=True, help="Print what would be fetched, and fetch nothing.")
@@ -49,6 +49,7 @@ def refresh_command(
                 if dry_run:
                     view.refresh_plan(target, plan)
                     continue
+                view.refresh_started(target, plan)
                 report = pipeline.refresh(opened, plan, view.observer(target))
             view.refresh_report(target, report)
             code = max(code, report.exit)
@@ -57,7 +58,7 @@ def refresh_command(
     return code
 
 
-@click.command("status")
+@click.command("status", short_help="Show every key: age, size, digest and health.")
 @project_option
 @setting_options(*_DISCOVERY, "allow_runtime_fetch")
 @format_option

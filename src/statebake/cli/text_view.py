@@ -24,15 +24,15 @@ from statebake.refresh.report import Outcome
 if TYPE_CHECKING:
     from statebake.check import CheckReport, Finding, StatusRow
     from statebake.model.discovery import Discovery
+    from statebake.model.record import Record
     from statebake.pipeline import BakeReport, Target
-    from statebake.refresh import KeyOutcome, RefreshPlan, RefreshReport
+    from statebake.refresh import RefreshPlan, RefreshReport
     from statebake.verify import ArtifactState
 
 _MARKS = {
-    Outcome.UPDATED: ("✓", "green"),
-    Outcome.UNCHANGED: ("=", "green"),
-    Outcome.FAILED: ("✗", "red"),
-    Outcome.SKIPPED: ("-", "yellow"),
+    Outcome.UPDATED.value: ("✓", "green"),
+    Outcome.UNCHANGED.value: ("=", "green"),
+    Outcome.FAILED.value: ("✗", "red"),
 }
 
 
@@ -45,11 +45,15 @@ class TextView(View):
         self._err = Console(stderr=True, highlight=False, soft_wrap=True)
 
     def observer(self, target: Target) -> Observer:  # noqa: ARG002
-        return _Progress(self._err)
+        return _Progress(self._out, self._err)
 
     def warnings(self, texts: Sequence[str]) -> None:
         for text in texts:
             self._err.print(Text(f"warning: {self._clean(text)}", style="yellow"))
+
+    def refresh_started(self, target: Target, plan: RefreshPlan) -> None:
+        python = f"{human.path(Path(target.python))} ({target.python_origin})"
+        self._heading(target, f"refreshing {human.count(len(plan.fetches), 'key')} with {python}")
 
     def refresh_plan(self, target: Target, plan: RefreshPlan) -> None:
         self._heading(target, f"would fetch {human.count(len(plan.fetches), 'key')}")
@@ -66,24 +70,22 @@ class TextView(View):
         self._out.print(f"  would write {human.path(output)}", markup=False)
 
     def refresh_report(self, target: Target, report: RefreshReport) -> None:
-        self._heading(target, f"refreshed with {target.python} ({target.python_origin})")
-        table = _grid(5)
         for item in report.keys:
-            if item.key is not None:
-                table.add_row(*_outcome_cells(item))
-        if table.row_count:
-            self._out.print(table)
+            if item.outcome is Outcome.SKIPPED:
+                self._out.print(Text.assemble(("  - ", "yellow"), f"{item.key}  skipped: {item.note}"))
         for item in report.failed:
             if item.error is not None:
                 self.error(item.error)
                 if item.key is not None:
                     kept = "its last good state is still there" if item.kept else "it has no state yet"
-                    self._err.print(f"  {item.key}: {kept}", markup=False)
+                    self._err.print(f"  note: {item.key}: {kept}", markup=False)
         for failure in report.bystanders:
-            self.warnings([f"not needed here, but cannot be loaded: {failure.error}"])
+            self.warnings([f"{failure.declared_at} is not needed here, but cannot be loaded: {failure.error.message}"])
         counts = Counter(item.outcome for item in report.keys)
         parts = [f"{counts[outcome]} {outcome.value}" for outcome in Outcome if counts[outcome]]
-        self._out.print(f"  {', '.join(parts) or 'no state-backed components'}", markup=False)
+        mark = ("✗ ", "red") if report.failed else ("✓ ", "green")
+        text = f"{target.project.name}: {', '.join(parts) or 'there are no state-backed components'}"
+        self._out.print(Text.assemble(mark, text))
 
     def status(self, target: Target, discovery: Discovery, rows: Sequence[StatusRow], report: CheckReport) -> None:
         self._heading(target, f"{discovery.host}, Python {discovery.python.version} ({target.python_origin})")
@@ -199,16 +201,22 @@ class TextView(View):
 
 
 class _Progress(Observer):
-    """One line per event: readable in a CI log."""
+    """One line per event, as it happens: readable in a CI log."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, out: Console, err: Console) -> None:
+        self._out = out
+        self._err = err
 
     def stage(self, title: str) -> None:
-        self._console.print(f"{title} …", markup=False, style="dim")
+        self._err.print(f"{title} …", markup=False, style="dim")
 
-    def fetch_ended(self, key: str, outcome: str, note: str) -> None:
-        self._console.print(f"  {outcome} {key} in {note}", markup=False, style="dim")
+    def fetch_ended(self, key: str, outcome: str, record: Record | None, duration_s: float) -> None:
+        mark, style = _MARKS[outcome]
+        line = Text.assemble((f"  {mark} ", style), key, (f"  {outcome}", style), f"  {duration_s:.1f} s")
+        if record:
+            line.append(f"  {human.count(record.files, 'file')}, {human.size(record.bytes)}")
+            line.append(f"  {short(record.digest)}", style="dim")
+        self._out.print(line)
 
 
 def print_error(error: StatebakeError, env: Mapping[str, str], console: Console | None = None) -> None:
@@ -221,26 +229,6 @@ def print_error(error: StatebakeError, env: Mapping[str, str], console: Console 
         console.print(f"  | {line}", markup=False, style="dim")
     if error.next_step:
         console.print(f"  next: {redact(error.next_step, env)}", markup=False)
-
-
-def _outcome_cells(item: KeyOutcome) -> list[Text]:
-    mark, style = _MARKS[item.outcome]
-    record = item.record
-    facts = f"{human.count(record.files, 'file')}, {human.size(record.bytes)}" if record else (item.note or "")
-    return [
-        Text(f"  {mark}", style=style),
-        Text(item.key or ""),
-        Text(item.outcome.value, style=style),
-        Text(facts),
-        Text(short(record.digest) if record else "", style="dim"),
-    ]
-
-
-def _grid(columns: int) -> Table:
-    table = Table.grid(padding=(0, 2))
-    for _ in range(columns):
-        table.add_column(no_wrap=True)
-    return table
 
 
 def _wide(console: Console) -> Console:

@@ -31,6 +31,10 @@ class View(ABC):
         """Show what the user should look at although nothing failed."""
 
     @abstractmethod
+    def refresh_started(self, target: Target, plan: RefreshPlan) -> None:
+        """Show that a refresh begins."""
+
+    @abstractmethod
     def refresh_plan(self, target: Target, plan: RefreshPlan) -> None:
         """Show what a refresh would do."""
 

@@ -42,7 +42,6 @@ def execute_refresh(
 
     def begin(request: FetchRequest) -> None:
         started[request.key] = time.monotonic()
-        observer.fetch_started(request.key)
 
     def commit(fetch: PlannedFetch, duration: float, staging: Path) -> Settled:
         fetched = Fetched(
@@ -72,7 +71,7 @@ def execute_refresh(
                     kept = (state_dir / fetch.name).is_dir()
                     outcome = KeyOutcome(fetch.key, Outcome.FAILED, error=error, duration_s=duration, kept=kept)
                 outcomes[fetch.key] = outcome
-                observer.fetch_ended(fetch.key, outcome.outcome.value, f"{duration:.1f} s")
+                observer.fetch_ended(fetch.key, outcome.outcome.value, outcome.record, duration)
     return RefreshReport(
         keys=(
             *(outcomes[key] for key in planned),

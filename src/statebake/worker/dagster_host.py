@@ -78,7 +78,7 @@ class Host:
                         "type": declared_type(declaration),
                         "code": "COMPONENT_LOAD",
                         "message": f"This component cannot be loaded: {describe(cause)}",
-                        "detail": short_traceback(cause),
+                        "detail": short_traceback(cause, str(self.project)),
                     }
                 )
         return {
@@ -127,7 +127,7 @@ class Host:
                 "PROJECT_IMPORT",
                 f"Dagster cannot load this project: {describe(cause)}",
                 where=user_line(cause, str(self.project)),
-                detail=short_traceback(cause),
+                detail=short_traceback(cause, str(self.project)),
             )
         line = declared_line(error)
         missing = isinstance(cause, (ImportError, AttributeError))
@@ -138,7 +138,7 @@ class Host:
             else f"This declaration is not valid: {describe(cause)}",
             where=f"{self.relative(file)}:{line or 1}",
             next_step="mend the `type`, or install the package that has it" if missing else "mend the file",
-            detail=short_traceback(cause) if missing else None,
+            detail=short_traceback(cause, str(self.project)) if missing else None,
         )
 
     def place(self, declaration: Any) -> str:

@@ -70,6 +70,7 @@ class Server:
         self.in_fd = in_fd
         self.out_fd = out_fd
         self.host: Host | None = None
+        self.project = ""
         self.children: dict[int, Child] = {}
         self.selector = selectors.DefaultSelector()
         self.selector.register(in_fd, selectors.EVENT_READ, None)
@@ -109,6 +110,7 @@ class Server:
     def discover(self, request: dict[str, Any]) -> dict[str, Any]:
         """Import the project and return the message that says what is in it, or why it cannot be imported."""
         here = Path(__file__).parent
+        self.project = request["project"]
         spec = importlib.util.spec_from_file_location("_statebake_host", here / f"{request['host']}_host.py")
         assert spec is not None
         assert spec.loader is not None
@@ -126,8 +128,8 @@ class Server:
                 "event": "failed",
                 "code": "PROJECT_IMPORT",
                 "message": f"The project cannot be imported: {describe(error)}",
-                "where": user_line(error, request["project"]),
-                "detail": short_traceback(error),
+                "where": user_line(error, self.project),
+                "detail": short_traceback(error, self.project),
             }
         return {"event": "discovered", "python": interpreter(), **found}
 
@@ -171,7 +173,7 @@ class Server:
             error = {
                 "type": raised.__class__.__name__,
                 "message": describe(raised),
-                "traceback": short_traceback(raised),
+                "traceback": short_traceback(raised, self.project),
             }
         with contextlib.suppress(BaseException):
             sys.stdout.flush()
@@ -266,10 +268,18 @@ def describe(error: BaseException) -> str:
     return f"{error.__class__.__name__}: {text}" if text else error.__class__.__name__
 
 
-def short_traceback(error: BaseException) -> str:
-    """Return the last frames and the message of an exception: what points at the user's own line."""
-    lines = traceback.format_exception(error.__class__, error, error.__traceback__, limit=-4, chain=False)
+def short_traceback(error: BaseException, project: str) -> str:
+    """Return the frames of an exception that are the project's own, or its last ones, and the message."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if is_own(frame.filename, project)]
+    lines = traceback.format_list((own or frames)[-4:])
+    lines += traceback.format_exception_only(error.__class__, error)
     return "".join(lines).rstrip()
+
+
+def is_own(file: str, project: str) -> bool:
+    """Return whether a source file is the project's own code, and not what is installed below it."""
+    return file.startswith(project + os.sep) and f"{os.sep}site-packages{os.sep}" not in file
 
 
 def user_line(error: BaseException, project: str) -> str | None:
@@ -277,7 +287,7 @@ def user_line(error: BaseException, project: str) -> str | None:
     found = None
     for frame, line in traceback.walk_tb(error.__traceback__):
         name = frame.f_code.co_filename
-        if name.startswith(project + os.sep) and f"{os.sep}site-packages{os.sep}" not in name:
+        if is_own(name, project):
             found = f"{os.path.relpath(name, project)}:{line}"
     if isinstance(error, SyntaxError) and error.filename and error.filename.startswith(project + os.sep):
         found = f"{os.path.relpath(error.filename, project)}:{error.lineno}"
