@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from statebake.config import SETTINGS, Setting
+from statebake.config import SETTINGS, Kind, Setting
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -76,7 +76,14 @@ def _option(setting: Setting) -> Callable[[F], F]:
     text = setting.help.replace("`", "")
     if setting.default not in (None, ()):
         text += f" Default: {setting.default}."
-    return click.option(*names, multiple=setting.type.is_list, metavar=_metavar(setting), default=None, help=text)
+    return click.option(
+        *names,
+        type=click.IntRange(min=1) if setting.type is Kind.COUNT else None,
+        multiple=setting.type.is_list,
+        metavar=_metavar(setting),
+        default=None,
+        help=text,
+    )
 
 
 def _parameter(setting: Setting) -> str:
@@ -84,4 +91,4 @@ def _parameter(setting: Setting) -> str:
 
 
 def _metavar(setting: Setting) -> str:
-    return {"COUNT": "N", "PATH": "FILE", "PROGRAM": "PYTHON", "HOST": "HOST"}.get(setting.type.name, "TEXT")
+    return {Kind.COUNT: "N", Kind.PATH: "FILE", Kind.PROGRAM: "PYTHON", Kind.HOST: "HOST"}.get(setting.type, "TEXT")
