@@ -10,11 +10,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from support.dagster import dagster_python
+from support.pythons import old_pythons
 from support.service import Service
 
 
@@ -41,10 +44,26 @@ def _absent_uv() -> str | None:
     return None if shutil.which("uv", path=str(Path(sys.executable).parent)) else "no uv beside the interpreter"
 
 
+def _absent_old_python() -> str | None:
+    return None if old_pythons() else "no Python before 3.10 at the usual places"
+
+
+def _absent_mount() -> str | None:
+    if os.geteuid() != 0 or not shutil.which("mount"):
+        return "not root, or no mount program"
+    with tempfile.TemporaryDirectory() as place:
+        if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], capture_output=True, check=False).returncode:
+            return "mounting a tmpfs is not permitted"
+        subprocess.run(["umount", place], check=True)
+    return None
+
+
 ABSENT: dict[str, Callable[[], str | None]] = {
     "dagster-1.12": _absent_dagster("1.12"),
     "dagster-1.13": _absent_dagster("1.13"),
+    "mount": _absent_mount,
     "namespaces": _absent_namespaces,
+    "old-python": _absent_old_python,
     "root": _absent_root,
     "uv": _absent_uv,
 }

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from statebake.bake.requirements import (
+    names_local,
     names_statebake,
     own_lines_removed,
     pinned_in_pylock,
     pins_of,
+    pylock_names_local,
     pylock_names_project,
+    with_local_paths_from,
 )
 from statebake.bake.runtime_wheel import build_runtime_wheel
 from statebake.config import Project
@@ -53,6 +56,18 @@ class DependencySource:
     def locked(self) -> bool:
         """Whether it pins versions."""
         return self.kind is not DependencyKind.PYPROJECT
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What ``pex`` is told, and what that depends on (the key of the cache).
+
+    ``local``: it names code on this machine that can change while the key stays, so that it is built each time.
+    """
+
+    arguments: list[str]
+    inputs: Any
+    local: bool
 
 
 @dataclass(frozen=True)
@@ -100,27 +115,49 @@ def resolve_dependencies(
 ) -> ResolvedDependencies:
     """Return a PEX of the dependencies, from ``cache_dir`` where the same ones were resolved before.
 
+    Those that are code on this machine (a path, a member of the same workspace) are built at every call.
+
     ``brings_runtime``: statebake's runtime part takes the place of statebake. ``upgrade``: resolve anew.
-    Raises ``StatebakeError``: ``PEX_FAILED``, ``TOOL_MISSING``, ``BAD_SETTING``.
+    Raises ``StatebakeError``: ``PEX_FAILED``, ``TOOL_MISSING``, ``BAD_SETTING``, ``OUTPUT_FAILED``.
     """
     with tempfile.TemporaryDirectory(prefix="statebake-") as scratch_name:
         scratch = Path(scratch_name)
-        arguments, inputs = _arguments(source, project, brings_runtime, scratch, env)
-        name = _fingerprint([_CACHE_FORMAT, _pex_version(), python.tag, python.version, [*pex_args], inputs])
+        wanted = _wanted(source, project, brings_runtime, scratch, env)
+        name = _fingerprint([_CACHE_FORMAT, _pex_version(), python.tag, python.version, [*pex_args], wanted.inputs])
         cached = cache_dir / "dependencies" / f"{name}.pex"
-        if cached.is_file() and not upgrade:
+        if cached.is_file() and not upgrade and not wanted.local:
             return ResolvedDependencies(cached, reused=True)
         built = scratch / "dependencies.pex"
         run_pex(
-            ["--python", python.path, *_RESOLVER, *pex_args, *arguments, "--output-file", str(built)],
+            # The layout is the artifact's; what is kept is one file.
+            [
+                *("--python", python.path, *_RESOLVER, *pex_args, *wanted.arguments),
+                *("--layout", "zipapp", "--output-file", str(built)),
+            ],
             env=env,
             cwd=project.directory,
         )
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        beside = cached.with_name(f"{cached.name}.{scratch.name}")
-        shutil.copyfile(built, beside)
-        beside.replace(cached)
+        _keep(built, cached, scratch.name)
     return ResolvedDependencies(cached, reused=False)
+
+
+def _keep(built: Path, cached: Path, unique: str) -> None:
+    beside = cached.with_name(f"{cached.name}.{unique}")
+    try:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copyfile(built, beside)
+            beside.replace(cached)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise StatebakeError(
+            Code.OUTPUT_FAILED,
+            f"The resolved dependencies cannot be kept: {error.strerror or error}.",
+            where=str(cached.parent),
+            next_step="free some space, or choose another place with STATEBAKE_CACHE_DIR",
+        ) from error
 
 
 def run_pex(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> None:
@@ -137,36 +174,33 @@ def run_pex(arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> N
         )
 
 
-def _arguments(
+def _wanted(
     source: DependencySource, project: Project, brings_runtime: bool, scratch: Path, env: Mapping[str, str]
-) -> tuple[list[str], Any]:
-    """Return what ``pex`` is told, and what it depends on (the key of the cache)."""
+) -> _Wanted:
     if brings_runtime:
-        return _native_arguments(source, project, scratch, env)
+        return _wanted_natively(source, project, scratch, env)
     if source.kind is DependencyKind.PYPROJECT:
         requirements = declared_dependencies(project)
-        return requirements, requirements
+        return _Wanted(requirements, requirements, names_local("\n".join(requirements)))
+    if source.kind in {DependencyKind.REQUIREMENTS, DependencyKind.UV_LOCK}:
+        lines = _requirement_lines(source, project, scratch, env)
+        file = scratch / "requirements.txt"
+        file.write_text(lines, encoding="utf-8")
+        return _Wanted(["--requirement", str(file)], lines, names_local(lines))
     text = source.path.read_text(encoding="utf-8")
     if source.kind is DependencyKind.PEX_LOCK:
-        return ["--lock", str(source.path)], text
-    if source.kind is DependencyKind.PYLOCK:
-        if pylock_names_project(source.path, project.name):
-            raise StatebakeError(
-                Code.BAD_SETTING,
-                "This lock contains the project itself: a bake would ship whatever a cache has of it.",
-                where=str(source.path),
-                next_step="make it without the project, for example: uv export --no-emit-project -o pylock.toml",
-            )
-        return ["--pylock", str(source.path)], text
-    lines = _requirement_lines(source, project, scratch, env)
-    file = scratch / "requirements.txt"
-    file.write_text(lines, encoding="utf-8")
-    return ["--requirement", str(file)], lines
+        return _Wanted(["--lock", str(source.path)], text, local=False)
+    if pylock_names_project(source.path, project.name):
+        raise StatebakeError(
+            Code.BAD_SETTING,
+            "This lock contains the project itself: a bake would ship whatever a cache has of it.",
+            where=str(source.path),
+            next_step="make it without the project, for example: uv export --no-emit-project -o pylock.toml",
+        )
+    return _Wanted(["--pylock", str(source.path)], text, pylock_names_local(source.path))
 
 
-def _native_arguments(
-    source: DependencySource, project: Project, scratch: Path, env: Mapping[str, str]
-) -> tuple[list[str], Any]:
+def _wanted_natively(source: DependencySource, project: Project, scratch: Path, env: Mapping[str, str]) -> _Wanted:
     """The direct dependencies, with the runtime part in statebake's place, at the versions that a lock pins.
 
     The lock itself cannot be taken whole: it names everything that the build-time tool needs.
@@ -192,12 +226,13 @@ def _native_arguments(
         constraints.write_text(text, encoding="utf-8")
         arguments += ["--constraints", str(constraints)]
         inputs.append(text)
-    return arguments, inputs
+    return _Wanted(arguments, inputs, names_local("\n".join(requirements)))
 
 
 def _requirement_lines(source: DependencySource, project: Project, scratch: Path, env: Mapping[str, str]) -> str:
     if source.kind is DependencyKind.UV_LOCK:
-        return _uv_export(project, scratch, env)
+        # Whatever the directory it is called in, uv writes paths relative to where the lock is.
+        return with_local_paths_from(source.path.parent, _uv_export(project, scratch, env))
     return own_lines_removed(source.path, project.directory)
 
 

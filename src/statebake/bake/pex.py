@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import tempfile
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -17,13 +17,17 @@ def build_pex(plan: BakePlan, dependencies: Path, *, env: Mapping[str, str], pro
     """Write the PEX of ``plan``, with the PEX ``dependencies`` inside; it appears only when ``prove`` accepts it.
 
     The same plan and dependencies give the same bytes. Raises ``StatebakeError``: ``PEX_FAILED``, ``OUTPUT_FAILED``,
-    and what ``prove`` raises; the file that was there before is then still there.
+    ``BAD_SETTING`` for arguments that make something else of it, and what ``prove`` raises; the file that was there
+    before is then still there.
     """
-    beside = plan.output.with_name(f".{uuid.uuid4().hex[:8]}-{plan.output.name}")
     try:
         plan.output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="statebake-") as scratch:
-            root = Path(scratch)
+        with (
+            tempfile.TemporaryDirectory(prefix="statebake-") as scratch,
+            # On the output's file system, so that the last step is a rename.
+            tempfile.TemporaryDirectory(prefix=".statebake-", dir=plan.output.parent) as beside,
+        ):
+            root, built = Path(scratch), Path(beside, plan.output.name)
             assemble(plan, root)
             run_pex(
                 [
@@ -32,13 +36,20 @@ def build_pex(plan: BakePlan, dependencies: Path, *, env: Mapping[str, str], pro
                     *("--sources-directory", str(root)),
                     *plan.entry_point,
                     *plan.pex_args,
-                    *("--output-file", str(beside)),
+                    *("--output-file", str(built)),
                 ],
                 env=env,
                 cwd=root,
             )
-        prove(beside)
-        beside.replace(plan.output)
+            if not built.is_file():
+                raise StatebakeError(
+                    Code.BAD_SETTING,
+                    "With these arguments pex did not write one file.",
+                    where=f"pex.args: {shlex.join(plan.pex_args)}",
+                    next_step="take --layout out of pex.args",
+                )
+            prove(built)
+            built.replace(plan.output)
     except OSError as error:
         raise StatebakeError(
             Code.OUTPUT_FAILED,
@@ -46,8 +57,6 @@ def build_pex(plan: BakePlan, dependencies: Path, *, env: Mapping[str, str], pro
             where=str(error.filename or plan.output),
             next_step="free some space, or choose another place with --output",
         ) from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def assemble(plan: BakePlan, root: Path) -> None:

@@ -5,18 +5,22 @@ Formats: pip's requirements file format, and ``pylock.toml`` (PEP 751).
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from statebake.config import load_toml
+from statebake.errors import Code, StatebakeError
 
-_OPTION_WITH_FILE = re.compile(r"^(-r|-c|--requirement|--constraint)[ =]\s*(\S+)")
+_OPTION_WITH_FILE = re.compile(r"^(?:(?P<include>-r|--requirement)|-c|--constraint)[ =]?\s*(?P<file>\S+)")
 _LOCAL = re.compile(
-    r"^(?:-e\s+|--editable[ =])?(?:file:(?://)?)?(?P<path>[./~][^;\[#\s]*|\.)(?:\[[^\]]*\])?\s*(?:[;#].*)?$"
+    r"^(?:-e\s*|--editable[ =]\s*)?(?:[\w.-]+(?:\[[^\]]*\])?\s*@\s*(?=file:))?(?:file:(?://(?:localhost)?)?)?"
+    r"(?P<path>[./~][^;\[#\s]*|[\w.-]+(?:/[\w.-]+)+/?)(?:\[[^\]]*\])?(?:\s+--.*|\s*[;#].*)?$"
 )
 
 
@@ -29,26 +33,74 @@ def names_statebake(requirement: str) -> bool:
 
 
 def own_lines_removed(path: Path, project: Path) -> str:
-    """Return a requirements file's text without the project itself, its file references made absolute.
+    """Return a requirements file's text without the project itself.
 
-    The project goes in as sources: as a requirement, a cache would serve an old build of it.
+    The project goes in as sources: as a requirement, a cache would serve an old build of it. The files that it
+    includes are put in their place, local paths are made absolute, and a constraints file is followed by its digest:
+    the text says all that the dependencies depend on, wherever it is written to.
+
+    Raises ``StatebakeError`` (``BAD_SETTING``) where one of the files cannot be read.
     """
-    kept = []
-    for line in _logical_lines(path.read_text(encoding="utf-8")):
+    return "".join(f"{line}\n" for line in _flat_lines(path, project, ()))
+
+
+def _flat_lines(path: Path, project: Path, parents: tuple[Path, ...]) -> Iterator[str]:
+    for line in _logical_lines(_read(path, parents)):
         local = _LOCAL.match(line)
-        if local and (path.parent / local["path"]).resolve() == project.resolve():
-            continue
-        if reference := _OPTION_WITH_FILE.match(line):
-            line = f"{reference[1]} {(path.parent / reference[2]).resolve()}"  # noqa: PLW2901
-        kept.append(line)
-    return "\n".join(kept) + "\n"
+        option = _OPTION_WITH_FILE.match(line)
+        if option and "://" not in option["file"]:
+            file = (path.parent / option["file"]).resolve()
+            if file in {path.resolve(), *parents}:
+                continue
+            inner = list(_flat_lines(file, project, (*parents, path.resolve())))
+            if option["include"]:
+                yield from inner
+            else:
+                yield f"--constraint {file}"
+                yield f"# sha256:{hashlib.sha256(chr(10).join(inner).encode()).hexdigest()}"
+        elif local:
+            # pip takes a relative path from the current directory, pex and uv from the file's.
+            meant = [(base / local["path"]).resolve() for base in (path.parent, project)]
+            if project.resolve() not in meant:
+                target = next((place for place in meant if place.exists()), meant[0])
+                yield f"{line[: local.start('path')]}{target}{line[local.end('path') :]}"
+        else:
+            yield line
+
+
+def _read(path: Path, parents: tuple[Path, ...]) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise StatebakeError(
+            Code.BAD_SETTING,
+            f"The requirements file {path.name} cannot be read: {reason}.",
+            where=str(path),
+            next_step=f"correct {parents[-1]}, which names it" if parents else "mend the file",
+        ) from error
+
+
+def names_local(requirements: str) -> bool:
+    """Return whether a requirements text names code on this machine, which can change while the text stays."""
+    return any(_LOCAL.match(line) for line in _logical_lines(requirements))
+
+
+def with_local_paths_from(base: Path, requirements: str) -> str:
+    """Return a requirements text with the local paths that are relative to ``base`` made absolute."""
+    lines = []
+    for line in _logical_lines(requirements):
+        if local := _LOCAL.match(line):
+            line = f"{line[: local.start('path')]}{(base / local['path']).resolve()}{line[local.end('path') :]}"  # noqa: PLW2901
+        lines.append(line)
+    return "".join(f"{line}\n" for line in lines)
 
 
 def pins_of(requirements: str) -> str:
     """Return the ``name==version; marker`` lines of a requirements text, usable as constraints, without statebake."""
     pins = []
     for line in _logical_lines(requirements):
-        text = re.split(r"\s+--hash|\s+#", line)[0].strip()
+        text = re.split(r"\s+--\S|\s+#", line)[0].strip()
         try:
             requirement = Requirement(text)
         except InvalidRequirement:
@@ -60,9 +112,9 @@ def pins_of(requirements: str) -> str:
 
 
 def pinned_in_pylock(path: Path) -> str:
-    """Return what ``pylock.toml`` pins as constraints, without statebake."""
+    """Return what ``pylock.toml`` pins as constraints, without statebake; raises as ``pylock_names_project`` does."""
     lines = []
-    for package in load_toml(path).data.get("packages", []):
+    for package in _pylock_packages(path):
         if "version" in package and canonicalize_name(package["name"]) != "statebake":
             marker = f"; {package['marker']}" if "marker" in package else ""
             lines.append(f"{package['name']}=={package['version']}{marker}")
@@ -70,10 +122,27 @@ def pinned_in_pylock(path: Path) -> str:
 
 
 def pylock_names_project(path: Path, project: str) -> bool:
-    """Return whether ``pylock.toml`` has the project itself among its packages."""
-    return any(
-        canonicalize_name(package.get("name", "")) == canonicalize_name(project)
-        for package in load_toml(path).data.get("packages", [])
+    """Return whether ``pylock.toml`` has the project itself among its packages.
+
+    Raises ``StatebakeError``: ``BAD_TOML``, or ``BAD_SETTING`` where it is TOML and no lock.
+    """
+    return any(canonicalize_name(package["name"]) == canonicalize_name(project) for package in _pylock_packages(path))
+
+
+def pylock_names_local(path: Path) -> bool:
+    """Return whether ``pylock.toml`` names code on this machine; raises as ``pylock_names_project`` does."""
+    return any("directory" in package for package in _pylock_packages(path))
+
+
+def _pylock_packages(path: Path) -> list[dict[str, Any]]:
+    packages = load_toml(path).data.get("packages", [])
+    if isinstance(packages, list) and all(isinstance(it, dict) and isinstance(it.get("name"), str) for it in packages):
+        return packages
+    raise StatebakeError(
+        Code.BAD_SETTING,
+        "This is not a lock file: its `packages` are not tables with a `name` each (PEP 751).",
+        where=str(path),
+        next_step="make it again, for example: uv export --no-emit-project -o pylock.toml",
     )
 
 

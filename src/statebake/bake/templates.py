@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,20 @@ def render(name: str, **values: Any) -> str:
 
 
 def toml_value(value: Any) -> str:
-    """Return ``value`` (text, number, boolean, or a list or table of these) as TOML 1.0 writes it on one line."""
+    """Return ``value`` (text, number, boolean, time, or a list or table of these) as TOML 1.0 has it, on one line."""
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{json.dumps(key)} = {toml_value(item)}" for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f"{_toml_text(key)} = {toml_value(item)}" for key, item in value.items()) + " }"
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(toml_value(item) for item in value) + "]"
-    return json.dumps(value, ensure_ascii=True)
+    if isinstance(value, str):
+        return _toml_text(value)
+    if isinstance(value, float):
+        return repr(value)  # json has other names for inf and nan
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    return json.dumps(value)
+
+
+def _toml_text(value: str) -> str:
+    # TOML 1.0, "String": the escapes of JSON, but no surrogate pairs, and U+007F is to be escaped as well.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

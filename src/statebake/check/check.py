@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -108,10 +109,11 @@ def _key(discovery: Discovery, snapshot: Snapshot, key: str, allowed: Sequence[s
     runtime = [item for item in components if item.management_type is not DefsStateManagementType.LOCAL_FILESYSTEM]
     if runtime:
         yield _fetches_at_run_time(runtime[0], allowed)
+    if components[0] in runtime:  # the first component's strategy is what a refresh and a bake go by
         return
     found = snapshot.key_dirs.get(sanitize_key(key))
     expected = snapshot.state_dir / sanitize_key(key) / "state"
-    command = f"statebake refresh --key '{key}'"
+    command = f"statebake refresh --key {shlex.quote(key)}"
     if found is None or (found.summary and found.summary.files == 0):
         yield Finding(Code.MISSING_STATE, Severity.ERROR, key, f"No state: {expected} is missing.", where, command)
         return
@@ -191,7 +193,7 @@ def _orphans(snapshot: Snapshot, keys: Sequence[str], discovery: Discovery) -> I
             None,
             f"No component uses the state in {name}{whose}{unsure}. It is not baked.",
             str(found.path),
-            f"rm -r '{found.path}'",
+            f"rm -r {shlex.quote(str(found.path))}",
         )
 
 

@@ -35,8 +35,14 @@ class Snapshot:
 
 
 def read_snapshot(state_dir: Path) -> Snapshot:
-    """Return what is in ``state_dir``, every file digested. Writes nothing and raises nothing: errors are values."""
-    names = sorted(path.name for path in state_dir.iterdir() if path.is_dir()) if state_dir.is_dir() else []
+    """Return what is in ``state_dir``, every file digested. Writes nothing; what is wrong with a key is a value.
+
+    Raises ``StatebakeError`` (``FOREIGN_FILE``) where the directory itself cannot be read.
+    """
+    try:
+        names = sorted(path.name for path in state_dir.iterdir() if path.is_dir()) if state_dir.is_dir() else []
+    except OSError as error:
+        raise _unreadable(error, state_dir) from error
     return Snapshot(
         state_dir=state_dir,
         exists=state_dir.is_dir(),
@@ -52,14 +58,18 @@ def _read_key_dir(path: Path) -> KeyDir:
     except StatebakeError as error:
         content_error = error
     except OSError as error:
-        content_error = StatebakeError(
-            Code.FOREIGN_FILE,
-            f"The state cannot be read: {error.strerror}.",
-            where=str(error.filename or path),
-            next_step="make it readable",
-        )
+        content_error = _unreadable(error, path)
     try:
         record = read_record(path)
     except StatebakeError as error:
         record_error = error
     return KeyDir(path.name, path, summary, record, content_error, record_error)
+
+
+def _unreadable(error: OSError, path: Path) -> StatebakeError:
+    return StatebakeError(
+        Code.FOREIGN_FILE,
+        f"The state cannot be read: {error.strerror}.",
+        where=str(error.filename or path),
+        next_step="make it readable",
+    )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from statebake.check.check import CheckReport, Severity
+from statebake.check.check import CheckReport, Finding, Severity
 from statebake.check.snapshot import Snapshot
 from statebake.errors import Code
 from statebake.model.discovery import Discovery
-from statebake.model.keys import sanitize_key
+from statebake.model.keys import collisions, sanitize_key
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ _HEALTH = {
 def status_rows(discovery: Discovery, snapshot: Snapshot, report: CheckReport, now: datetime) -> list[StatusRow]:
     """Return a row per key, sorted by key."""
     rows = []
+    clashing = {key for group in collisions(discovery.keys) for key in group}
     for key in discovery.keys:
         components = discovery.components_of(key)
         found = snapshot.key_dirs.get(sanitize_key(key))
@@ -61,10 +62,14 @@ def status_rows(discovery: Discovery, snapshot: Snapshot, report: CheckReport, n
                 bytes=summary.bytes if summary else None,
                 files=summary.files if summary else None,
                 digest=summary.digest if summary else None,
-                health=_HEALTH.get(worst.code, "unreadable") if worst else "ok",
+                health=_HEALTH[Code.KEY_COLLISION] if key in clashing else _health(worst),
             )
         )
     return rows
+
+
+def _health(worst: Finding | None) -> str:
+    return _HEALTH.get(worst.code, "unreadable") if worst else "ok"
 
 
 def parse_time(text: str) -> datetime:

@@ -12,7 +12,7 @@ def size(count: int | None) -> str:
     if count < 1000:
         return f"{count} B"
     units = ("kB", "MB", "GB", "TB")
-    power = next((n for n in range(1, len(units)) if count < 1000 ** (n + 1)), len(units))
+    power = next((n for n in range(1, len(units)) if round(count / 1000**n, 1) < 1000), len(units))
     return f"{count / 1000**power:.1f} {units[power - 1]}"
 
 

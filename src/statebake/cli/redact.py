@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
-from urllib.parse import quote
+from collections.abc import Iterator, Mapping
+from urllib.parse import quote, quote_plus
 
 MASK = "****"
-_SECRET_NAME = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|API_?KEY|_KEY$|^AWS_SESSION", re.IGNORECASE)
-_URL_CREDENTIALS = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^/\s@:'\"]*(?::[^/\s@'\"]*)?@", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|API_?KEY|_KEY$|_PASS$|_PWD$|_PAT$|^AWS_SESSION", re.IGNORECASE
+)
+# Up to the last @ before a slash: a password may have an @ in it.
+_URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s:'\"]*(?::[^/\s'\"]*)?@")
 _SHORTEST = 6
 
 
@@ -16,7 +20,19 @@ def redact(text: str, env: Mapping[str, str]) -> str:
     """Return ``text`` without the values of the variables in ``env`` that look like secrets, and without the
     credentials of URLs. Values of fewer than six characters are left: they would mask ordinary words.
     """
-    values = {value for name, value in env.items() if len(value) >= _SHORTEST and _SECRET_NAME.search(name)}
-    for value in sorted(values | {quote(value, safe="") for value in values}, key=len, reverse=True):
-        text = text.replace(value, MASK)
-    return _URL_CREDENTIALS.sub(rf"\g<scheme>{MASK}@", text)
+    secrets = {value for name, value in env.items() if _SECRET_NAME.search(name)}
+    forms = {form for secret in secrets for form in _forms(secret) if len(form) >= _SHORTEST}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, MASK)
+    return _URL_CREDENTIALS.sub(f"{MASK}@", text)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield the ways in which a secret turns up in messages: as it is, stripped, on one line, quoted, escaped."""
+    for text in (secret, secret.strip(), " ".join(secret.split())):
+        yield text
+        yield json.dumps(text, ensure_ascii=False)[1:-1]
+        yield json.dumps(text)[1:-1]
+        yield repr(text)[1:-1]
+        for encode in (quote, quote_plus):
+            yield encode(text, safe="", errors="surrogateescape")

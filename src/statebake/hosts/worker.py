@@ -70,6 +70,14 @@ class Worker:
         """Have the project imported and return its components; raises ``StatebakeError``."""
         self._say({"do": "discover", **request})
         answer = self._hear()
+        if answer is None:
+            raise StatebakeError(
+                Code.WORKER_DIED,
+                f"The project's interpreter {self._how_it_ended()} while it loaded the project.",
+                where=str(self._process.args[0]) if isinstance(self._process.args, list) else None,
+                next_step="look for code that ends the process at import time",
+                detail=read_tail(self._log) or None,
+            )
         if answer["event"] == "too-old":
             raise StatebakeError(
                 Code.OLD_INTERPRETER,
@@ -91,26 +99,42 @@ class Worker:
     def fetch(
         self, requests: Iterable[FetchRequest], jobs: int, started: Callable[[FetchRequest], None]
     ) -> Iterator[FetchResult]:
-        """Run the fetches, at most ``jobs`` side by side, and give each result as it comes."""
+        """Run the fetches, at most ``jobs`` side by side, and give each result as it comes.
+
+        When the worker itself dies, every fetch that has not returned has failed. When the caller gives up, so do the
+        fetches: nothing of them goes on after the generator is closed.
+        """
         waiting = deque(enumerate(requests))
         running: dict[int, FetchRequest] = {}
-        while waiting or running:
-            while waiting and len(running) < jobs:
-                number, request = waiting.popleft()
-                running[number] = request
-                started(request)
-                self._say(
-                    {
-                        "do": "fetch",
-                        "id": number,
-                        "component": request.component.id,
-                        "state_path": str(request.state_path),
-                        "log": str(request.log),
-                    }
-                )
-            answer = self._hear()
-            request = running.pop(answer["id"])
-            yield FetchResult(request, _fetch_error(answer, request))
+        try:
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    number, request = waiting.popleft()
+                    running[number] = request
+                    started(request)
+                    self._say(
+                        {
+                            "do": "fetch",
+                            "id": number,
+                            "component": request.component.id,
+                            "state_path": str(request.state_path),
+                            "log": str(request.log),
+                        }
+                    )
+                answer = self._hear()
+                if answer is None:
+                    break
+                request = running.pop(answer["id"])
+                yield FetchResult(request, _fetch_error(answer, request))
+        finally:
+            if running:
+                stop(self._process)
+        how = self._how_it_ended() if running else ""
+        for request in running.values():
+            yield FetchResult(request, _taken_along(request, how))
+        for _, request in waiting:
+            started(request)
+            yield FetchResult(request, _taken_along(request, how))
 
     def _say(self, message: Mapping[str, Any]) -> None:
         data = (json.dumps(message) + "\n").encode()
@@ -118,20 +142,17 @@ class Worker:
             while data:
                 data = data[os.write(self._send, data) :]
 
-    def _hear(self) -> dict[str, Any]:
+    def _hear(self) -> dict[str, Any] | None:
+        """Return the next message, or ``None`` when the worker has ended."""
         line = self._receive.readline()
-        if line.endswith(b"\n"):
-            answer: dict[str, Any] = json.loads(line)
-            return answer
+        if not line.endswith(b"\n"):
+            return None
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _how_it_ended(self) -> str:
         code = self._process.wait()
-        how = f"was ended by {signal_name(-code)}" if code < 0 else f"left with exit code {code}"
-        raise StatebakeError(
-            Code.WORKER_DIED,
-            f"The project's interpreter {how} while it loaded the project.",
-            where=str(self._process.args[0]) if isinstance(self._process.args, list) else None,
-            next_step="look for code that ends the process at import time",
-            detail=read_tail(self._log) or None,
-        )
+        return f"was ended by {signal_name(-code)}" if code < 0 else f"left with exit code {code}"
 
 
 @contextlib.contextmanager
@@ -228,6 +249,17 @@ def _fetch_error(answer: Mapping[str, Any], request: FetchRequest) -> StatebakeE
         where=where,
         next_step="mend the cause, then: statebake refresh --key '" + request.key + "'",
         detail="\n".join(filter(None, [_log_tail(request.log), answer["error"]["traceback"]])),
+    )
+
+
+def _taken_along(request: FetchRequest, how: str) -> StatebakeError:
+    return StatebakeError(
+        Code.FETCH_DIED,
+        f"The fetch of {request.key} did not return: the project's interpreter {how}.",
+        where=request.component.declared_at,
+        next_step="look for a component that ends its parent process, and refresh key by key: statebake refresh --key "
+        f"'{request.key}'",
+        detail=_log_tail(request.log),
     )
 
 

@@ -31,11 +31,14 @@ def key_problem(key: str) -> str | None:
     name = sanitize_key(key)
     if not key.strip():
         return "it is empty"
-    if any(unicodedata.category(character) == "Cc" for character in key):
+    categories = {unicodedata.category(character) for character in key}
+    if "Cc" in categories:
         return "it contains a control character"
+    if "Cs" in categories:
+        return "it contains half of a character, which no file can hold"
     if name in {".", ".."}:
         return f"its directory would be {name!r}, which leaves the state directory"
-    if name in {STAGING_NAME, MANIFEST_NAME, IGNORE_NAME} or name.lower() == STAGING_NAME:
+    if name.lower() in {STAGING_NAME, MANIFEST_NAME, IGNORE_NAME}:
         return f"its directory would be {name!r}, a name that statebake uses itself"
     if len(name.encode()) > MAX_NAME_BYTES:
         return f"its directory name would have {len(name.encode())} bytes; file systems allow {MAX_NAME_BYTES}"
@@ -48,8 +51,8 @@ def collisions(keys: Iterable[str]) -> list[tuple[str, ...]]:
     Names that differ only by case, and keys that differ only by Unicode normal form, count as one: some file systems
     cannot tell them apart.
     """
-    by_name: dict[str, set[str]] = {}
+    groups: dict[tuple[str, str], set[str]] = {}
     for key in set(keys):
-        for form in (key, unicodedata.normalize("NFC", key)):
-            by_name.setdefault(sanitize_key(form).casefold(), set()).add(key)
-    return sorted({tuple(sorted(group)) for group in by_name.values() if len(group) > 1})
+        groups.setdefault(("name", sanitize_key(key).lower()), set()).add(key)
+        groups.setdefault(("text", unicodedata.normalize("NFC", key)), set()).add(key)
+    return sorted({tuple(sorted(group)) for group in groups.values() if len(group) > 1})

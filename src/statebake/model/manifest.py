@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from statebake.errors import Code
-from statebake.model.record import Record, bad_record, check_format, dump_json, parse_json
+from statebake.model.record import Record, bad_record, check_format, dump_json, parse_json, text_of
 
 FORMAT = 1
 
@@ -51,12 +51,15 @@ class Manifest:
         data: Any = parse_json(text, where)
         check_format(data, FORMAT, where, code=Code.BAD_RECORD)
         try:
+            revision, keys = data["revision"], data["keys"]
+            if not isinstance(keys, list):
+                raise TypeError("`keys` is not a list")
             return cls(
-                project=str(data["project"]),
-                tool=str(data["tool"]),
-                host=str(data["host"]),
-                revision=data["revision"],
-                keys=tuple(Record.from_json(item, where) for item in data["keys"]),
+                project=text_of(data["project"]),
+                tool=text_of(data["tool"]),
+                host=text_of(data["host"]),
+                revision=None if revision is None else text_of(revision),
+                keys=tuple(Record.from_json(item, where) for item in keys),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise bad_record(where, f"{type(error).__name__}: {error}") from error

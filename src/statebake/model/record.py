@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import RECORD_NAME
@@ -94,24 +96,24 @@ class Record:
         try:
             fields.pop("format")
             return cls(
-                key=_text(fields.pop("key")),
+                key=text_of(fields.pop("key")),
                 components=tuple(
-                    ComponentRef(type=_text(ref["type"]), declared_at=_text(ref["declared_at"]))
+                    ComponentRef(type=text_of(ref["type"]), declared_at=text_of(ref["declared_at"]))
                     for ref in fields.pop("components")
                 ),
                 management_type=DefsStateManagementType(fields.pop("management_type")),
-                digest=_text(fields.pop("digest")),
-                files=int(fields.pop("files")),
-                bytes=int(fields.pop("bytes")),
-                fetched_at=fields.pop("fetched_at"),
-                origin=_text(fields.pop("origin")),
-                tool=_text(fields.pop("tool")),
-                host=_text(fields.pop("host")),
-                checked_at=fields.pop("checked_at", None),
-                duration_s=fields.pop("duration_s", None),
+                digest=text_of(fields.pop("digest")),
+                files=_count(fields.pop("files")),
+                bytes=_count(fields.pop("bytes")),
+                fetched_at=_time(fields.pop("fetched_at")),
+                origin=text_of(fields.pop("origin")),
+                tool=text_of(fields.pop("tool")),
+                host=text_of(fields.pop("host")),
+                checked_at=_time(fields.pop("checked_at", None)),
+                duration_s=_seconds(fields.pop("duration_s", None)),
                 extra=fields,
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise bad_record(where, f"{type(error).__name__}: {error}") from error
 
 
@@ -138,6 +140,8 @@ def read_record(key_dir: Path) -> Record | None:
     """Return the record of a key directory, or ``None`` when there is none; raises as ``Record.from_json`` does."""
     path = key_dir / RECORD_NAME
     try:
+        if not stat.S_ISREG(path.lstat().st_mode):  # reading a FIFO would wait for ever
+            raise bad_record(str(path), "it is no regular file")
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
@@ -149,8 +153,8 @@ def read_record(key_dir: Path) -> Record | None:
 def parse_json(text: str, where: str) -> Any:
     """Return what ``text`` says, or raise ``BAD_RECORD``."""
     try:
-        return json.loads(text)
-    except ValueError as error:
+        return json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
         raise bad_record(where, f"it is not JSON ({error})") from error
 
 
@@ -159,7 +163,33 @@ def dump_json(data: Any) -> str:
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """Return ``value`` if it is text that a file can hold; raises ``TypeError`` or ``ValueError``."""
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is not text")
+    value.encode()  # half of a surrogate pair raises
     return value
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TypeError(f"{value!r} is not a count")
+    return value
+
+
+def _time(value: Any) -> str | None:
+    if value is None:
+        return None
+    if datetime.fromisoformat(text_of(value).replace("Z", "+00:00")).tzinfo is None:
+        raise ValueError(f"{value!r} names no time zone")
+    return str(value)
+
+
+def _seconds(value: Any) -> float | None:
+    if value is not None and (not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < 1e12):
+        raise TypeError(f"{value!r} is not a number of seconds")
+    return value
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

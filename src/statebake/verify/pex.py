@@ -5,7 +5,9 @@ Nothing is extracted and nothing is run. An archive that could mean two things i
 
 from __future__ import annotations
 
+import stat
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -63,7 +65,8 @@ def read_pex(path: Path) -> tuple[ArtifactState, ...]:
         raise _not_an_artifact(path, "there is no such file") from error
     except IsADirectoryError as error:
         raise _not_an_artifact(path, "it is a directory") from error
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
+        # zipfile's RuntimeError: an entry with a password, or with a compression that it does not know
         raise _not_an_artifact(path, f"it cannot be read as a zip file ({error})") from error
 
 
@@ -77,6 +80,8 @@ def _state(
     }
     by_dir: dict[str, dict[str, zipfile.ZipInfo]] = {}
     for name, info in inside.items():
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise _not_an_artifact(path, f"its state has a symbolic link, {info.filename!r}")
         directory, slash, rest = name.partition("/")
         if slash and rest:
             by_dir.setdefault(directory, {})[rest] = info
@@ -113,7 +118,9 @@ def _safe_names(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipIn
         name = info.filename
         if name in names:
             raise _not_an_artifact(path, f"it has two entries called {name!r}")
-        if name.startswith("/") or ".." in name.split("/") or "\\" in name:
+        # A backslash is a letter here and a separator to some other tools: such a name must be harmless to both.
+        parts = name.replace("\\", "/").split("/")
+        if not parts[0] or ".." in parts:
             raise _not_an_artifact(path, f"it has an entry that leaves it, {name!r}")
         names[name] = info
     return names

@@ -10,6 +10,7 @@ import contextlib
 import inspect
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,17 +71,9 @@ class Host:
                         },
                     )
                 )
-            except Exception as error:
-                cause = root_cause(error)
-                failures.append(
-                    {
-                        "declared_at": place,
-                        "type": declared_type(declaration),
-                        "code": "COMPONENT_LOAD",
-                        "message": f"This component cannot be loaded: {describe(cause)}",
-                        "detail": short_traceback(cause, str(self.project)),
-                    }
-                )
+            except (Exception, SystemExit) as error:
+                failure = self.load_failure(declaration, root_cause(error))
+                failures.append({"declared_at": place, "type": declared_type(declaration), **failure})
         return {
             "host": f"dagster {dagster.__version__}",
             "defs_module": tree.defs_module_name,
@@ -107,38 +100,69 @@ class Host:
             root = tree.find_root_decl()
             pairs = getattr(root, "iterate_loc_component_decl_pairs", None) or root.iterate_path_component_decl_pairs
             return tree, dict(pairs())
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self.declaration_error(error) from error
+
+    def load_failure(self, declaration: Any, cause: BaseException) -> dict[str, str | None]:
+        """Return what the ``discovered`` message says of a component that cannot be instantiated."""
+        lacking = getattr(getattr(declaration, "component_type", None), "__abstractmethods__", None)
+        if lacking and isinstance(cause, TypeError):
+            return {
+                "code": "BAD_COMPONENT_CLASS",
+                "message": f"The class {declared_type(declaration)} lacks {', '.join(sorted(lacking))}.",
+                "next_step": f"correct {declaration.component_type.__name__}",
+            }
+        if problems := validation_problems(cause):
+            return {
+                "code": "BAD_ATTRIBUTES",
+                "message": f"The attributes do not fit {declared_type(declaration)}: {problems}.",
+                "next_step": "correct the attributes",
+            }
+        return {
+            "code": "COMPONENT_LOAD",
+            "message": f"This component cannot be loaded: {describe(cause)}",
+            "detail": short_traceback(cause, str(self.project)),
+        }
 
     def declaration_error(self, error: BaseException) -> HostError:
         """Return the error for a project whose declarations cannot be read, with the file and line at fault."""
         cause = root_cause(error)
+        file = declared_file(error)
         mark = getattr(cause, "problem_mark", None)
         if mark is not None:
+            path = file or Path(mark.name)
             return HostError(
                 "BAD_YAML",
                 f"This file is not YAML: {getattr(cause, 'problem', None) or describe(cause)}.",
-                where=f"{self.relative(declared_file(error) or mark.name)}:{mark.line + 1}",
+                where=f"{self.relative(path)}:{marked_line(cause, path)}",
                 next_step="mend the file",
             )
-        file, line = declared_file(error), None
-        if file is None:
+        own_line = user_line(cause, str(self.project))
+        detail = short_traceback(cause, str(self.project)) if own_line else None
+        if file is None or file.suffix == ".py":
+            problem = f"{file.name} cannot be imported" if file else "Dagster cannot load this project"
             return HostError(
                 "PROJECT_IMPORT",
-                f"Dagster cannot load this project: {describe(cause)}",
-                where=user_line(cause, str(self.project)),
-                detail=short_traceback(cause, str(self.project)),
+                f"{problem}: {describe(cause)}",
+                where=own_line or (f"{self.relative(file)}:1" if file else None),
+                detail=detail or short_traceback(cause, str(self.project)),
             )
-        line = declared_line(error)
-        missing = isinstance(cause, (ImportError, AttributeError))
+        where = f"{self.relative(file)}:{declared_line(error) or 1}"
+        if went_through(error, "load_module_object"):
+            return HostError(
+                "BAD_TYPE",
+                f"The component's type cannot be imported: {describe(cause)}",
+                where=where,
+                next_step="mend the `type`, or install the package that has it",
+                detail=detail,
+            )
+        if went_through(error, "_get_component_class"):
+            return HostError("BAD_COMPONENT_CLASS", describe(cause), where=where, next_step="mend the `type`")
         return HostError(
-            "BAD_TYPE" if missing else "BAD_ATTRIBUTES",
-            f"The component's type cannot be imported: {describe(cause)}"
-            if missing
-            else f"This declaration is not valid: {describe(cause)}",
-            where=f"{self.relative(file)}:{line or 1}",
-            next_step="mend the `type`, or install the package that has it" if missing else "mend the file",
-            detail=short_traceback(cause, str(self.project)) if missing else None,
+            "BAD_ATTRIBUTES",
+            f"This declaration is not valid: {validation_problems(cause) or describe(cause)}.",
+            where=where,
+            next_step="mend the file",
         )
 
     def place(self, declaration: Any) -> str:
@@ -201,6 +225,36 @@ def root_cause(error: BaseException) -> BaseException:
     return error
 
 
+def validation_problems(error: BaseException) -> str | None:
+    """Return what pydantic found wrong, without the values, which may be secrets; ``None`` for another exception."""
+    if error.__class__.__name__ != "ValidationError" or not hasattr(error, "errors"):
+        return None
+    found = []
+    for problem in error.errors():
+        path = ".".join(map(str, problem["loc"])).partition(" at ")[0]  # Dagster adds the line
+        found.append(f"{path}: {problem['msg']}" if path else str(problem["msg"]))
+    return "; ".join(found)
+
+
+def marked_line(error: Any, file: Path) -> int:
+    """Return the line that a YAML error is about; what is not closed is found behind the last line."""
+    line, begun = error.problem_mark.line + 1, getattr(error, "context_mark", None)
+    with contextlib.suppress(OSError, ValueError):
+        last = len(file.read_text(encoding="utf-8").splitlines())
+        if line > last:
+            return int(begun.line + 1 if begun else last)
+    return int(line)
+
+
+def went_through(error: BaseException | None, function: str) -> bool:
+    """Return whether an exception, or one that caused it, passed through a function of that name."""
+    while error is not None:
+        if any(frame.f_code.co_name == function for frame, _ in traceback.walk_tb(error.__traceback__)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def frames_with(error: BaseException | None, name: str) -> Iterator[Any]:
     """Yield the values of a local variable in the frames that an exception and its causes went through."""
     while error is not None:
@@ -213,7 +267,7 @@ def frames_with(error: BaseException | None, name: str) -> Iterator[Any]:
 
 
 def declared_file(error: BaseException) -> Path | None:
-    """Return the YAML file that Dagster was reading when it failed: its exceptions do not always say."""
+    """Return the YAML or Python file that Dagster was reading when it failed: its exceptions do not always say."""
     found = [value for value in frames_with(error, "component_def_path") if value is not None]
     return found[-1] if found else None
 

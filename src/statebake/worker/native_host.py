@@ -45,7 +45,8 @@ class Host:
             location = find_defs(self.defs_module)
             found = discover(location.defs_dir, location.package_name)
         except StatebakeError as error:
-            raise HostError(error.code.name, error.message, where=error.where, next_step=error.next_step) from error
+            where = self.relative(error.where) if error.where else None
+            raise HostError(error.code.name, error.message, where=where, next_step=error.next_step) from error
         self.declared = [one for one in found if not isinstance(one, DeclarationFailure)]
         return {
             "host": f"native {statebake.__version__}",
@@ -81,6 +82,8 @@ class Host:
 
     def place(self, one: Declared | DeclarationFailure) -> str:
         """Return ``file:line``, the file relative to the project where it is inside."""
-        path = os.path.realpath(one.file)
-        root = os.path.realpath(self.project) + os.sep
-        return f"{path.removeprefix(root)}:{one.line}"
+        return f"{self.relative(str(one.file))}:{one.line}"
+
+    def relative(self, path: str) -> str:
+        """Return a path relative to the project where it is inside."""
+        return os.path.realpath(path).removeprefix(os.path.realpath(self.project) + os.sep)

@@ -34,9 +34,8 @@ def serve(in_fd: int, out_fd: int) -> int:
     """Answer requests until the tool closes its end; returns the exit code."""
     for descriptor in (in_fd, out_fd):
         os.set_inheritable(descriptor, False)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the tool decides when to stop
     server = Server(in_fd, out_fd)
-    signal.signal(signal.SIGTERM, lambda *_: server.abandon())
+    server.restore_process()
     try:
         server.run()
     finally:
@@ -135,19 +134,33 @@ class Server:
 
     def start_fetch(self, request: dict[str, Any]) -> None:
         """Fork the child that fetches."""
-        sys.stdout.flush()
-        sys.stderr.flush()
+        self.restore_process()
+        flush_streams()
         read_end, write_end = os.pipe()
         pid = os.fork()
         if pid == 0:
-            os.close(read_end)
-            self.child(request, write_end)
+            try:
+                os.close(read_end)
+                self.child(request, write_end)
+            finally:
+                os._exit(1)  # not even an error leads back into the worker's loop, which would end the siblings
         os.close(write_end)
         os.set_blocking(read_end, False)
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)  # here as well as in the child: whoever comes first
         self.children[request["id"]] = Child(pid, read_end)
         self.selector.register(read_end, selectors.EVENT_READ, request["id"])
+
+    def restore_process(self) -> None:
+        """Undo what the project's import may have done to what the worker depends on: signals, descriptors 0 to 2."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the tool decides when to stop
+        signal.signal(signal.SIGTERM, lambda *_: self.abandon())
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, no child could be waited for
+        for number in range(3):
+            try:
+                os.fstat(number)
+            except OSError:  # closed: a pipe would take its place, and then a fetch's log the pipe's
+                os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
     def child(self, request: dict[str, Any], report_fd: int) -> NoReturn:
         """Run one fetch in the forked child and never return."""
@@ -161,12 +174,12 @@ class Server:
         os.close(self.out_fd)
         for other in self.children.values():
             os.close(other.pipe)
-        log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        os.close(log)
         error = None
         try:
+            log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            os.dup2(log, 1)
+            os.dup2(log, 2)
+            os.close(log)
             assert self.host is not None
             self.host.fetch(request["component"], Path(request["state_path"]))
         except BaseException as raised:
@@ -175,9 +188,7 @@ class Server:
                 "message": describe(raised),
                 "traceback": short_traceback(raised, self.project),
             }
-        with contextlib.suppress(BaseException):
-            sys.stdout.flush()
-            sys.stderr.flush()
+        flush_streams()
         status = 0
         try:
             data = (json.dumps({"error": error}) + "\n").encode()
@@ -235,6 +246,13 @@ class Server:
         os._exit(0)
 
 
+def flush_streams() -> None:
+    """Flush what user code left of the streams: they may be closed, ``None``, or anything."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BaseException):
+            stream.flush()
+
+
 def kill_group(pid: int) -> None:
     """End a process and its group; both may be gone already."""
     for target in (os.killpg, os.kill):
@@ -264,13 +282,16 @@ def interpreter() -> dict[str, str]:
 
 def describe(error: BaseException) -> str:
     """Return ``ValueError: what it says``, on one line."""
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # its own ``__str__`` fails
+        text = ""
     return f"{error.__class__.__name__}: {text}" if text else error.__class__.__name__
 
 
 def short_traceback(error: BaseException, project: str) -> str:
     """Return the frames of an exception that are the project's own, or its last ones, and the message."""
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = traceback.extract_tb(error.__traceback__ if not isinstance(error, SyntaxError) else None)
     own = [frame for frame in frames if is_own(frame.filename, project)]
     lines = traceback.format_list((own or frames)[-4:])
     lines += traceback.format_exception_only(error.__class__, error)

@@ -1,0 +1,243 @@
+"""Deciding whether every expected key has its state: every finding, and what it says."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from statebake.check import KeyDir, Severity, Snapshot, check
+from statebake.errors import Code, StatebakeError
+from statebake.model.keys import sanitize_key
+from statebake.model.state_config import DefsStateManagementType
+
+STATE_DIR = Path("/project/src/shop/defs/.local_defs_state")
+VERSIONED = DefsStateManagementType.VERSIONED_STATE_STORAGE
+SNAPSHOTS = DefsStateManagementType.LEGACY_CODE_SERVER_SNAPSHOTS
+
+
+@pytest.fixture
+def key_dir(build):
+    """Return a function that makes the directory of a key, sound where nothing else is said."""
+
+    def make(key: str, **fields) -> KeyDir:
+        name = sanitize_key(key)
+        return KeyDir(
+            **{
+                "name": name,
+                "path": STATE_DIR / name,
+                "summary": build.summary(),
+                "record": build.record(key),
+                **fields,
+            }
+        )
+
+    return make
+
+
+def snapshot(*key_dirs: KeyDir, **fields) -> Snapshot:
+    given = {"state_dir": STATE_DIR, "exists": True, "has_ignore_file": True}
+    return Snapshot(**{**given, **fields}, key_dirs={item.name: item for item in key_dirs})
+
+
+def found(discovery, state, allow=()):
+    """Return every finding as (code, severity, key), and check that each is complete."""
+    report = check(discovery, state, allow)
+    for finding in report.findings:
+        assert finding.message.endswith(".") or finding.code is Code.UNKNOWN_COMPONENT_KEY
+        assert finding.where
+        assert finding.next_step
+    assert report.errors == tuple(item for item in report.findings if item.severity is Severity.ERROR)
+    assert report.exit == (3 if report.errors else 0)
+    return [(item.code, item.severity.value, item.key) for item in report.findings]
+
+
+def only(discovery, state, allow=()):
+    """Return the one finding there is."""
+    (finding,) = check(discovery, state, allow).findings
+    return finding
+
+
+def test_sound_state(build, key_dir):
+    """State that is what was fetched gives no finding."""
+    report = check(build.discovery("a", "b", "a"), snapshot(key_dir("a"), key_dir("b")))
+    assert (report.findings, report.keys, report.exit) == ((), 2, 0)
+
+
+def test_nothing_expected_and_nothing_there(build):
+    """A project without state-backed components has nothing wrong with it."""
+    assert found(build.discovery(), snapshot(exists=False, has_ignore_file=False)) == []
+
+
+def test_missing_state(build, key_dir):
+    """No directory, or an empty one, is missing state; the finding names file, declaration, and command."""
+    empty = key_dir("b", summary=build.summary(files=0, bytes=0, empty="it has no `state`"), record=None)
+    discovery = build.discovery("C[it's]", "b")
+    assert found(discovery, snapshot(empty)) == [
+        (Code.MISSING_STATE, "error", "C[it's]"),
+        (Code.MISSING_STATE, "error", "b"),
+    ]
+    finding = check(discovery, snapshot(empty)).findings[0]
+    assert f"{STATE_DIR}/C__it__s__/state is missing" in finding.message
+    assert finding.where == "src/shop/defs/things/defs.yaml:1"
+    assert shlex.split(finding.next_step) == ["statebake", "refresh", "--key", "C[it's]"]
+
+
+def test_no_state_directory_at_all(build):
+    """Where the state directory is not there, every key is missing, and nobody asks for its ignore file."""
+    assert found(build.discovery("a"), snapshot(exists=False, has_ignore_file=False)) == [
+        (Code.MISSING_STATE, "error", "a")
+    ]
+
+
+def test_empty_state(build, key_dir):
+    """A ``state`` marker without siblings is no content, whatever its record says."""
+    marker = key_dir("a", summary=build.summary(empty="its `state` is an empty marker with no content beside it"))
+    finding = only(build.discovery("a"), snapshot(marker))
+    assert finding.code is Code.EMPTY_STATE
+    assert finding.severity is Severity.ERROR
+    assert "empty marker with no content beside it" in finding.message
+    assert finding.where == str(STATE_DIR / "a")
+
+
+def test_changed_state(build, key_dir):
+    """State that differs from its record is an error that shows both digests."""
+    finding = only(build.discovery("a"), snapshot(key_dir("a", summary=build.summary(digest="sha256:" + "b" * 64))))
+    assert finding.code is Code.DIGEST_MISMATCH
+    assert finding.severity is Severity.ERROR
+    assert "b" * 12 in finding.message
+    assert "a" * 12 in finding.message
+
+
+def test_unrecorded_state(build, key_dir):
+    """State that Dagster itself wrote is fine to bake, and said to be of unknown age."""
+    assert found(build.discovery("a"), snapshot(key_dir("a", record=None))) == [(Code.UNRECORDED, "warning", "a")]
+
+
+def test_colliding_keys(build, key_dir):
+    """Two keys with one directory are an error that names both, and where."""
+    discovery = build.discovery("a/b", "a?b")
+    findings = found(discovery, snapshot(key_dir("a/b")))
+    assert (Code.KEY_COLLISION, "error", "a/b") in findings
+    message = check(discovery, snapshot(key_dir("a/b"))).findings[0].message
+    assert "a__b: 'a/b' (src/shop/defs/things/defs.yaml:1), 'a?b' (src/shop/defs/things/defs.yaml:2)" in message
+
+
+def test_state_of_another_key(build, key_dir):
+    """A directory that holds the state of a key that was there before is not taken for this key's state."""
+    other = key_dir("a?b", record=build.record("a/b"))
+    finding = only(build.discovery("a?b"), snapshot(other))
+    assert (finding.code, finding.severity, finding.key) == (Code.KEY_COLLISION, Severity.ERROR, "a?b")
+    assert "'a/b'" in finding.message
+
+
+@pytest.mark.parametrize("key", ["", "..", "x" * 300, "a\nb", ".staging"])
+def test_a_bad_key(build, key):
+    """A key that cannot name a directory is one error, at its declaration."""
+    finding = only(build.discovery(key), snapshot())
+    assert (finding.code, finding.severity, finding.key) == (Code.BAD_KEY, Severity.ERROR, key)
+    assert finding.where == "src/shop/defs/things/defs.yaml:1"
+
+
+@pytest.mark.parametrize("strategy", [VERSIONED, SNAPSHOTS])
+@pytest.mark.parametrize(
+    ("allow", "severity"),
+    [
+        ((), "error"),
+        (("Sales[*",), "error"),
+        (("Te*",), "warning"),
+        (("x", "Text[[]a[]]"), "warning"),
+        (("te*",), "error"),
+    ],
+)
+def test_strategies_that_fetch_at_run_time(build, strategy, allow, severity):
+    """A strategy that fetches at run time is an error, and a warning where the key is allowed by a pattern."""
+    discovery = build.discovery(build.component("Text[a]", management_type=strategy))
+    assert found(discovery, snapshot(), allow) == [(Code.FETCHES_AT_RUN_TIME, severity, "Text[a]")]
+    assert strategy.value in only(discovery, snapshot(), allow).message
+
+
+def test_components_of_one_key_with_different_strategies(build, key_dir):
+    """The first component's strategy decides what is kept, as in a refresh and a bake; the other is reported."""
+    local, other = build.component("a"), build.component("a", 1, management_type=VERSIONED)
+    assert found(build.discovery(local, other), snapshot(), ["a"]) == [
+        (Code.MISSING_STATE, "error", "a"),
+        (Code.FETCHES_AT_RUN_TIME, "warning", "a"),
+    ]
+    assert found(build.discovery(local, other), snapshot(key_dir("a")), ["a"]) == [
+        (Code.FETCHES_AT_RUN_TIME, "warning", "a")
+    ]
+    assert found(build.discovery(other, local), snapshot(), ["a"]) == [(Code.FETCHES_AT_RUN_TIME, "warning", "a")]
+    assert only(build.discovery(local, other), snapshot(key_dir("a"))).where == "src/shop/defs/things/defs.yaml:2"
+
+
+@pytest.mark.parametrize("code", [Code.BAD_RECORD, Code.NEWER_FORMAT])
+def test_a_record_that_cannot_be_read(build, key_dir, code):
+    """The reader's own code, message and next step come through, with the key."""
+    error = StatebakeError(code, "It is not.", where="/there", next_step="do")
+    finding = only(build.discovery("a"), snapshot(key_dir("a", record=None, record_error=error)))
+    assert (finding.code, finding.severity, finding.key) == (code, Severity.ERROR, "a")
+    assert (finding.message, finding.where, finding.next_step) == ("It is not.", "/there", "do")
+
+
+def test_content_that_cannot_be_read(build, key_dir):
+    """A link out of the directory, a FIFO, an unreadable file: an error with the walker's own words."""
+    error = StatebakeError(Code.FOREIGN_FILE, "The state contains a FIFO.", where="/there", next_step="do")
+    finding = only(build.discovery("a"), snapshot(key_dir("a", summary=None, content_error=error)))
+    assert (finding.code, finding.severity, finding.key) == (Code.FOREIGN_FILE, Severity.ERROR, "a")
+
+
+def test_orphans(build, key_dir):
+    """State that no component uses is a warning that names its key where the record tells it."""
+    mine, named, unnamed = key_dir("a"), key_dir("C[x]"), key_dir("it's", record=None)
+    discovery = build.discovery("a")
+    assert found(discovery, snapshot(mine, named, unnamed)) == [(Code.ORPHAN, "warning", None)] * 2
+    by_name = {item.where: item for item in check(discovery, snapshot(mine, named, unnamed)).findings}
+    assert "C__x__ (key 'C[x]'). It is not baked." in by_name[str(named.path)].message
+    assert "(key" not in by_name[str(unnamed.path)].message
+    assert shlex.split(by_name[str(named.path)].next_step) == ["rm", "-r", str(named.path)]
+
+
+def test_the_command_for_an_orphan_can_be_copied(build, key_dir):
+    """A path with a quote or a space in it is quoted for the shell."""
+    odd = key_dir("a", path=Path("/it's here/a"))
+    assert shlex.split(only(build.discovery(), snapshot(odd)).next_step) == ["rm", "-r", "/it's here/a"]
+
+
+def test_an_empty_directory_is_no_orphan(build, key_dir):
+    """An empty directory that nobody uses is nothing to speak of."""
+    empty = key_dir("old", summary=build.summary(files=0, bytes=0, empty="it has no `state`"), record=None)
+    assert found(build.discovery(), snapshot(empty)) == []
+
+
+def test_a_component_that_cannot_be_loaded(build, key_dir):
+    """Its key is not known, so the check fails; state that may be its own is an orphan only perhaps."""
+    discovery = build.discovery(failures=(build.failure(),))
+    assert found(discovery, snapshot(key_dir("a"))) == [
+        (Code.UNKNOWN_COMPONENT_KEY, "error", None),
+        (Code.ORPHAN, "warning", None),
+    ]
+    failure, orphan = check(discovery, snapshot(key_dir("a"))).findings
+    assert "KeyError: 'SHOP_URL'" in failure.message
+    assert failure.where == "src/shop/defs/broken/defs.yaml:1"
+    assert failure.next_step == "export SHOP_URL=…"
+    assert "a component that cannot be loaded may" in orphan.message
+
+
+def test_no_ignore_file(build, key_dir):
+    """Without the ignore file git takes the state in, and a read-only load fails."""
+    assert found(build.discovery("a"), snapshot(key_dir("a"), has_ignore_file=False)) == [
+        (Code.NO_IGNORE_FILE, "warning", None)
+    ]
+
+
+def test_errors_come_first(build, key_dir):
+    """Errors are listed before warnings, else in the order of the keys."""
+    state = snapshot(key_dir("b", record=None), has_ignore_file=False)
+    assert [item[:2] for item in found(build.discovery("a", "b", "c"), state)] == [
+        (Code.MISSING_STATE, "error"),
+        (Code.MISSING_STATE, "error"),
+        (Code.UNRECORDED, "warning"),
+        (Code.NO_IGNORE_FILE, "warning"),
+    ]

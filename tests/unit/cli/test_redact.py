@@ -1,0 +1,130 @@
+"""Taking secrets out of what is printed."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from statebake.cli.redact import MASK, redact
+
+NAMES = ["API_TOKEN", "PGPASSWORD", "CLIENT_SECRET", "AWS_SECRET_ACCESS_KEY", "apikey", "SIGNING_KEY", "DB_PASS"]
+SECRETS = st.text(st.characters(exclude_characters="*", exclude_categories=["Cs"]), min_size=6, max_size=20)
+TEXT = st.text(st.characters(exclude_characters="*", exclude_categories=["Cs"]))
+
+
+@given(st.lists(st.tuples(st.sampled_from(NAMES), SECRETS), min_size=1, max_size=4), st.data())
+@example([("API_TOKEN", "abcdef"), ("SIGNING_KEY", "bcdefg")], None)
+def test_no_secret_survives(secrets, data):
+    """No value of a variable that looks like a secret is in the output, wherever and however often it was."""
+    env = dict(secrets)
+    values = list(env.values())
+    parts = ["abcdefg"] if data is None else data.draw(st.lists(st.sampled_from(values) | TEXT, max_size=6))
+    for text in ("".join(parts), " ".join(values)):
+        assert not [value for value in values if value in redact(text, env)]
+
+
+@given(SECRETS)
+@example('quote"back\\slash')
+@example("line one\nline two\n")
+@example("  padded  ")
+@example("ümläut/+ &=%")
+def test_no_form_of_a_secret_survives(secret):
+    """The forms in which messages show a secret are taken out too: quoted, escaped, on one line, stripped."""
+    env = {"API_TOKEN": secret}
+    forms = [
+        json.dumps(secret),
+        json.dumps(secret, ensure_ascii=False),
+        repr(secret),
+        quote(secret, safe=""),
+        quote_plus(secret),
+        " ".join(secret.split()),
+        secret.strip(),
+    ]
+    for form in forms:
+        core = form.strip("'\"")
+        assume(len(core) >= 6)
+        assert core not in redact(f"before {form} after", env)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "TOKEN",
+        "github_token",
+        "MY_PASSWORD",
+        "PASSWD",
+        "SECRET_THING",
+        "CREDENTIALS",
+        "API_KEY",
+        "APIKEY",
+        "PRIVATE_KEY",
+        "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE",
+        "DB_PASS",
+        "DB_PWD",
+        "AZURE_PAT",
+        "AWS_SESSION_TOKEN",
+        "DBT_ENV_SECRET_X",
+    ],
+)
+def test_names_that_look_like_secrets(name):
+    """These names stand for secrets, in capitals or not."""
+    assert redact("it is hunter22!", {name: "hunter22"}) == f"it is {MASK}!"
+
+
+@pytest.mark.parametrize("name", ["PATH", "HOME", "PWD", "USER", "KEYBOARD", "MONKEY", "COMPASS", "STATEBAKE_JOBS"])
+def test_names_that_do_not(name):
+    """Ordinary variables are left: masking a path would make a message useless."""
+    assert redact("it is hunter22!", {name: "hunter22"}) == "it is hunter22!"
+
+
+def test_short_values_are_left():
+    """A value of fewer than six characters would mask ordinary words."""
+    assert redact("the state of a test", {"TOKEN": "state", "PASSWORD": ""}) == "the state of a test"
+
+
+def test_the_longer_secret_first():
+    """A secret that contains another one goes as a whole."""
+    assert redact("abcdefghi", {"A_TOKEN": "abcdef", "B_TOKEN": "abcdefghi"}) == MASK
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://user:hunter2@host/x", "https://****@host/x"),
+        ("https://TOKEN@github.com/o/r.git", "https://****@github.com/o/r.git"),
+        ("postgresql+psycopg://u:p@db:5432/x", "postgresql+psycopg://****@db:5432/x"),
+        ("HTTPS://u:p@host", "HTTPS://****@host"),
+        ("git_https://u:p@host", "git_https://****@host"),
+        ("https://u:p@ss@host/", "https://****@host/"),
+        ("https://:p@host", "https://****@host"),
+        ("(https://a:b@c), https://d:e@f", "(https://****@c), https://****@f"),
+        ("https://host/path@v1", "https://host/path@v1"),
+        ("https://host/@scope/pkg", "https://host/@scope/pkg"),
+        ("https://host:8080/x", "https://host:8080/x"),
+        ("mail me@example.com", "mail me@example.com"),
+        ("git@github.com:o/r.git", "git@github.com:o/r.git"),
+    ],
+)
+def test_credentials_of_urls(text, expected):
+    """The credentials of every URL go, its host and path stay; what is no credential stays too."""
+    assert redact(text, {}) == expected
+
+
+@given(TEXT)
+def test_text_without_secrets_is_left(text):
+    """Text without secrets and URLs comes out as it went in."""
+    assume("://" not in text)
+    assert redact(text, {"PATH": "/usr/bin", "TOKEN": ""}) == text
+
+
+def test_json_stays_json():
+    """A document whose text holds URLs with credentials and secrets with quotes is still JSON afterwards."""
+    env = {"TOKEN": 'se"cr\\et\n!'}
+    document = {"a": f"x{env['TOKEN']}y", "b": "https://u:p@h/\nnext@line", "c": "https://x\n@y"}
+    cleaned = json.loads(redact(json.dumps(document, ensure_ascii=False), env))
+    assert cleaned["a"] == f"x{MASK}y"
+    assert cleaned["b"].startswith(f"https://{MASK}@h/")

@@ -1,0 +1,92 @@
+"""Comparing what an artifact carries with what it must carry."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from statebake.errors import Code, StatebakeError
+from statebake.model.manifest import Manifest
+from statebake.verify import ArtifactKey, ArtifactState, compare, mismatches
+
+OTHER = "sha256:" + "b" * 64
+
+
+@pytest.fixture
+def expected(build):
+    records = tuple(build.record(key).without_volatile() for key in ("a", "b"))
+    return Manifest(project="shop", tool="statebake 0.1.0", host="native 0.1.0", revision=None, keys=records)
+
+
+@pytest.fixture
+def state(build, expected):
+    """An artifact's state that is as expected."""
+    return ArtifactState(
+        path="shop/defs/.local_defs_state",
+        manifest=expected,
+        keys=tuple(ArtifactKey(record, build.summary()) for record in expected.keys),
+        unexpected=(),
+        has_ignore_file=True,
+    )
+
+
+def problem(states, expected) -> str:
+    with pytest.raises(StatebakeError) as caught:
+        compare(states, expected, "dist/shop.pex")
+    assert caught.value.code is Code.ARTIFACT_MISMATCH
+    assert caught.value.where == "dist/shop.pex"
+    return caught.value.message
+
+
+def test_the_same_is_accepted(state, expected):
+    """An artifact that carries exactly the expected state passes."""
+    compare([state], expected, "dist/shop.pex")
+    assert mismatches(state) == []
+
+
+def test_missing_state_is_told(state, expected):
+    """A key without any file is named."""
+    bad = replace(state, keys=(state.keys[0], replace(state.keys[1], summary=None)))
+    assert mismatches(bad) == ["the state of b is missing"]
+    assert "the state of b is missing" in problem([bad], expected)
+
+
+def test_another_digest_is_told(state, build, expected):
+    """A key with other content is named with both digests."""
+    bad = replace(state, keys=(replace(state.keys[0], summary=build.summary(digest=OTHER)), state.keys[1]))
+    assert mismatches(bad) == [f"the state of a has the digest {OTHER}, not {build.digest}"]
+    assert OTHER in problem([bad], expected)
+
+
+def test_a_directory_that_nobody_expects_is_told(state, expected):
+    """State of a key that was not checked, an orphan for example, must not be carried."""
+    assert "no expected key explains old" in problem([replace(state, unexpected=("old",))], expected)
+
+
+def test_a_missing_ignore_file_is_told(state, expected):
+    """Without the ignore file Dagster's load fails on a read-only file system."""
+    assert "shop/defs/.local_defs_state/.gitignore is missing" in problem(
+        [replace(state, has_ignore_file=False)], expected
+    )
+
+
+@pytest.mark.parametrize("change", [{"project": "other"}, {"revision": "0123"}, {"keys": ()}, {"tool": "statebake 9"}])
+def test_another_manifest_is_told(state, expected, change):
+    """An artifact whose manifest is another one passes in no part, however sound it is in itself."""
+    bad = replace(state, manifest=replace(expected, **change))
+    assert "the manifest in shop/defs/.local_defs_state is not the one that was baked" in problem([bad], expected)
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_there_is_one_state_directory(state, expected, count):
+    """No state directory, or a second one, is refused."""
+    assert f"it has {count} state directories with a manifest, not one" in problem([state] * count, expected)
+
+
+def test_every_problem_is_told(state, expected, build):
+    """One error lists everything that is wrong."""
+    keys = (replace(state.keys[0], summary=None), replace(state.keys[1], summary=build.summary(digest=OTHER)))
+    message = problem([replace(state, keys=keys, unexpected=("old",), has_ignore_file=False)], expected)
+    for part in ("the state of a is missing", OTHER, "explains old", ".gitignore is missing"):
+        assert part in message
