@@ -162,7 +162,8 @@ state_path.write_text("half of it")
 Path({str(tmp_path / "started")!r}).touch()
 time.sleep(600)
 """
-    project = native_project(tmp_path / "shop", documents(code_component("hangs", hang), code_component("other", "pass")))
+    yaml = documents(code_component("hangs", hang), code_component("other", "pass"))
+    project = native_project(tmp_path / "shop", yaml)
     started = tmp_path / "started"
     command = [sys.executable, "-m", "statebake", "refresh", "--project", project]
     killer = Thread(target=kill_at, args=(command, 3.0), kwargs={"cwd": project, "env": {MARK: mark}})

@@ -36,7 +36,13 @@ COMPONENT = """
         def build_defs_from_state(self, context, state_path):
             if state_path is None:
                 return dg.Definitions()
-            return dg.Definitions(assets=[dg.AssetSpec([self.database, name]) for name in json.loads(state_path.read_text())])
+            return dg.Definitions(assets=[self.table(name) for name in json.loads(state_path.read_text())])
+
+        def table(self, name):
+            @dg.asset(key=[self.database, name])
+            def load(): ...
+
+            return load
 """
 
 

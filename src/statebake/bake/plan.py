@@ -66,7 +66,7 @@ def plan_pex(
     ``entry_point`` is ``module`` or ``-m module`` (run it) or ``module:function`` (call it); ``defs_path`` is the defs
     dir's path in the artifact; ``state`` has every key directory's files by directory name.
     """
-    state_dir = f"{defs_path}/{STATE_DIR_NAME}".lstrip("./") if defs_path != "." else STATE_DIR_NAME
+    state_dir = f"{defs_path}/{STATE_DIR_NAME}" if defs_path != "." else STATE_DIR_NAME
     files = [
         StateFile(f"{state_dir}/{IGNORE_NAME}", text="*\n"),
         StateFile(f"{state_dir}/{MANIFEST_NAME}", text=manifest.dumps()),

@@ -163,7 +163,15 @@ class JsonView(View):
     def finish(self) -> None:
         if self._projects:
             self._document["projects"] = list(self._projects.values())
-        click.echo(redact(json.dumps(self._document, indent=2, ensure_ascii=False, default=str), self._env))
+        click.echo(json.dumps(self._clean(self._document), indent=2, ensure_ascii=False))
+
+    def _clean(self, value: Any) -> Any:
+        """Return ``value`` without secrets; the names of its fields are ours."""
+        if isinstance(value, dict):
+            return {name: self._clean(item) for name, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._clean(item) for item in value]
+        return value if isinstance(value, (int, float)) or value is None else redact(str(value), self._env)
 
     def _project(self, target: Target) -> dict[str, Any]:
         directory = target.project.directory

@@ -19,7 +19,7 @@ from pathlib import Path
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import IGNORE_NAME, STAGING_NAME
 
-_OLD_SUFFIX = ".old"
+_OLD_DIR = "~old"  # no key directory has a name with a `~`, see `keys.sanitize_key`
 _LOCK_NAME = "lock"
 
 
@@ -34,18 +34,18 @@ def open_staging(state_dir: Path) -> Iterator[Path]:
     staging_root = state_dir / STAGING_NAME
     try:
         staging_root.mkdir(parents=True, exist_ok=True)
-        _write_ignore_file(state_dir)
         lock = os.open(staging_root / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise storage_error(error, state_dir) from error
     try:
-        _lock(lock, state_dir)
-        recover(state_dir)
         staging = staging_root / uuid.uuid4().hex[:12]
         try:
+            _lock(lock, state_dir)
+            recover(state_dir)
+            _write_ignore_file(state_dir)
             staging.mkdir()
         except OSError as error:
-            raise storage_error(error, staging) from error
+            raise storage_error(error, state_dir) from error
         try:
             yield staging
         finally:
@@ -63,8 +63,8 @@ def recover(state_dir: Path) -> None:
         if not leftover.is_dir():
             leftover.unlink(missing_ok=True)
             continue
-        for old in leftover.glob(f"*{_OLD_SUFFIX}"):
-            place = state_dir / old.name.removesuffix(_OLD_SUFFIX)
+        for old in (leftover / _OLD_DIR).glob("*"):
+            place = state_dir / old.name
             if not place.exists():  # killed between the two renames: the old state is the only one
                 old.rename(place)
                 _fsync_dir(state_dir)
@@ -84,7 +84,8 @@ def commit_key(state_dir: Path, staged: Path) -> None:
         if not os.path.lexists(place):
             staged.rename(place)
         elif not _exchange(staged, place):
-            old = staged.with_name(staged.name + _OLD_SUFFIX)
+            old = staged.parent / _OLD_DIR / staged.name
+            old.parent.mkdir(exist_ok=True)
             place.rename(old)
             try:
                 staged.rename(place)

@@ -99,10 +99,11 @@ def materialize_links(root: Path) -> None:
     Archives carry no links, so a key must mean the same with and without them. Raises as ``list_files`` does.
     """
     import shutil
+    import uuid
 
     files = list_files(root)  # first the rules, then the change
     linked = [file for file in files if _goes_through_link(root, file.path)]
-    copies = {file.path: root / f".statebake-copy-{index}" for index, file in enumerate(linked)}
+    copies = {file.path: root / f"~{uuid.uuid4().hex}" for index, file in enumerate(linked)}
     for file in linked:
         shutil.copyfile(file.source, copies[file.path])
     for directory, names, file_names in os.walk(root):

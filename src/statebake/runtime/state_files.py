@@ -61,5 +61,12 @@ def _has_content(path: Path) -> bool:
 
 
 def _siblings_have_content(state_path: Path) -> bool:
-    own = {STATE_NAME, RECORD_NAME}
-    return any(_has_content(path) for path in state_path.parent.iterdir() if path.name not in own and path.exists())
+    from pathlib import Path
+
+    for directory, _, names in os.walk(state_path.parent, followlinks=True):
+        here = Path(directory)
+        own = {STATE_NAME, RECORD_NAME} if here == state_path.parent else ()
+        for path in (here / name for name in names if name not in own):
+            if path.exists() and path.stat().st_size:
+                return True
+    return False
