@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import subprocess
 import tempfile
 from collections import deque
@@ -247,7 +248,7 @@ def _fetch_error(answer: Mapping[str, Any], request: FetchRequest) -> StatebakeE
         Code.FETCH_RAISED,
         f"The fetch of {request.key} failed: {answer['error']['message']}",
         where=where,
-        next_step="mend the cause, then: statebake refresh --key '" + request.key + "'",
+        next_step=f"mend the cause, then: statebake refresh --key {shlex.quote(request.key)}",
         detail="\n".join(filter(None, [_log_tail(request.log), answer["error"]["traceback"]])),
     )
 
@@ -258,7 +259,7 @@ def _taken_along(request: FetchRequest, how: str) -> StatebakeError:
         f"The fetch of {request.key} did not return: the project's interpreter {how}.",
         where=request.component.declared_at,
         next_step="look for a component that ends its parent process, and refresh key by key: statebake refresh --key "
-        f"'{request.key}'",
+        f"{shlex.quote(request.key)}",
         detail=_log_tail(request.log),
     )
 

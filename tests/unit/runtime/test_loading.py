@@ -98,6 +98,8 @@ def test_what_counts_as_state(project):
     (path.parent / "project").mkdir()
     (path.parent / "project" / "manifest").touch()
     project.declare("one")
+    assert project.load_error().code is Code.EMPTY_STATE  # nothing but empty files
+    (path.parent / "project" / "manifest").write_text("{}")
     assert list(project.load()) == ["one="]
     directory = project.state_path("Thing[two]")
     (directory / "sub").mkdir(parents=True)
