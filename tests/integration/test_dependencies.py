@@ -33,10 +33,33 @@ BUILD_SYSTEM = """
     build-backend = "hatchling.build"
 """
 LIBRARY = """
+    [build-system]
+    requires = []
+    build-backend = "backend"
+    backend-path = ["."]
+
     [project]
     name = "library"
     version = "1"
     requires-python = ">=3.10"
+"""
+BACKEND = """
+    import zipfile
+    from pathlib import Path
+
+
+    def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+        files = {
+            "library/__init__.py": Path("library/__init__.py").read_text(),
+            "library-1.dist-info/METADATA": "Metadata-Version: 2.1\\nName: library\\nVersion: 1\\n",
+            "library-1.dist-info/WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+        }
+        files["library-1.dist-info/RECORD"] = "".join(f"{name},,\\n" for name in files)
+        wheel = "library-1-py3-none-any.whl"
+        with zipfile.ZipFile(Path(wheel_directory, wheel), "w") as archive:
+            for name, text in files.items():
+                archive.writestr(name, text)
+        return wheel
 """
 # Two small pure Python distributions without dependencies, each with an old and a newer version.
 OLD, NEW = "2.0.0", "2.1.0"
@@ -211,8 +234,9 @@ def test_pex_arguments_and_interpreter_are_part_of_the_name(tiny):
 
 
 def _library(directory, what):
-    files = {"pyproject.toml": LIBRARY + BUILD_SYSTEM, "library/__init__.py": f"WHAT = '{what}'\n"}
-    return write_tree(directory, files)
+    code = f"WHAT = '{what}'\n"
+    write_tree(directory, {"pyproject.toml": LIBRARY, "backend.py": BACKEND, "library/__init__.py": code})
+    return directory
 
 
 def _as_editable(tiny):

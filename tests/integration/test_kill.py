@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import statistics
 import sys
 import time
@@ -50,6 +51,29 @@ for key in range({keys}):
         (key_dir / "state" / f"{{number}}.txt").write_text(f"{{version}} {{number}} {{key}}\\n" * 200)
     (key_dir / "beside").mkdir()
     (key_dir / "beside" / "it.txt").write_text(version)
+"""
+
+BETWEEN_TWO_RENAMES = """
+import os, signal, sys
+from pathlib import Path
+from statebake.model import transaction
+
+place = Path(sys.argv[1]) / "Text__1__"
+rename = Path.rename
+
+
+def rename_and_die(self, target):
+    rename(self, target)
+    if self == place:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+transaction._exchange = lambda *_: False  # as on a file system that cannot
+Path.rename = rename_and_die
+with transaction.open_staging(place.parent) as staging:
+    (staging / place.name).mkdir()
+    (staging / place.name / "state").write_text("new")
+    transaction.commit_key(place.parent, staging / place.name)
 """
 
 
@@ -191,13 +215,15 @@ def test_leftovers_are_cleared(tmp_path, leftover):
     assert [path.name for path in staging.iterdir()] == ["lock"]
 
 
-def test_a_key_between_two_renames_comes_back(tmp_path):
+def test_a_kill_between_two_renames(tmp_path):
     """Where two directories cannot be exchanged, a kill can leave a key in staging only: the next start restores it."""
     project = Project(tmp_path)
     old = project.refresh("old")
-    left = project.state_dir / ".staging" / "0123456789ab"
-    left.mkdir()
-    (project.state_dir / "Text__1__").rename(left / "Text__1__.old")
+    script = tmp_path / "dies.py"
+    script.write_text(BETWEEN_TWO_RENAMES)
+    assert run([sys.executable, script, project.state_dir], cwd=tmp_path).code == -signal.SIGKILL
+    assert set(digests(read_tree(project.state_dir))) == set(old) - {"Text__1__"}
+
     project.version.unlink()  # so that no fetch can bring it back
     assert statebake("refresh", "--project", project.directory, cwd=project.directory).code == 4
     assert digests(read_tree(project.state_dir)) == old

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,12 @@ def test_project(tmp_path, catalog):
     before = digests(state_of(project))
     report = bake(project, tmp_path / "warehouse.pex", "--no-refresh", env=PYTHON).ok().json["projects"][0]
     assert [record["key"] for record in report["pex"]["manifest"]["keys"]] == ["Tables[lake]"]
+    elsewhere = shutil.copytree(project, tmp_path / "else where" / "warehouse")
+    again = bake(elsewhere, tmp_path / "again.pex", "--no-refresh", env=PYTHON).ok().json["projects"][0]
+    assert again["pex"]["dependencies"]["reused"] is True
+    assert (tmp_path / "again.pex").read_bytes() == (tmp_path / "warehouse.pex").read_bytes()
+
+    shutil.rmtree(elsewhere)
     project.rename(tmp_path / "moved away")
     assert digests(state_in(tmp_path / "warehouse.pex")) == before
     assert not {"warehouse", "statebake"} & set(distributions(tmp_path / "warehouse.pex"))
