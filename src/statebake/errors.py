@@ -66,6 +66,7 @@ class Code(Enum):
     UNKNOWN_COMPONENT_KEY = "SB312"
     ARTIFACT_MISMATCH = "SB313"
     NO_IGNORE_FILE = "SB314"
+    NO_COMPONENTS = "SB315"
     # 4xx: refresh
     FETCH_RAISED = "SB401"
     FETCH_WROTE_NOTHING = "SB402"
@@ -79,6 +80,7 @@ class Code(Enum):
     PEX_FAILED = "SB701"
     TOOL_MISSING = "SB702"
     OUTPUT_FAILED = "SB703"
+    LOCK_NOT_READ = "SB704"
 
     @property
     def exit(self) -> Exit:

@@ -11,6 +11,7 @@ from statebake import __version__
 from statebake.bake import (
     BakePlan,
     DependencySource,
+    SourceFile,
     build_manifest,
     build_pex,
     collect_sources,
@@ -22,7 +23,8 @@ from statebake.bake.sources import import_root
 from statebake.bake.templates import render
 from statebake.check import CheckReport, Snapshot, check, read_snapshot
 from statebake.config import Project, ResolvedConfig, Settings, choose_python, configure, find_projects
-from statebake.hosts import Worker, discover_request, find_host, open_worker
+from statebake.errors import Code, StatebakeError
+from statebake.hosts import Host, Worker, discover_request, find_host, open_worker
 from statebake.model.keys import STATE_DIR_NAME, sanitize_key
 from statebake.model.manifest import Manifest
 from statebake.model.state_config import DefsStateManagementType
@@ -57,6 +59,17 @@ class OpenProject:
     target: Target
     worker: Worker
     state_dir: Path
+
+
+@dataclass(frozen=True)
+class BakeInputs:
+    """What a PEX is made of besides state: for which host, the file to write, what it runs, how many files of code."""
+
+    host: Host
+    output: Path
+    entry_point: str
+    dependencies: DependencySource
+    sources: int
 
 
 @dataclass(frozen=True)
@@ -112,11 +125,35 @@ def check_state(opened: OpenProject) -> tuple[Snapshot, CheckReport]:
     return snapshot, check(opened.worker.discovery, snapshot, opened.target.settings.allow_runtime_fetch)
 
 
-def plan_bake(opened: OpenProject, snapshot: Snapshot, env: Mapping[str, str]) -> BakePlan:
+def prepare_bake(opened: OpenProject) -> BakeInputs:
+    """Return what a PEX is made of besides state: what is wrong with it shows before anything is fetched.
+
+    Raises ``StatebakeError``: ``BAD_SETTING``, ``OUTPUT_FAILED``.
+    """
+    project, settings = opened.target.project, opened.target.settings
+    host = find_host(settings.host or project.host)
+    output = settings.pex.output
+    assert output is not None  # `configure` fills it in
+    if output.is_dir():
+        raise StatebakeError(
+            Code.OUTPUT_FAILED,
+            "The output is a directory.",
+            where=str(output),
+            next_step="name a file with --output",
+        )
+    return BakeInputs(
+        host=host,
+        output=output,
+        entry_point=settings.pex.entry_point or host.entry_point(settings),
+        dependencies=find_dependencies(project, settings.pex.lock),
+        sources=len(_sources(opened, host)),
+    )
+
+
+def plan_bake(opened: OpenProject, inputs: BakeInputs, snapshot: Snapshot, env: Mapping[str, str]) -> BakePlan:
     """Return what the PEX of a project whose state was checked is made of."""
     target, discovery = opened.target, opened.worker.discovery
-    project, settings = target.project, target.settings
-    host = find_host(discovery.host.partition(" ")[0])
+    project, host = target.project, inputs.host
     keys = [
         key
         for key in discovery.keys
@@ -134,16 +171,13 @@ def plan_bake(opened: OpenProject, snapshot: Snapshot, env: Mapping[str, str]) -
     )
     config = host.artifact_config(project)
     root = import_root(project.directory, discovery.defs_dir)
-    output = settings.pex.output
-    assert output is not None  # `configure` fills it in
     return plan_pex(
-        output=output,
+        output=inputs.output,
         python=discovery.python.path,
-        entry_point=settings.pex.entry_point or host.entry_point(settings),
-        pex_args=(*host.pex_flags, *settings.pex.args),
-        sources=collect_sources(
-            project.directory, discovery.defs_dir, host.own_modules(project, settings), settings.packages
-        ),
+        dependencies=inputs.dependencies,
+        entry_point=inputs.entry_point,
+        pex_args=(*host.pex_flags, *target.settings.pex.args),
+        sources=_sources(opened, host),
         defs_path=discovery.defs_dir.resolve().relative_to(root.resolve()).as_posix(),
         state={name: list_files(found.path) for name, found in dirs.items()},
         config=None if config is None else render("artifact-pyproject.toml", project=config),
@@ -151,9 +185,15 @@ def plan_bake(opened: OpenProject, snapshot: Snapshot, env: Mapping[str, str]) -
     )
 
 
+def _sources(opened: OpenProject, host: Host) -> tuple[SourceFile, ...]:
+    project, settings = opened.target.project, opened.target.settings
+    modules = host.own_modules(project, settings)
+    return collect_sources(project.directory, opened.worker.discovery.defs_dir, modules, settings.packages)
+
+
 def bake_pex(
     opened: OpenProject,
-    bake_plan: BakePlan,
+    plan: BakePlan,
     *,
     upgrade: bool,
     cache_dir: Path,
@@ -161,32 +201,33 @@ def bake_pex(
     observer: Observer,
 ) -> BakeReport:
     """Make the PEX that the plan describes, and prove that it carries the state; raises ``StatebakeError``."""
-    target = opened.target
-    source = find_dependencies(target.project, target.settings.pex.lock)
-    observer.stage(f"Resolving dependencies from {source.path.name}")
-    host = find_host(opened.worker.discovery.host.partition(" ")[0])
+    project = opened.target.project
+    host = find_host(opened.target.settings.host or project.host)
+    observer.stage(f"Resolving dependencies from {plan.dependencies.path.name}")
     dependencies = resolve_dependencies(
-        source,
-        target.project,
+        plan.dependencies,
+        project,
         opened.worker.discovery.python,
         brings_runtime=host.brings_runtime,
-        pex_args=target.settings.pex.args,
+        must_have=host.distribution,
+        pex_args=opened.target.settings.pex.args,
         cache_dir=cache_dir,
         upgrade=upgrade,
         env=env,
     )
-    observer.stage(f"Baking {bake_plan.output.name}")
+    observer.stage(f"Baking {plan.output.name}")
     build_pex(
-        bake_plan,
+        plan,
         dependencies.pex,
+        cwd=project.directory,
         env=env,
-        prove=lambda path: compare(read_pex(path), bake_plan.manifest, str(bake_plan.output)),
+        prove=lambda path: compare(read_pex(path), plan.manifest, str(plan.output)),
     )
     return BakeReport(
-        output=bake_plan.output,
-        size=bake_plan.output.stat().st_size,
-        manifest=bake_plan.manifest,
-        dependencies=source,
+        output=plan.output,
+        size=plan.output.stat().st_size,
+        manifest=plan.manifest,
+        dependencies=plan.dependencies,
         dependencies_reused=dependencies.reused,
     )
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,7 @@ def project_env(env: Mapping[str, str], python: str) -> dict[str, str]:
     """Return the environment for a project's interpreter: as if its virtual environment were activated.
 
     Components start programs such as ``dbt`` by name. Dagster's switch for development would make every load fetch, so
-    it is taken out; dbt's telemetry is off.
+    it is taken out; its telemetry and dbt's are off.
     """
     bin_dir = Path(python).parent
     result = {
@@ -103,6 +104,10 @@ def project_env(env: Mapping[str, str], python: str) -> dict[str, str]:
     result["PATH"] = os.pathsep.join([str(bin_dir), *filter(None, [env.get("PATH")])])
     if (bin_dir.parent / "pyvenv.cfg").exists():
         result["VIRTUAL_ENV"] = str(bin_dir.parent)
+    result["DAGSTER_DISABLE_TELEMETRY"] = "yes"
     result["DO_NOT_TRACK"] = "1"
+    if sys.platform == "darwin":
+        # Fetches run in forked children, which the system's own libraries would abort in.
+        result["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"
     result["PYTHONUNBUFFERED"] = "1"
     return result

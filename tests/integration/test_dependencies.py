@@ -60,6 +60,9 @@ BACKEND = """
             for name, text in files.items():
                 archive.writestr(name, text)
         return wheel
+
+
+    build_editable = build_wheel
 """
 # Two small pure Python distributions without dependencies, each with an old and a newer version.
 OLD, NEW = "2.0.0", "2.1.0"

@@ -232,7 +232,8 @@ def test_dry_run(tmp_path):
     project = native_project(tmp_path / "shop", component("one"))
     before = read_tree(project)
     report = only_project(bake(project, tmp_path / "shop.pex", "--dry-run").ok())
-    assert report["bake_plan"] == {"output": str(tmp_path / "shop.pex")}
+    assert report["bake_plan"]["output"] == str(tmp_path / "shop.pex")
+    assert report["bake_plan"]["dependencies_from"] == str(project / "pyproject.toml")
     assert [fetch["key"] for fetch in report["refresh_plan"]["fetches"]] == ["Text[one]"]
     assert read_tree(project) == before
     assert not (tmp_path / "shop.pex").exists()

@@ -51,7 +51,6 @@ class Build:
             "declared_at": f"src/shop/defs/things/defs.yaml:{number + 1}",
             "key": key,
             "management_type": DefsStateManagementType.LOCAL_FILESYSTEM,
-            "refresh_if_dev": True,
         }
         return Component(**{**given, **fields})
 
@@ -59,7 +58,6 @@ class Build:
         return Discovery(
             host="native 0.1.0",
             python=Interpreter(path="/usr/bin/python3", version="3.12.1", tag="cpython-312-linux-x86_64-glibc-2.36"),
-            defs_module="shop.defs",
             defs_dir=Path("/project/src/shop/defs"),
             components=tuple(
                 self.component(item, number) if isinstance(item, str) else item

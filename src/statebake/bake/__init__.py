@@ -1,6 +1,7 @@
 """Making an artifact that carries the state."""
 
-from statebake.bake.dependencies import DependencySource, find_dependencies, resolve_dependencies
+from statebake.bake.dependencies import resolve_dependencies
+from statebake.bake.dependency_source import DependencySource, find_dependencies
 from statebake.bake.manifest import build_manifest
 from statebake.bake.pex import build_pex
 from statebake.bake.plan import BakePlan, StateFile, plan_pex

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from statebake.bake.dependencies import run_pex
+from statebake.bake.pex_tool import run_pex
 from statebake.bake.plan import BakePlan
 from statebake.errors import Code, StatebakeError
 
 
-def build_pex(plan: BakePlan, dependencies: Path, *, env: Mapping[str, str], prove: Callable[[Path], None]) -> None:
+def build_pex(
+    plan: BakePlan, dependencies: Path, *, cwd: Path, env: Mapping[str, str], prove: Callable[[Path], None]
+) -> None:
     """Write the PEX of ``plan``, with the PEX ``dependencies`` inside; it appears only when ``prove`` accepts it.
 
-    The same plan and dependencies give the same bytes. Raises ``StatebakeError``: ``PEX_FAILED``, ``OUTPUT_FAILED``,
-    ``BAD_SETTING`` for arguments that make something else of it, and what ``prove`` raises; the file that was there
-    before is then still there.
+    The same plan and dependencies give the same bytes. Paths in the plan's arguments are relative to ``cwd``. Raises
+    ``StatebakeError``: ``PEX_FAILED``, ``OUTPUT_FAILED``, ``BAD_SETTING`` for arguments that make something else of it,
+    and what ``prove`` raises; the file that was there before is then still there.
     """
     try:
         plan.output.parent.mkdir(parents=True, exist_ok=True)
@@ -35,11 +38,11 @@ def build_pex(plan: BakePlan, dependencies: Path, *, env: Mapping[str, str], pro
                     *("--requirements-pex", str(dependencies)),
                     *("--sources-directory", str(root)),
                     *plan.entry_point,
-                    *plan.pex_args,
+                    *_without_requirements(plan.pex_args),
                     *("--output-file", str(built)),
                 ],
                 env=env,
-                cwd=root,
+                cwd=cwd,
             )
             if not built.is_file():
                 raise StatebakeError(
@@ -49,14 +52,33 @@ def build_pex(plan: BakePlan, dependencies: Path, *, env: Mapping[str, str], pro
                     next_step="take --layout out of pex.args",
                 )
             prove(built)
+            with built.open("rb") as stream:
+                os.fsync(stream.fileno())
             built.replace(plan.output)
     except OSError as error:
         raise StatebakeError(
             Code.OUTPUT_FAILED,
             f"The PEX cannot be written: {error.strerror or error}.",
-            where=str(error.filename or plan.output),
+            where=str(plan.output),
             next_step="free some space, or choose another place with --output",
         ) from error
+
+
+_REQUIREMENT_OPTIONS = {"-r", "--requirement", "--constraints", "--project", "--lock", "--pylock", "--override"}
+
+
+def _without_requirements(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments without those that name requirements: these are in the resolved dependencies already."""
+    kept: list[str] = []
+    skip = False
+    for argument in arguments:
+        if skip:
+            skip = False
+        elif argument in _REQUIREMENT_OPTIONS:
+            skip = True
+        elif argument.partition("=")[0] not in _REQUIREMENT_OPTIONS:
+            kept.append(argument)
+    return kept
 
 
 def assemble(plan: BakePlan, root: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from statebake.bake.dependency_source import DependencySource
 from statebake.bake.sources import SourceFile
 from statebake.model.keys import IGNORE_NAME, MANIFEST_NAME, RECORD_NAME, STATE_DIR_NAME, sanitize_key
 from statebake.model.manifest import Manifest
@@ -33,7 +34,7 @@ class BakePlan:
         pex_args: further arguments of ``pex``.
         sources: the project's own code.
         state: the state directory, file by file.
-        state_dir: its path in the artifact.
+        dependencies: where they are written down.
         config: the text of the ``pyproject.toml`` that the framework must find inside, if any.
         manifest: what ``state`` is.
     """
@@ -44,7 +45,7 @@ class BakePlan:
     pex_args: tuple[str, ...]
     sources: tuple[SourceFile, ...]
     state: tuple[StateFile, ...]
-    state_dir: str
+    dependencies: DependencySource
     config: str | None
     manifest: Manifest
 
@@ -53,6 +54,7 @@ def plan_pex(
     *,
     output: Path,
     python: str,
+    dependencies: DependencySource,
     entry_point: str,
     pex_args: Sequence[str],
     sources: tuple[SourceFile, ...],
@@ -84,7 +86,7 @@ def plan_pex(
         pex_args=tuple(pex_args),
         sources=sources,
         state=tuple(sorted(files, key=lambda file: file.path)),
-        state_dir=state_dir,
+        dependencies=dependencies,
         config=config,
         manifest=manifest,
     )

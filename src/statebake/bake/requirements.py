@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from statebake.errors import Code, StatebakeError
 _OPTION_WITH_FILE = re.compile(r"^(?:(?P<include>-r|--requirement)|-c|--constraint)[ =]?\s*(?P<file>\S+)")
 _LOCAL = re.compile(
     r"^(?:-e\s*|--editable[ =]\s*)?(?:[\w.-]+(?:\[[^\]]*\])?\s*@\s*(?=file:))?(?:file:(?://(?:localhost)?)?)?"
-    r"(?P<path>[./~][^;\[#\s]*|[\w.-]+(?:/[\w.-]+)+/?)(?:\[[^\]]*\])?(?:\s+--.*|\s*[;#].*)?$"
+    r"(?P<path>[./~][^;\[#\s]*|[\w.-]+(?:/[\w.-]+)+/?)(?:\[(?P<extras>[^\]]*)\])?(?:\s+--.*|\s*[;#].*)?$"
 )
 
 
@@ -32,19 +32,22 @@ def names_statebake(requirement: str) -> bool:
         return False
 
 
-def own_lines_removed(path: Path, project: Path) -> str:
-    """Return a requirements file's text without the project itself.
+def own_lines_removed(path: Path, project: Path, own: Mapping[str, Sequence[str]] | None = None) -> str:
+    """Return a requirements file's text with what the project needs in place of the project itself.
 
-    The project goes in as sources: as a requirement, a cache would serve an old build of it. The files that it
-    includes are put in their place, local paths are made absolute, and a constraints file is followed by its digest:
-    the text says all that the dependencies depend on, wherever it is written to.
+    The project goes in as sources: as a requirement, a cache would serve an old build of it. ``own`` has its
+    dependencies under ``""`` and those of its extras by name. The files that it includes are put in their place, local
+    paths are made absolute, and a constraints file is followed by its digest: the text says all that the dependencies
+    depend on, wherever it is written to.
 
     Raises ``StatebakeError`` (``BAD_SETTING``) where one of the files cannot be read.
     """
-    return "".join(f"{line}\n" for line in _flat_lines(path, project, ()))
+    return "".join(f"{line}\n" for line in _flat_lines(path, project, own or {}, ()))
 
 
-def _flat_lines(path: Path, project: Path, parents: tuple[Path, ...]) -> Iterator[str]:
+def _flat_lines(
+    path: Path, project: Path, own: Mapping[str, Sequence[str]], parents: tuple[Path, ...]
+) -> Iterator[str]:
     for line in _logical_lines(_read(path, parents)):
         local = _LOCAL.match(line)
         option = _OPTION_WITH_FILE.match(line)
@@ -52,7 +55,7 @@ def _flat_lines(path: Path, project: Path, parents: tuple[Path, ...]) -> Iterato
             file = (path.parent / option["file"]).resolve()
             if file in {path.resolve(), *parents}:
                 continue
-            inner = list(_flat_lines(file, project, (*parents, path.resolve())))
+            inner = list(_flat_lines(file, project, own, (*parents, path.resolve())))
             if option["include"]:
                 yield from inner
             else:
@@ -61,7 +64,11 @@ def _flat_lines(path: Path, project: Path, parents: tuple[Path, ...]) -> Iterato
         elif local:
             # pip takes a relative path from the current directory, pex and uv from the file's.
             meant = [(base / local["path"]).resolve() for base in (path.parent, project)]
-            if project.resolve() not in meant:
+            if project.resolve() in meant:
+                extras = (local["extras"] or "").replace(" ", "").split(",")
+                for name in dict.fromkeys(["", *extras]):
+                    yield from own.get(name, ())
+            else:
                 target = next((place for place in meant if place.exists()), meant[0])
                 yield f"{line[: local.start('path')]}{target}{line[local.end('path') :]}"
         else:
@@ -94,6 +101,20 @@ def with_local_paths_from(base: Path, requirements: str) -> str:
             line = f"{line[: local.start('path')]}{(base / local['path']).resolve()}{line[local.end('path') :]}"  # noqa: PLW2901
         lines.append(line)
     return "".join(f"{line}\n" for line in lines)
+
+
+def roots_of(requirements: str, left_out: Collection[str]) -> list[str]:
+    """Return the requirements of a requirements text, without options and hashes, whose names are not ``left_out``."""
+    roots = []
+    for line in _logical_lines(requirements):
+        text = re.split(r"\s+--\S|\s+#", line)[0].strip()
+        try:
+            name = canonicalize_name(Requirement(text).name)
+        except InvalidRequirement:
+            continue
+        if name not in left_out:
+            roots.append(text)
+    return roots
 
 
 def pins_of(requirements: str) -> str:

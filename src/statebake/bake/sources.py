@@ -70,10 +70,10 @@ def collect_sources(
     tops = _tops(root, own_modules) if root.resolve() == project.resolve() else sorted(root.iterdir())
     for package in packages:
         path = project / package
-        if not path.exists():
+        if not path.exists() or path.name in {"", ".."}:
             raise StatebakeError(
                 Code.BAD_SETTING,
-                f"The setting `packages` names {package!r}, which is not there.",
+                f"The setting `packages` names {package!r}, which is no package or directory of the project.",
                 where=str(path),
                 next_step="correct the setting",
             )

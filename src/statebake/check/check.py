@@ -59,6 +59,7 @@ def check(discovery: Discovery, snapshot: Snapshot, allow_runtime_fetch: Sequenc
     """
     keys = discovery.keys
     findings = [
+        *_nothing(discovery),
         *_unloadable(discovery),
         *_collisions(discovery, keys),
         *(finding for key in keys for finding in _key(discovery, snapshot, key, allow_runtime_fetch)),
@@ -66,6 +67,20 @@ def check(discovery: Discovery, snapshot: Snapshot, allow_runtime_fetch: Sequenc
         *_directory(snapshot),
     ]
     return CheckReport(tuple(sorted(findings, key=lambda item: item.severity is Severity.WARNING)), keys=len(keys))
+
+
+def _nothing(discovery: Discovery) -> Iterator[Finding]:
+    if not discovery.components and not discovery.failures:
+        # A Dagster project may have none; a native one is made of nothing else.
+        native = discovery.host.startswith("native ")
+        yield Finding(
+            Code.NO_COMPONENTS,
+            Severity.ERROR if native else Severity.WARNING,
+            None,
+            "There are no state-backed components in this project, so nothing is refreshed, checked or baked.",
+            str(discovery.defs_dir),
+            "look whether this is the right module: statebake config",
+        )
 
 
 def _unloadable(discovery: Discovery) -> Iterator[Finding]:
@@ -104,6 +119,17 @@ def _key(discovery: Discovery, snapshot: Snapshot, key: str, allowed: Sequence[s
             f"The key cannot name a directory: {problem}.",
             where,
             "give the component another key: attributes: {defs_state: {key: …}}",
+        )
+        return
+    if len(discovery.sources_of(key)) > 1:
+        places = ", ".join(f"{item.declared_at} ({item.source})" for item in components)
+        yield Finding(
+            Code.KEY_COLLISION,
+            Severity.ERROR,
+            key,
+            f"The key is used for different things: {places}. Each would read the state of the first.",
+            components[1].declared_at,
+            "rename the directory of one of them, so that their keys differ",
         )
         return
     runtime = [item for item in components if item.management_type is not DefsStateManagementType.LOCAL_FILESYSTEM]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +16,14 @@ from statebake.cli.options import (
     project_option,
     setting_options,
 )
+from statebake.cli.projects import for_each
+from statebake.cli.view import open_view
 from statebake.errors import Code, Exit, StatebakeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from statebake.pipeline import Target
 
 
 @click.group("bake")
@@ -51,44 +58,44 @@ def bake_pex_command(
     The PEX is opened again before it appears: every key's digest in it is the one that was checked.
     """
     from statebake import pipeline
-    from statebake.cli.view import open_view
 
     env = environment()
-    targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
-    _one_output_each(targets)
     with open_view(output_format, env) as view:
-        code = Exit.OK
-        for target in targets:
-            view.warnings(target.config.warnings)
-            observer = view.observer(target)
+        targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
+        _one_output_each(targets)
+
+        def work(target: Target) -> int:
             with pipeline.open_project(target, env) as opened:
-                if dry_run:
-                    if not no_refresh:
-                        view.refresh_plan(target, pipeline.plan(opened))
-                    view.bake_plan(target)
-                    continue
-                if not no_refresh:
-                    refresh_plan = pipeline.plan(opened)
+                inputs = pipeline.prepare_bake(opened)
+                refresh_plan = None if no_refresh else pipeline.plan(opened)
+                if dry_run and refresh_plan:
+                    view.refresh_plan(target, refresh_plan)
+                    view.bake_inputs(target, inputs)
+                    return Exit.REFRESH if refresh_plan.blocked else Exit.OK
+                if refresh_plan:
                     view.refresh_started(target, refresh_plan)
-                    report = pipeline.refresh(opened, refresh_plan, observer)
+                    report = pipeline.refresh(opened, refresh_plan, view.observer(target))
                     view.refresh_report(target, report)
                     if report.exit:
-                        code = max(code, report.exit)
-                        continue
+                        return report.exit
                 snapshot, checked = pipeline.check_state(opened)
                 view.check_report(target, checked)
                 if checked.exit:
-                    code = max(code, checked.exit)
-                    continue
-                plan = pipeline.plan_bake(opened, snapshot, env)
+                    return checked.exit
+                if dry_run:
+                    view.bake_inputs(target, inputs)
+                    return Exit.OK
+                plan = pipeline.plan_bake(opened, inputs, snapshot, env)
                 baked = pipeline.bake_pex(
-                    opened, plan, upgrade=upgrade, cache_dir=cache_dir(env), env=env, observer=observer
+                    opened, plan, upgrade=upgrade, cache_dir=cache_dir(env), env=env, observer=view.observer(target)
                 )
             view.bake_report(target, baked)
-    return code
+            return Exit.OK
+
+        return for_each(targets, view, work)
 
 
-def _one_output_each(targets: list[Any]) -> None:
+def _one_output_each(targets: Sequence[Target]) -> None:
     outputs = [target.settings.pex.output for target in targets]
     for output in outputs:
         if outputs.count(output) > 1:
@@ -108,17 +115,16 @@ def inspect_command(artifact: Path, output_format: str) -> int:
 
     Exit code 3 says that what it carries is not what its manifest says.
     """
-    from statebake.cli.view import open_view
-    from statebake.verify import mismatches, read_pex
+    from statebake.verify import artifact_error, read_pex
 
-    states = read_pex(artifact)
-    if not states:
-        raise StatebakeError(
-            Code.NOT_AN_ARTIFACT,
-            "This PEX carries no statebake manifest.",
-            where=str(artifact),
-            next_step="bake it: statebake bake pex",
-        )
     with open_view(output_format, environment()) as view:
+        states = read_pex(artifact)
+        if not states:
+            raise StatebakeError(
+                Code.NOT_AN_ARTIFACT,
+                "This PEX carries no statebake manifest.",
+                where=str(artifact),
+                next_step="bake it: statebake bake pex",
+            )
         view.artifact(artifact, states, datetime.now(timezone.utc))
-    return Exit.STATE if any(mismatches(state) for state in states) else Exit.OK
+        return Exit.STATE if any(artifact_error(state, str(artifact)) for state in states) else Exit.OK

@@ -33,4 +33,12 @@ def dev_command(command: tuple[str, ...]) -> int:
             f"There is no program {command[0]!r}.",
             next_step="give the command after --: statebake dev -- python -m my_package",
         )
-    os.execve(program, list(command), env)  # noqa: S606 - the user's own command takes this process's place
+    try:
+        os.execve(program, list(command), env)  # noqa: S606 - the user's own command takes this process's place
+    except OSError as error:
+        raise StatebakeError(
+            Code.TOOL_MISSING,
+            f"The program cannot be started: {error.strerror}.",
+            where=program,
+            next_step="make it executable, with a #! line, or name its interpreter",
+        ) from error

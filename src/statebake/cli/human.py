@@ -38,3 +38,8 @@ def path(value: Path) -> str:
         return str(value.relative_to(Path.cwd()))
     except ValueError:
         return str(value)
+
+
+def clip(text: str, limit: int) -> str:
+    """Return at most ``limit`` characters of ``text``; a text that is cut says how long it was."""
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"

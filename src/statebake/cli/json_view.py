@@ -1,4 +1,4 @@
-"""``--format json``: one document on standard output; progress and errors on standard error as well."""
+"""``--format json``: one document on standard output; what ends a command on standard error as well."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from statebake.progress import Observer
 if TYPE_CHECKING:
     from statebake.check import CheckReport, StatusRow
     from statebake.model.discovery import Discovery
-    from statebake.pipeline import BakeReport, Target
+    from statebake.pipeline import BakeInputs, BakeReport, Target
     from statebake.refresh import RefreshPlan, RefreshReport
     from statebake.verify import ArtifactState
 
@@ -30,6 +30,7 @@ class JsonView(View):
     """Collects everything and prints it once, so that the output is always one whole document."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
+        super().__init__()
         self._env = env
         self._document: dict[str, Any] = {"format": FORMAT, "statebake": __version__}
         self._projects: dict[Path, dict[str, Any]] = {}
@@ -37,9 +38,8 @@ class JsonView(View):
     def observer(self, target: Target) -> Observer:  # noqa: ARG002
         return Observer()
 
-    def warnings(self, texts: Sequence[str]) -> None:
-        if texts:
-            self._document.setdefault("warnings", []).extend(texts)
+    def warning(self, text: str) -> None:
+        self._document.setdefault("warnings", []).append(text)
 
     def refresh_started(self, target: Target, plan: RefreshPlan) -> None:
         pass
@@ -54,8 +54,13 @@ class JsonView(View):
             "blocked": [{"key": item.key, "error": error_json(item.error)} for item in plan.blocked],
         }
 
-    def bake_plan(self, target: Target) -> None:
-        self._project(target)["bake_plan"] = {"output": str(target.settings.pex.output)}
+    def bake_inputs(self, target: Target, inputs: BakeInputs) -> None:
+        self._project(target)["bake_plan"] = {
+            "output": str(inputs.output),
+            "entry_point": inputs.entry_point,
+            "source_files": inputs.sources,
+            "dependencies_from": str(inputs.dependencies.path),
+        }
 
     def refresh_report(self, target: Target, report: RefreshReport) -> None:
         self._project(target)["refresh"] = {
@@ -123,7 +128,7 @@ class JsonView(View):
         }
 
     def artifact(self, path: Path, states: Sequence[ArtifactState], now: datetime) -> None:  # noqa: ARG002
-        from statebake.verify import mismatches
+        from statebake.verify import artifact_error
 
         self._document["artifact"] = str(path)
         self._document["states"] = [
@@ -140,7 +145,7 @@ class JsonView(View):
                     }
                     for key in state.keys
                 ],
-                "problems": mismatches(state),
+                "error": error_json(error) if (error := artifact_error(state, str(path))) else None,
             }
             for state in states
         ]
@@ -154,11 +159,12 @@ class JsonView(View):
             name: {"value": value, "from": origin} for name, value, origin in render_rows(target.config)
         }
 
-    def error(self, error: StatebakeError) -> None:
+    def error(self, error: StatebakeError, target: Target | None = None) -> None:
+        from statebake.cli.console import open_console
         from statebake.cli.text_view import print_error
 
-        print_error(error, self._env)
-        self._document["error"] = error_json(error)
+        print_error(error, open_console(self._env, stderr=True))
+        (self._document if target is None else self._project(target))["error"] = error_json(error)
 
     def finish(self) -> None:
         if self._projects:

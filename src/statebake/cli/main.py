@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 import traceback
+from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 import click
@@ -63,17 +65,20 @@ def cli() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit: the user's mistake, an outside tool's failure, or our bug."""
-    signal.signal(signal.SIGTERM, _terminated)
+    _open_standard_streams()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _terminated)
     try:
         result: Any = cli.main(standalone_mode=False)
-        code = int(result) if isinstance(result, int) else Exit.OK
+        code: int = result if isinstance(result, int) else Exit.OK
         sys.stdout.flush()
     except ShownError as shown:
         code = shown.error.code.exit
     except StatebakeError as error:
+        from statebake.cli.console import open_console
         from statebake.cli.text_view import print_error
 
-        print_error(error, os.environ)
+        print_error(error, open_console(os.environ, stderr=True))
         code = error.code.exit
     except click.exceptions.Abort:
         code = _interrupted()
@@ -82,17 +87,50 @@ def main() -> NoReturn:
         code = Exit.USAGE
     except KeyboardInterrupt:
         code = _interrupted()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader has seen enough
         code = Exit.OK
-    except Exception:  # noqa: BLE001 - the last boundary: whatever comes here is our bug
-        click.echo(redact(traceback.format_exc(), os.environ), err=True)
-        click.echo(f"This is a bug in statebake {__version__}. Please report it with the lines above.", err=True)
-        code = Exit.BUG
+    except Exception as error:  # noqa: BLE001 - the last boundary: whatever comes here is our bug
+        code = _failed(error)
+    _leave(code)
+
+
+def _open_standard_streams() -> None:
+    """Open what is closed of descriptors 0 to 2, so that no pipe takes their place; let any text be printed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def _failed(error: Exception) -> Exit:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:
+        click.echo("error: the output cannot be written: no space left on its device.", err=True)
+        return Exit.OUTSIDE_TOOL
+    click.echo(redact(traceback.format_exc(), os.environ), err=True)
+    click.echo(f"This is a bug in statebake {__version__}. Please report it with the lines above.", err=True)
+    return Exit.BUG
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit; what cannot be flushed any more must not spoil the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(int(code))
 
 
 def _interrupted() -> Exit:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # all is done: one more would only spoil the exit code
     click.echo("Interrupted. Every key is as it was before or after its fetch.", err=True)
     return Exit.INTERRUPTED
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from statebake.config import SETTINGS, Kind, Setting
+from statebake.errors import Code, StatebakeError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -66,9 +67,18 @@ def environment() -> dict[str, str]:
 def cache_dir(env: dict[str, str]) -> Path:
     """Return where resolved dependencies are kept (XDG Base Directory Specification)."""
     if own := env.get("STATEBAKE_CACHE_DIR"):
-        return Path(own).expanduser().absolute()
-    base = env.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
-    return Path(base) / "statebake"
+        return Path(own).absolute()
+    if base := env.get("XDG_CACHE_HOME"):
+        return Path(base) / "statebake"
+    try:
+        return Path.home() / ".cache" / "statebake"
+    except RuntimeError as error:
+        raise StatebakeError(
+            Code.BAD_SETTING,
+            "There is no home directory to keep resolved dependencies in.",
+            where="env HOME",
+            next_step="export STATEBAKE_CACHE_DIR=/a/directory",
+        ) from error
 
 
 def _option(setting: Setting) -> Callable[[F], F]:

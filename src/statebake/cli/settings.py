@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from statebake.cli.options import environment, flags_of, format_option, project_option, setting_options
+from statebake.cli.projects import for_each
+from statebake.cli.view import open_view
 from statebake.errors import Exit
+
+if TYPE_CHECKING:
+    from statebake.pipeline import Target
 
 
 @click.command("config")
@@ -18,11 +23,12 @@ from statebake.errors import Exit
 def config_command(projects: tuple[Path, ...], output_format: str, **settings: Any) -> int:
     """Print every setting's value and where it came from."""
     from statebake import pipeline
-    from statebake.cli.view import open_view
 
     env = environment()
     with open_view(output_format, env) as view:
-        for target in pipeline.find_targets(projects, flags_of(settings), env, Path.cwd()):
-            view.warnings(target.config.warnings)
+
+        def work(target: Target) -> int:
             view.config(target)
-    return Exit.OK
+            return Exit.OK
+
+        return for_each(pipeline.find_targets(projects, flags_of(settings), env, Path.cwd()), view, work)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from statebake.check import CheckReport, StatusRow
     from statebake.errors import StatebakeError
     from statebake.model.discovery import Discovery
-    from statebake.pipeline import BakeReport, Target
+    from statebake.pipeline import BakeInputs, BakeReport, Target
     from statebake.progress import Observer
     from statebake.refresh import RefreshPlan, RefreshReport
     from statebake.verify import ArtifactState
@@ -26,9 +26,19 @@ class View(ABC):
     def observer(self, target: Target) -> Observer:
         """Return what the stages report to."""
 
+    def __init__(self) -> None:
+        self._warned: set[str] = set()
+
     @abstractmethod
-    def warnings(self, texts: Sequence[str]) -> None:
+    def warning(self, text: str) -> None:
         """Show what the user should look at although nothing failed."""
+
+    def warnings(self, texts: Sequence[str]) -> None:
+        """Show warnings, each once, however many projects it is about."""
+        for text in texts:
+            if text not in self._warned:
+                self._warned.add(text)
+                self.warning(text)
 
     @abstractmethod
     def refresh_started(self, target: Target, plan: RefreshPlan) -> None:
@@ -39,8 +49,8 @@ class View(ABC):
         """Show what a refresh would do."""
 
     @abstractmethod
-    def bake_plan(self, target: Target) -> None:
-        """Show what a bake would write."""
+    def bake_inputs(self, target: Target, inputs: BakeInputs) -> None:
+        """Show what a bake would write, and from what."""
 
     @abstractmethod
     def refresh_report(self, target: Target, report: RefreshReport) -> None:
@@ -67,8 +77,8 @@ class View(ABC):
         """Show the settings and their origins."""
 
     @abstractmethod
-    def error(self, error: StatebakeError) -> None:
-        """Show the error that ended the command."""
+    def error(self, error: StatebakeError, target: Target | None = None) -> None:
+        """Show the error that ended the command, or the work on one of several projects."""
 
     def finish(self) -> None:  # noqa: B027 - most views have shown everything by then
         """Show what is only known at the end."""

@@ -154,7 +154,10 @@ def _members(workspace: _Files, inside: Path | None = None) -> list[Project]:
 def _workspace_of(project: Path) -> Path | None:
     """Return the nearest workspace above ``project`` that lists it."""
     for directory in project.parents:
-        config = read_dg(directory, load_if_there(directory / "pyproject.toml"))
+        try:
+            config = read_dg(directory, load_if_there(directory / "pyproject.toml"))
+        except StatebakeError:  # what is wrong above a project is not the project's fault
+            continue
         if config and config.kind == "workspace" and project in workspace_members(config):
             return directory
     return None

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from statebake.config import Project, Settings, source_roots
+from statebake.errors import Code, StatebakeError
 
 
 class Host(Protocol):
@@ -15,6 +16,7 @@ class Host(Protocol):
         name: as in the ``host`` setting.
         pex_flags: what the ``pex`` command needs for the framework to work inside.
         brings_runtime: whether artifacts carry statebake's own runtime part.
+        distribution: what must be installed in an artifact for anything in it to run.
     """
 
     @property
@@ -25,6 +27,9 @@ class Host(Protocol):
 
     @property
     def brings_runtime(self) -> bool: ...
+
+    @property
+    def distribution(self) -> str: ...
 
     def entry_point(self, settings: Settings) -> str:
         """Return the module that an artifact runs unless the project says otherwise."""
@@ -46,10 +51,37 @@ def find_host(name: str) -> Host:
 
 
 def discover_request(project: Project, settings: Settings) -> dict[str, Any]:
-    """Return the message that has a worker discover ``project`` (see ``worker/server.py``)."""
+    """Return the message that has a worker discover ``project`` (see ``worker/server.py``).
+
+    Raises ``StatebakeError`` (``BAD_SETTING``) for a Dagster project without ``dg``'s configuration: Dagster itself
+    finds components, and state, by that.
+    """
+    if (settings.host or project.host) == "dagster":
+        _must_have_dg(project, settings)
     return {
         "host": settings.host or project.host,
         "project": str(project.directory),
         "paths": [str(path) for path in source_roots(project.directory)],
         "defs_module": settings.defs_module,
     }
+
+
+def _must_have_dg(project: Project, settings: Settings) -> None:
+    if project.dg is None:
+        raise StatebakeError(
+            Code.BAD_SETTING,
+            "This project has no dg configuration, by which Dagster finds components and their state.",
+            where=str(project.config_file),
+            next_step='add to pyproject.toml: [tool.dg.project] root_module = "…"',
+        )
+    for name, value, own in (
+        ("module", settings.module, project.dg.root_module),
+        ("defs_module", settings.defs_module, project.dg.defs_module),
+    ):
+        if value not in {None, own}:
+            raise StatebakeError(
+                Code.BAD_SETTING,
+                f"{name} is {value!r}, but Dagster goes by its own configuration, which says {own!r}.",
+                where=str(project.config_file),
+                next_step=f"take {name} out of statebake's settings, or change [tool.dg.project]",
+            )

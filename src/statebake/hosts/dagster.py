@@ -15,6 +15,7 @@ class DagsterHost:
     # Dagster starts `sys.executable -m dagster …` for its code servers; only a virtual environment serves those.
     pex_flags = ("--venv",)
     brings_runtime = False
+    distribution = "dagster"
 
     def entry_point(self, settings: Settings) -> str:  # noqa: ARG002
         """Return Dagster's own command line."""

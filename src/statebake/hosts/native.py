@@ -15,6 +15,7 @@ class NativeHost:
     name = "native"
     pex_flags = ()
     brings_runtime = True
+    distribution = "statebake"
 
     def entry_point(self, settings: Settings) -> str:
         """Return the project's root package, which runs by its ``__main__.py``."""

@@ -3,42 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import shlex
 import subprocess
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 from statebake.errors import Code, StatebakeError
-from statebake.model.discovery import Component, Discovery, Interpreter, LoadFailure
-from statebake.model.state_config import DefsStateManagementType
+from statebake.hosts.answers import FetchRequest, FetchResult, discovery_of, fetch_error, taken_along
+from statebake.hosts.channel import Channel, GarbledError
+from statebake.model.discovery import Discovery
 from statebake.process import project_env, read_tail, signal_name, stop
 
 _ENTRY = Path(__file__).resolve().parent.parent / "worker" / "entry.py"
-
-
-@dataclass(frozen=True)
-class FetchRequest:
-    """One fetch: which component, the path that it writes its state to, and the file that takes what it prints."""
-
-    key: str
-    component: Component
-    state_path: Path
-    log: Path
-
-
-@dataclass(frozen=True)
-class FetchResult:
-    """How a fetch ended: ``error`` is ``None`` when the component returned."""
-
-    request: FetchRequest
-    error: StatebakeError | None
 
 
 class Worker:
@@ -50,11 +30,11 @@ class Worker:
 
     discovery: Discovery
 
-    def __init__(self, process: subprocess.Popen[bytes], send: int, receive: IO[bytes], log: IO[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], channel: Channel, log: IO[bytes]) -> None:
         self._process = process
-        self._send = send
-        self._receive = receive
+        self._channel = channel
         self._log = log
+        self._garbled = False
 
     def __enter__(self) -> Worker:
         return self
@@ -62,28 +42,27 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self._send)
+        self._channel.close()
         stop(self._process)
-        self._receive.close()
         self._log.close()
 
     def discover(self, request: Mapping[str, Any]) -> Discovery:
         """Have the project imported and return its components; raises ``StatebakeError``."""
-        self._say({"do": "discover", **request})
+        self._channel.post({"do": "discover", **request})
         answer = self._hear()
         if answer is None:
             raise StatebakeError(
                 Code.WORKER_DIED,
                 f"The project's interpreter {self._how_it_ended()} while it loaded the project.",
-                where=str(self._process.args[0]) if isinstance(self._process.args, list) else None,
-                next_step="look for code that ends the process at import time",
+                where=self._python,
+                next_step="look for code that ends the process at import time; is it a Python at all?",
                 detail=read_tail(self._log) or None,
             )
         if answer["event"] == "too-old":
             raise StatebakeError(
                 Code.OLD_INTERPRETER,
                 f"The project's interpreter is Python {answer['version']}; 3.10 or later is needed.",
-                where=str(self._process.args[0]) if isinstance(self._process.args, list) else None,
+                where=self._python,
                 next_step="name another one with --python",
             )
         if answer["event"] == "failed":
@@ -94,7 +73,7 @@ class Worker:
                 next_step=answer.get("next_step") or "mend the project, then run the command again",
                 detail=answer.get("detail"),
             )
-        self.discovery = _discovery(answer)
+        self.discovery = discovery_of(answer)
         return self.discovery
 
     def fetch(
@@ -113,7 +92,7 @@ class Worker:
                     number, request = waiting.popleft()
                     running[number] = request
                     started(request)
-                    self._say(
+                    self._channel.post(
                         {
                             "do": "fetch",
                             "id": number,
@@ -126,32 +105,34 @@ class Worker:
                 if answer is None:
                     break
                 request = running.pop(answer["id"])
-                yield FetchResult(request, _fetch_error(answer, request))
+                yield FetchResult(request, fetch_error(answer, request))
         finally:
             if running:
                 stop(self._process)
         how = self._how_it_ended() if running else ""
         for request in running.values():
-            yield FetchResult(request, _taken_along(request, how))
+            yield FetchResult(request, taken_along(request, how))
         for _, request in waiting:
             started(request)
-            yield FetchResult(request, _taken_along(request, how))
-
-    def _say(self, message: Mapping[str, Any]) -> None:
-        data = (json.dumps(message) + "\n").encode()
-        with contextlib.suppress(BrokenPipeError):  # it died: what it left says why, see _hear
-            while data:
-                data = data[os.write(self._send, data) :]
+            yield FetchResult(request, taken_along(request, how))
 
     def _hear(self) -> dict[str, Any] | None:
-        """Return the next message, or ``None`` when the worker has ended."""
-        line = self._receive.readline()
-        if not line.endswith(b"\n"):
+        """Return the next message, or ``None`` when the worker has ended, or is not to be understood any more."""
+        try:
+            return self._channel.hear()
+        except GarbledError:
+            stop(self._process)
+            self._garbled = True
             return None
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+
+    @property
+    def _python(self) -> str:
+        arguments = self._process.args
+        return str(arguments[0]) if isinstance(arguments, list) else str(arguments)
 
     def _how_it_ended(self) -> str:
+        if self._garbled:
+            return "was ended, because something in it wrote into statebake's own pipe,"
         code = self._process.wait()
         return f"was ended by {signal_name(-code)}" if code < 0 else f"left with exit code {code}"
 
@@ -190,81 +171,6 @@ def open_worker(python: str, project: Path, request: Mapping[str, Any], env: Map
     finally:
         os.close(to_worker)
         os.close(from_worker)
-    with Worker(process, send, os.fdopen(hear, "rb"), log) as worker:
+    with Worker(process, Channel(send, hear), log) as worker:
         worker.discover(request)
         yield worker
-
-
-def _discovery(answer: Mapping[str, Any]) -> Discovery:
-    python = answer["python"]
-    return Discovery(
-        host=answer["host"],
-        python=Interpreter(path=python["path"], version=python["version"], tag=python["tag"]),
-        defs_module=answer["defs_module"],
-        defs_dir=Path(answer["defs_dir"]),
-        components=tuple(
-            Component(
-                id=number,
-                type=item["type"],
-                declared_at=item["declared_at"],
-                key=item["key"],
-                management_type=DefsStateManagementType(item["management_type"]),
-                refresh_if_dev=item["refresh_if_dev"],
-            )
-            for number, item in enumerate(answer["components"])
-        ),
-        failures=tuple(
-            LoadFailure(
-                declared_at=item["declared_at"],
-                type=item["type"],
-                error=StatebakeError(
-                    Code[item["code"]],
-                    item["message"],
-                    where=item["declared_at"],
-                    next_step=item.get("next_step") or "mend the declaration, or set what it asks for",
-                    detail=item.get("detail"),
-                ),
-            )
-            for item in answer["failures"]
-        ),
-    )
-
-
-def _fetch_error(answer: Mapping[str, Any], request: FetchRequest) -> StatebakeError | None:
-    where = request.component.declared_at
-    if answer["event"] == "died":
-        number, status = answer["signal"], answer["exit"]
-        how = f"was ended by {signal_name(number)}" if number else f"ended its process with exit code {status}"
-        return StatebakeError(
-            Code.FETCH_DIED,
-            f"The fetch of {request.key} {how} before it returned.",
-            where=where,
-            next_step=f"look at {request.component.type}.write_state_to_path",
-            detail=_log_tail(request.log),
-        )
-    if answer["error"] is None:
-        return None
-    return StatebakeError(
-        Code.FETCH_RAISED,
-        f"The fetch of {request.key} failed: {answer['error']['message']}",
-        where=where,
-        next_step=f"mend the cause, then: statebake refresh --key {shlex.quote(request.key)}",
-        detail="\n".join(filter(None, [_log_tail(request.log), answer["error"]["traceback"]])),
-    )
-
-
-def _taken_along(request: FetchRequest, how: str) -> StatebakeError:
-    return StatebakeError(
-        Code.FETCH_DIED,
-        f"The fetch of {request.key} did not return: the project's interpreter {how}.",
-        where=request.component.declared_at,
-        next_step="look for a component that ends its parent process, and refresh key by key: statebake refresh --key "
-        f"{shlex.quote(request.key)}",
-        detail=_log_tail(request.log),
-    )
-
-
-def _log_tail(log: Path) -> str | None:
-    with contextlib.suppress(OSError), log.open("rb") as stream:
-        return read_tail(stream) or None
-    return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,8 @@ class Component:
         declared_at: ``file:line``, the file relative to the project where it is inside.
         key: its defs state key.
         management_type: its strategy.
-        refresh_if_dev: whether development refreshes it at each load.
+        source: what it fetches from, where the host can tell (the directory of a dbt project): two components with one
+            key and two sources do not mean the same state.
     """
 
     id: int
@@ -29,7 +30,7 @@ class Component:
     declared_at: str
     key: str
     management_type: DefsStateManagementType
-    refresh_if_dev: bool
+    source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,13 @@ class Discovery:
     Attributes:
         host: name and version of the framework, ``dagster 1.13.27``.
         python: the interpreter that found them.
-        defs_module: the importable name of the module that holds the definitions.
-        defs_dir: its directory.
+        defs_dir: the directory of the module that holds the definitions.
         components: in the order of their declarations.
         failures: components that could not be instantiated.
     """
 
     host: str
     python: Interpreter
-    defs_module: str
     defs_dir: Path
     components: tuple[Component, ...]
     failures: tuple[LoadFailure, ...]
@@ -74,6 +73,10 @@ class Discovery:
     def keys(self) -> list[str]:
         """Every key, sorted, each once."""
         return sorted({component.key for component in self.components})
+
+    def sources_of(self, key: str) -> list[str]:
+        """Return the different sources of the components that use ``key``: more than one is a mistake."""
+        return sorted({component.source for component in self.components_of(key) if component.source})
 
     def components_of(self, key: str) -> tuple[Component, ...]:
         """Return the components that use ``key``, in the order of their declarations."""
@@ -85,15 +88,24 @@ def refs(components: Iterable[Component]) -> tuple[ComponentRef, ...]:
     return tuple(ComponentRef(type=item.type, declared_at=item.declared_at) for item in components)
 
 
-def unknown_key(key: str, known: Iterable[str]) -> StatebakeError:
-    """Return the error for a key that no component has, with the nearest known ones."""
+def unknown_keys(keys: Sequence[str], known: Iterable[str], failures: Iterable[LoadFailure] = ()) -> StatebakeError:
+    """Return the error for keys that no component has, with the nearest known ones.
+
+    ``failures``: the components that cannot be loaded, one of which may be the one that is meant.
+    """
     import difflib
 
     names = sorted(known)
-    near = difflib.get_close_matches(key, names, n=3, cutoff=0.4)
+    near = list(dict.fromkeys(name for key in keys for name in difflib.get_close_matches(key, names, 3, 0.4)))
     listed = ", ".join(near or names[:5]) or "none"
+    missing = " or ".join(repr(key) for key in keys)
     return StatebakeError(
         Code.UNKNOWN_KEY,
-        f"No component has the key {key!r}. {'Did you mean' if near else 'Known keys'}: {listed}",
+        f"No component has the key {missing}. {'Did you mean' if near else 'Known keys'}: {listed}",
         next_step="statebake status",
+        detail="\n".join(
+            f"{failure.declared_at} cannot be loaded, so its key is not known: {failure.error.message}"
+            for failure in failures
+        )
+        or None,
     )

@@ -17,6 +17,8 @@ MANIFEST_NAME = "statebake-manifest.json"
 STAGING_NAME = ".staging"
 IGNORE_NAME = ".gitignore"
 
+_URL_CREDENTIALS = re.compile(r"://[^/\s]*[^/\s:@]@")
+
 MAX_NAME_BYTES = 255
 """The longest file name of the usual file systems, in bytes (``NAME_MAX`` in ``limits.h``)."""
 
@@ -36,6 +38,8 @@ def key_problem(key: str) -> str | None:
         return "it contains a control character"
     if "Cs" in categories:
         return "it contains half of a character, which no file can hold"
+    if _URL_CREDENTIALS.search(key):
+        return "it contains the credentials of a URL, which would be baked with it"
     if name in {".", ".."}:
         return f"its directory would be {name!r}, which leaves the state directory"
     if name.lower() in {STAGING_NAME, MANIFEST_NAME, IGNORE_NAME}:

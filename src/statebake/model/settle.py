@@ -76,6 +76,8 @@ def settle(fetched: Fetched, state_dir: Path, staged: Path) -> Settled:
 
 
 def _validate(fetched: Fetched, staged: Path) -> TreeSummary:
+    if not staged.is_dir():
+        raise _wrote_nothing(fetched, "it removed the directory that it was to write to")
     try:
         materialize_links(staged)
         summary = summarize_dir(staged)
@@ -90,13 +92,17 @@ def _validate(fetched: Fetched, staged: Path) -> TreeSummary:
     except OSError as error:
         raise storage_error(error, staged) from error
     if summary.empty:
-        raise StatebakeError(
-            Code.FETCH_WROTE_NOTHING,
-            f"The fetch of {fetched.key!r} returned without an error and wrote no state: {summary.empty}.",
-            where=fetched.where,
-            next_step=f"have {fetched.components[0].type}.write_state_to_path write to the path that it is given",
-        )
+        raise _wrote_nothing(fetched, summary.empty)
     return summary
+
+
+def _wrote_nothing(fetched: Fetched, why: str) -> StatebakeError:
+    return StatebakeError(
+        Code.FETCH_WROTE_NOTHING,
+        f"The fetch of {fetched.key!r} returned without an error and wrote no state: {why}.",
+        where=fetched.where,
+        next_step=f"have {fetched.components[0].type}.write_state_to_path write to the path that it is given",
+    )
 
 
 def _old_record(place: Path) -> Record | None:

@@ -64,8 +64,9 @@ def recover(state_dir: Path) -> None:
             leftover.unlink(missing_ok=True)
             continue
         for old in (leftover / _OLD_DIR).glob("*"):
-            place = state_dir / old.name
-            if not place.exists():  # killed between the two renames: the old state is the only one
+            if (leftover / old.name).exists():  # killed before the new state was in place
+                place = state_dir / old.name
+                shutil.rmtree(place, ignore_errors=True)  # what a removal left of the old one, if anything
                 old.rename(place)
                 _fsync_dir(state_dir)
         shutil.rmtree(leftover, ignore_errors=True)
@@ -84,9 +85,7 @@ def commit_key(state_dir: Path, staged: Path) -> None:
         if not os.path.lexists(place):
             staged.rename(place)
         elif not _exchange(staged, place):
-            old = staged.parent / _OLD_DIR / staged.name
-            old.parent.mkdir(exist_ok=True)
-            place.rename(old)
+            old = _move_aside(place, staged)
             try:
                 staged.rename(place)
             except OSError:
@@ -95,6 +94,26 @@ def commit_key(state_dir: Path, staged: Path) -> None:
         _fsync_dir(state_dir)
     except OSError as error:
         raise storage_error(error, place) from error
+
+
+def _move_aside(place: Path, staged: Path) -> Path:
+    """Move the old state into staging and return where it is; as long as it is there, ``recover`` can bring it back."""
+    old_dir = staged.parent / _OLD_DIR
+    old_dir.mkdir(exist_ok=True)
+    old = old_dir / staged.name
+    try:
+        place.rename(old)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        # A directory of a lower layer of an overlay cannot be renamed: a copy of it takes its place.
+        copy = staged.parent / f"~{staged.name}"
+        shutil.copytree(place, copy, symlinks=True)
+        fsync_tree(copy)
+        copy.rename(old)
+        _fsync_dir(old_dir)
+        shutil.rmtree(place)
+    return old
 
 
 def replace_file(path: Path, text: str, staging: Path) -> None:
@@ -124,6 +143,8 @@ def fsync_tree(root: Path) -> None:
     """Make every file and directory under ``root``, and ``root`` itself, durable; raises ``OSError``."""
     for directory, _, names in os.walk(root, topdown=False):
         for name in names:
+            if Path(directory, name).is_symlink():
+                continue
             descriptor = os.open(Path(directory, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 os.fsync(descriptor)

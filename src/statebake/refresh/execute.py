@@ -10,6 +10,8 @@ from pathlib import Path
 from statebake.errors import StatebakeError
 from statebake.hosts import FetchRequest, Worker
 from statebake.model.discovery import refs
+from statebake.model.keys import key_problem, sanitize_key
+from statebake.model.record import read_record
 from statebake.model.settle import Fetched, Settled, settle
 from statebake.model.transaction import open_staging, storage_error
 from statebake.progress import Observer
@@ -76,10 +78,24 @@ def execute_refresh(
         keys=(
             *(outcomes[key] for key in planned),
             *(KeyOutcome(item.key, Outcome.SKIPPED, note=item.reason) for item in plan.skipped),
-            *(KeyOutcome(item.key, Outcome.FAILED, error=item.error) for item in plan.blocked),
+            *(
+                KeyOutcome(item.key, Outcome.FAILED, error=item.error, kept=_has_state(state_dir, item.key))
+                for item in plan.blocked
+            ),
         ),
         bystanders=plan.bystanders,
     )
+
+
+def _has_state(state_dir: Path, key: str | None) -> bool:
+    """Return whether ``key``, which cannot be fetched, has state from a time when it could."""
+    if key is None or key_problem(key) or not (state_dir / sanitize_key(key)).is_dir():
+        return False
+    try:
+        record = read_record(state_dir / sanitize_key(key))
+    except StatebakeError:
+        return False
+    return record is not None and record.key == key
 
 
 def _requests(plan: RefreshPlan, staging: Path) -> list[FetchRequest]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from statebake.errors import Code, StatebakeError
-from statebake.model.discovery import Component, Discovery, LoadFailure, unknown_key
+from statebake.model.discovery import Component, Discovery, LoadFailure, unknown_keys
 from statebake.model.keys import collisions, key_problem, sanitize_key
 from statebake.model.state_config import DefsStateManagementType
 
@@ -64,9 +64,8 @@ def plan_refresh(discovery: Discovery, selected: Sequence[str] = ()) -> RefreshP
     Raises ``StatebakeError`` (``UNKNOWN_KEY``) for a selected key that no component has.
     """
     keys = list(dict.fromkeys(component.key for component in discovery.components))
-    for key in selected:
-        if key not in keys:
-            raise unknown_key(key, keys)
+    if unknown := [key for key in selected if key not in keys]:
+        raise unknown_keys(unknown, keys, discovery.failures)
     wanted = [key for key in keys if not selected or key in selected]
     clashing = {key: group for group in collisions(keys) for key in group}
     fetches, skipped, blocked = [], [], []
@@ -78,6 +77,8 @@ def plan_refresh(discovery: Discovery, selected: Sequence[str] = ()) -> RefreshP
         elif key in clashing:
             places = {other: discovery.components_of(other)[0].declared_at for other in clashing[key]}
             blocked.append(BlockedKey(key, collision(key, places)))
+        elif len(discovery.sources_of(key)) > 1:
+            blocked.append(BlockedKey(key, shared_by_mistake(key, components)))
         elif components[0].management_type is not DefsStateManagementType.LOCAL_FILESYSTEM:
             skipped.append(SkippedKey(key, _WHY_SKIPPED[components[0].management_type]))
         else:
@@ -106,6 +107,17 @@ def bad_key(key: str, problem: str, where: str) -> StatebakeError:
         f"The key {shown!r} cannot name a directory: {problem}.",
         where=where,
         next_step="give the component another key: attributes: {defs_state: {key: …}}",
+    )
+
+
+def shared_by_mistake(key: str, components: Sequence[Component]) -> StatebakeError:
+    """Return the error for a key whose components fetch from different sources."""
+    places = ", ".join(f"{component.declared_at} ({component.source})" for component in components)
+    return StatebakeError(
+        Code.KEY_COLLISION,
+        f"The key {key!r} is used for different things: {places}. Each would read the state of the first.",
+        where=components[1].declared_at,
+        next_step="rename the directory of one of them, so that their keys differ",
     )
 
 

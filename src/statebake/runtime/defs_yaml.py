@@ -54,7 +54,10 @@ def read_documents(file: Path) -> list[Document | BadDocument]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = " ".join(part for part in (error.problem, error.context) if part)
-        found.append(_bad(file, mark.line + 1 if mark else 1, f"does not parse: {problem}"))
+        line = mark.line + 1 if mark else 1
+        if line > len(text.splitlines()) and error.context_mark:  # not closed: point at where it began
+            line = error.context_mark.line + 1
+        found.append(_bad(file, line, f"does not parse: {problem}"))
     except yaml.reader.ReaderError as error:
         line = text[: error.position].count("\n") + 1
         found.append(_bad(file, line, "does not parse: it contains a character that YAML does not allow"))

@@ -29,6 +29,21 @@ def compare(states: Sequence[ArtifactState], expected: Manifest, where: str) -> 
         )
 
 
+def artifact_error(state: ArtifactState, where: str) -> StatebakeError | None:
+    """Return what is wrong with an artifact's state directory by its own manifest, or ``None``."""
+    problems = mismatches(state)
+    if not state.has_ignore_file:
+        problems.append("its .gitignore is missing, which Dagster would write at run time")
+    if not problems:
+        return None
+    return StatebakeError(
+        Code.ARTIFACT_MISMATCH,
+        f"The artifact is not what its manifest says: {'; '.join(problems)}.",
+        where=f"{where}: {state.path}",
+        next_step="bake it again: statebake bake pex",
+    )
+
+
 def mismatches(state: ArtifactState) -> list[str]:
     """Return how the content of a state directory differs from its own manifest, a phrase each."""
     found = []

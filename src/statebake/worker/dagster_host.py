@@ -67,7 +67,7 @@ class Host:
                             "declared_at": place,
                             "key": str(config.key),
                             "management_type": config.management_type.value,
-                            "refresh_if_dev": bool(config.refresh_if_dev),
+                            "source": source_of(component),
                         },
                     )
                 )
@@ -76,7 +76,6 @@ class Host:
                 failures.append({"declared_at": place, "type": declared_type(declaration), **failure})
         return {
             "host": f"dagster {dagster.__version__}",
-            "defs_module": tree.defs_module_name,
             "defs_dir": str(tree.defs_module_path),
             "components": [found for _, found in self.components],
             "failures": failures,
@@ -196,6 +195,16 @@ def may_be_state_backed(declaration: Any) -> bool:
     if not isinstance(annotation, type) or annotation is inspect.Signature.empty:
         return True
     return issubclass(annotation, StateBackedComponent) or issubclass(StateBackedComponent, annotation)
+
+
+def source_of(component: Any) -> str | None:
+    """Return what a dbt component is made from: Dagster names its key after the last part of the directory only."""
+    with contextlib.suppress(Exception):
+        manager = component._project_manager
+        if hasattr(manager, "repo_url"):
+            return f"{manager.repo_url}#{manager.repo_relative_path}".rpartition("@")[2]
+        return str(os.path.realpath(manager.args.project_dir))
+    return None
 
 
 def declared_type(declaration: Any) -> str | None:

@@ -22,4 +22,5 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # Not even a thread that the project started at import keeps the process alive when the tool is gone.
+    os._exit(main())

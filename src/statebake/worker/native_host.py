@@ -50,7 +50,6 @@ class Host:
         self.declared = [one for one in found if not isinstance(one, DeclarationFailure)]
         return {
             "host": f"native {statebake.__version__}",
-            "defs_module": location.package_name,
             "defs_dir": str(location.defs_dir),
             "components": [
                 {
@@ -58,7 +57,6 @@ class Host:
                     "declared_at": self.place(one),
                     "key": one.key,
                     "management_type": one.config.management_type.value,
-                    "refresh_if_dev": one.config.refresh_if_dev,
                 }
                 for one in self.declared
             ],

@@ -28,6 +28,7 @@ from typing import Any, NoReturn, Protocol
 
 _PR_SET_PDEATHSIG = 1
 _REAP_S = 0.5
+_LONGEST = 100_000  # characters of an exception's message
 
 
 def serve(in_fd: int, out_fd: int) -> int:
@@ -219,7 +220,7 @@ class Server:
         for fetch_id, child in list(self.children.items()):
             reaped, status = os.waitpid(child.pid, os.WNOHANG)
             if reaped:
-                kill_group(child.pid)
+                kill_group(child.pid, leader=False)  # its own number may be another process's by now
                 self.drain(fetch_id)
                 self.finish(fetch_id, status)
 
@@ -253,9 +254,9 @@ def flush_streams() -> None:
             stream.flush()
 
 
-def kill_group(pid: int) -> None:
-    """End a process and its group; both may be gone already."""
-    for target in (os.killpg, os.kill):
+def kill_group(pid: int, *, leader: bool = True) -> None:
+    """End a process group and its ``leader``, which may not be in it yet; both may be gone already."""
+    for target in (os.killpg, os.kill) if leader else (os.killpg,):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             target(pid, signal.SIGKILL)
 
@@ -286,6 +287,8 @@ def describe(error: BaseException) -> str:
         text = " ".join(str(error).split())
     except Exception:  # its own ``__str__`` fails
         text = ""
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]} …"
     return f"{error.__class__.__name__}: {text}" if text else error.__class__.__name__
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from statebake.bake import SourceFile, StateFile, build_manifest, plan_pex
+from statebake.bake.dependency_source import DependencyKind, DependencySource
 from statebake.bake.plan import entry_point_args
 from statebake.model.manifest import Manifest
 from statebake.model.record import Record
@@ -37,6 +38,7 @@ def plan(build):
             },
             "config": None,
             "manifest": manifest,
+            "dependencies": DependencySource(DependencyKind.PYPROJECT, Path("/project/pyproject.toml")),
         }
         return plan_pex(**{**given, **fields})
 
@@ -71,7 +73,7 @@ def test_the_plan_says_what_was_given(plan):
         "/usr/bin/python3",
         ("--venv",),
     )
-    assert (made.state_dir, made.config) == ("shop/defs/.local_defs_state", "[tool.dg]\n")
+    assert made.config == "[tool.dg]\n"
     assert [file.path for file in made.sources] == ["shop/__init__.py"]
 
 
@@ -87,7 +89,6 @@ def test_the_plan_says_what_was_given(plan):
 def test_where_the_state_lies(plan, defs_path, state_dir):
     """State lies in the defs dir, also where that is the import root itself or begins with a dot."""
     made = plan(defs_path=defs_path)
-    assert made.state_dir == state_dir
     assert all(file.path.startswith(f"{state_dir}/") for file in made.state)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,8 +67,19 @@ def test_sound_state(build, key_dir):
 
 
 def test_nothing_expected_and_nothing_there(build):
-    """A project without state-backed components has nothing wrong with it."""
-    assert found(build.discovery(), snapshot(exists=False, has_ignore_file=False)) == []
+    """A Dagster project may have no state-backed components; a native one without them is looked for elsewhere."""
+    nothing = snapshot(exists=False, has_ignore_file=False)
+    assert found(build.discovery(), nothing) == [(Code.NO_COMPONENTS, "error", None)]
+    dagster = replace(build.discovery(), host="dagster 1.13.27")
+    assert found(dagster, nothing) == [(Code.NO_COMPONENTS, "warning", None)]
+
+
+def test_one_key_for_two_sources(build, key_dir):
+    """Two dbt projects whose directories have one name share a key by mistake; two components of one project do not."""
+    shop, other = (build.component("Dbt[dbt]", number, source=f"/{name}/dbt") for number, name in enumerate("ab"))
+    state = snapshot(key_dir("Dbt[dbt]"))
+    assert found(build.discovery(shop, other), state) == [(Code.KEY_COLLISION, "error", "Dbt[dbt]")]
+    assert found(build.discovery(shop, replace(shop, id=1)), state) == []
 
 
 def test_missing_state(build, key_dir):
@@ -202,13 +214,14 @@ def test_orphans(build, key_dir):
 def test_the_command_for_an_orphan_can_be_copied(build, key_dir):
     """A path with a quote or a space in it is quoted for the shell."""
     odd = key_dir("a", path=Path("/it's here/a"))
-    assert shlex.split(only(build.discovery(), snapshot(odd)).next_step) == ["rm", "-r", "/it's here/a"]
+    state = snapshot(odd, key_dir("b"))
+    assert shlex.split(only(build.discovery("b"), state).next_step) == ["rm", "-r", "/it's here/a"]
 
 
 def test_an_empty_directory_is_no_orphan(build, key_dir):
     """An empty directory that nobody uses is nothing to speak of."""
     empty = key_dir("old", summary=build.summary(files=0, bytes=0, empty="it has no `state`"), record=None)
-    assert found(build.discovery(), snapshot(empty)) == []
+    assert found(build.discovery("b"), snapshot(empty, key_dir("b"))) == []
 
 
 def test_a_component_that_cannot_be_loaded(build, key_dir):

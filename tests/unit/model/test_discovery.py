@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from statebake.errors import Code
-from statebake.model.discovery import refs, unknown_key
+from statebake.model.discovery import refs, unknown_keys
 from statebake.model.record import ComponentRef
 
 
@@ -34,6 +34,6 @@ def test_refs(build):
 )
 def test_an_unknown_key(key, known, text):
     """The error names the nearest keys, else the known ones."""
-    error = unknown_key(key, known)
+    error = unknown_keys([key], known)
     assert error.code is Code.UNKNOWN_KEY
     assert error.message.endswith(text)

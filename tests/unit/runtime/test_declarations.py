@@ -142,7 +142,7 @@ not_a_class = 7
 TYPE = "type: PKG.broken."
 MISTAKES = {
     # YAML
-    "no parse": ("type: x.Y\nattributes: {a: [1\n", Code.BAD_YAML, 3, "does not parse"),
+    "no parse": ("type: x.Y\nattributes: {a: [1\n", Code.BAD_YAML, 2, "does not parse"),
     "tab": ("type: x.Y\nattributes:\n\ta: 1\n", Code.BAD_YAML, 3, "does not parse"),
     "control character": ("type: x.Y\nattributes: {a: '\x01'}\n", Code.BAD_YAML, 2, "does not allow"),
     "unknown tag": (

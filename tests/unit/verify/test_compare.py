@@ -8,7 +8,8 @@ import pytest
 
 from statebake.errors import Code, StatebakeError
 from statebake.model.manifest import Manifest
-from statebake.verify import ArtifactKey, ArtifactState, compare, mismatches
+from statebake.verify import ArtifactKey, ArtifactState, compare
+from statebake.verify.compare import mismatches
 
 OTHER = "sha256:" + "b" * 64
 

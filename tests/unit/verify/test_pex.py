@@ -16,7 +16,8 @@ from statebake.errors import Code, StatebakeError
 from statebake.model.keys import sanitize_key
 from statebake.model.manifest import Manifest
 from statebake.model.tree import summarize_dir
-from statebake.verify import mismatches, read_pex
+from statebake.verify import read_pex
+from statebake.verify.compare import mismatches
 from support.trees import write_tree
 
 STATE = "shop/defs/.local_defs_state"
