@@ -163,7 +163,7 @@ class JsonView(View):
         from statebake.cli.console import open_console
         from statebake.cli.text_view import print_error
 
-        print_error(error, open_console(self._env, stderr=True))
+        print_error(error, open_console(self._env, stderr=True), self._env)
         (self._document if target is None else self._project(target))["error"] = error_json(error)
 
     def finish(self) -> None:

@@ -78,7 +78,7 @@ def main() -> NoReturn:
         from statebake.cli.console import open_console
         from statebake.cli.text_view import print_error
 
-        print_error(error, open_console(os.environ, stderr=True))
+        print_error(error, open_console(os.environ, stderr=True), os.environ)
         code = error.code.exit
     except click.exceptions.Abort:
         code = _interrupted()

@@ -16,6 +16,7 @@ from statebake.check.check import Severity, short
 from statebake.check.status import parse_time
 from statebake.cli import human
 from statebake.cli.console import columns, open_console
+from statebake.cli.redact import redact
 from statebake.cli.view import View
 from statebake.errors import StatebakeError
 from statebake.progress import Observer
@@ -190,7 +191,7 @@ class TextView(View):
         self._error(error)
 
     def _error(self, error: StatebakeError) -> None:
-        print_error(error, self._err)
+        print_error(error, self._err, self._env)
 
     def _heading(self, target: Target, note: str) -> None:
         self._out.print(Text.assemble((target.project.name, "bold"), f"  {note}"))
@@ -225,12 +226,16 @@ class _Progress(Observer):
         self._out.print(line)
 
 
-def print_error(error: StatebakeError, console: Console) -> None:
-    """Print an error: code, what happened, where, what was printed, and the next step."""
-    console.print(Text.assemble((f"error[{error.code.value}]: ", "bold red"), human.clip(error.message, 1000)))
+def print_error(error: StatebakeError, console: Console, env: Mapping[str, str]) -> None:
+    """Print an error: code, what happened, where, what was printed, and the next step.
+
+    Secrets are taken out before a text is cut into lines or shortened: a part of one would not be recognized.
+    """
+    message = human.clip(redact(error.message, env), 1000)
+    console.print(Text.assemble((f"error[{error.code.value}]: ", "bold red"), message))
     if error.where:
         console.print(f"  at {error.where}")
-    for line in (error.detail or "").splitlines():
+    for line in redact(error.detail or "", env).splitlines():
         console.print(f"  | {human.clip(line, 400)}", style="dim")
     if error.next_step:
         console.print(f"  next: {error.next_step}")
