@@ -391,7 +391,7 @@ def test_broken_uv_lock(tmp_path):
     """A ``uv.lock`` that uv cannot read ends the bake with uv's own words."""
     project = native_project(tmp_path / "shop", component("one"), {"uv.lock": "this is no lock"})
     result = bake(project, tmp_path / "shop.pex")
-    assert (result.code, result.json["error"]["code"]) == (7, "SB702")
+    assert (result.code, result.json["error"]["code"]) == (7, "SB704")
     assert "uv.lock" in result.json["error"]["detail"]
 
 

@@ -128,7 +128,7 @@ def test_digests(baked, tmp_path):
     [state] = statebake("inspect", baked.pex, "--format", "json", cwd=tmp_path).ok().json["states"]
     assert {key["key"]: key["proved"] for key in state["keys"]} == dict.fromkeys(KEYS, True)
     assert state["path"] == "jaffle/defs/.local_defs_state"
-    assert state["problems"] == []
+    assert state["error"] is None
     assert sorted(key["digest"] for key in state["keys"]) == sorted(baked.digests.values())
 
 

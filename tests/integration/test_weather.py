@@ -138,7 +138,7 @@ def test_inspect(baked, tmp_path):
     document = statebake("inspect", baked.pex, "--format", "json", cwd=tmp_path).ok().json
     [state] = document["states"]
     assert state["path"] == "weather/defs/.local_defs_state"
-    assert state["problems"] == []
+    assert state["error"] is None
     assert {key["key"]: key["proved"] for key in state["keys"]} == dict.fromkeys(KEYS, True)
     assert sorted(key["digest"] for key in state["keys"]) == sorted(baked.digests.values())
     shared = state["manifest"]["keys"][0]
@@ -175,6 +175,7 @@ def test_inspect_notices_tampering(baked, tmp_path, change, key):
     assert key in result.err
     [state] = statebake("inspect", tampered, "--format", "json", cwd=tmp_path).json["states"]
     assert [item["key"] for item in state["keys"] if not item["proved"]] == [key]
+    assert state["error"]["code"] == "SB313"
 
 
 def test_inspect_notices_a_foreign_key(baked, tmp_path):

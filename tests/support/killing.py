@@ -57,7 +57,7 @@ def look(tally: Tally, state_dir: Path, old: Mapping[str, str], new: Mapping[str
     return torn
 
 
-def moments(seed: int, count: int, duration: float) -> list[float]:
-    """Return ``count`` moments, uniformly random over ``duration`` seconds."""
+def fractions(seed: int, count: int) -> list[float]:
+    """Return ``count`` uniformly random parts of a duration."""
     random = Random(seed)
-    return [random.uniform(0, duration) for _ in range(count)]
+    return [random.random() for _ in range(count)]
