@@ -23,7 +23,7 @@ from support.trees import read_tree
 
 MOMENTS = 50
 KEYS = 6
-FILES = 50
+FILES = 40
 SEED = int(os.environ.get("STATEBAKE_TEST_SEED", "0")) or uuid.uuid4().int % 2**32
 
 # Every file says which version it is of, so that a mixture of both cannot have a digest of either.
@@ -117,7 +117,8 @@ def test_killed_refresh(tmp_path, capsys):
     for number, fraction in enumerate(fractions(SEED, MOMENTS)):
         if number % 10 == 0:  # a machine is not always as fast
             assert (project.refresh("old"), project.refresh("new")) == (old, new)
-        assert project.refresh("old") == old  # whatever the kill before has left
+        if digests(read_tree(project.state_dir)) != old:  # else the next one starts with what the last kill has left
+            assert project.refresh("old") == old
         project.version.write_text("new")
         moment = fraction * project.duration
         alive = kill_at(project.command, moment, cwd=project.directory, env=project.env)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from statebake.config import Project
+from statebake.config import Project, load_if_there, table_at
 from statebake.errors import Code, StatebakeError
 
 
@@ -45,7 +45,7 @@ def find_dependencies(project: Project, lock: Path | None) -> DependencySource:
                 Code.BAD_SETTING, "The lock file is not there.", where=str(lock), next_step="correct pex.lock"
             )
         return DependencySource(_kind_of(lock), lock)
-    places = [project.directory, *([project.workspace] if project.workspace else [])]
+    places = [project.directory, *(place for place in project.directory.parents if _has_members(place, project))]
     candidates = [
         *((DependencyKind.PYLOCK, project.directory / "pylock.toml"),),
         *((DependencyKind.PEX_LOCK, project.directory / "pex.lock"),),
@@ -57,6 +57,17 @@ def find_dependencies(project: Project, lock: Path | None) -> DependencySource:
             return DependencySource(kind, path)
     declared_dependencies(project)
     return DependencySource(DependencyKind.PYPROJECT, project.directory / "pyproject.toml")
+
+
+def _has_members(place: Path, project: Project) -> bool:
+    """Return whether ``place`` is the root of a workspace of ``dg`` or uv above ``project``: its lock is the project's."""
+    if place == project.workspace:
+        return True
+    try:
+        file = load_if_there(place / "pyproject.toml")
+    except StatebakeError:
+        return False
+    return file is not None and table_at(file.data, "tool", "uv", "workspace") is not None
 
 
 def declared_dependencies(project: Project) -> list[str]:

@@ -11,7 +11,7 @@ from statebake.config.modules import module_path, source_roots
 from statebake.config.project import Project, find_projects
 from statebake.config.render import markdown_table, render_rows
 from statebake.config.schema import SETTINGS, Kind, PexSettings, Setting, Settings
-from statebake.config.toml_file import TomlFile, load_toml
+from statebake.config.toml_file import TomlFile, load_if_there, load_toml, table_at
 
 __all__ = [
     "SETTINGS",
@@ -27,12 +27,14 @@ __all__ = [
     "choose_python",
     "configure",
     "find_projects",
+    "load_if_there",
     "load_toml",
     "markdown_table",
     "module_path",
     "render_rows",
     "resolve",
     "source_roots",
+    "table_at",
     "unknown_variables",
     "with_detected",
 ]
