@@ -60,7 +60,7 @@ def find_dependencies(project: Project, lock: Path | None) -> DependencySource:
 
 
 def _has_members(place: Path, project: Project) -> bool:
-    """Return whether ``place`` is the root of a workspace of ``dg`` or uv above ``project``: its lock is the project's."""
+    """Return whether ``place`` is the root of a workspace of ``dg`` or uv above ``project`` whose lock counts."""
     if place == project.workspace:
         return True
     try:
