@@ -14,6 +14,20 @@ from statebake.model.discovery import Component, Discovery, Interpreter, LoadFai
 from statebake.model.state_config import DefsStateManagementType
 from statebake.process import read_tail, signal_name
 
+# What each of the worker's messages has at least, see `worker/server.py`.
+_FIELDS = {
+    "too-old": {"version"},
+    "discovered": {"python", "host", "defs_dir", "components", "failures"},
+    "failed": {"code", "message"},
+    "fetched": {"id", "error"},
+    "died": {"id", "signal", "exit"},
+}
+
+
+def is_answer(message: Mapping[str, Any]) -> bool:
+    """Return whether a message is one of the worker's: user code may have written into the pipe."""
+    return _FIELDS.get(str(message["event"]), {"?"}) <= message.keys()
+
 
 @dataclass(frozen=True)
 class FetchRequest:

@@ -50,7 +50,7 @@ class Channel:
         line, _, self._incoming = self._incoming.partition(b"\n")
         try:
             answer = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise GarbledError from error
         if not isinstance(answer, dict) or "event" not in answer:
             raise GarbledError

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from statebake.errors import Code, StatebakeError
-from statebake.hosts.answers import FetchRequest, FetchResult, discovery_of, fetch_error, taken_along
+from statebake.hosts.answers import FetchRequest, FetchResult, discovery_of, fetch_error, is_answer, taken_along
 from statebake.hosts.channel import Channel, GarbledError
 from statebake.model.discovery import Discovery
 from statebake.process import project_env, read_tail, signal_name, stop
@@ -119,7 +119,10 @@ class Worker:
     def _hear(self) -> dict[str, Any] | None:
         """Return the next message, or ``None`` when the worker has ended, or is not to be understood any more."""
         try:
-            return self._channel.hear()
+            answer = self._channel.hear()
+            if answer is not None and not is_answer(answer):
+                raise GarbledError
+            return answer
         except GarbledError:
             stop(self._process)
             self._garbled = True

@@ -230,7 +230,7 @@ class Server:
         self.selector.unregister(child.pipe)
         os.close(child.pipe)
         if child.said.endswith(b"\n"):
-            self.say({"event": "fetched", "id": fetch_id, **json.loads(child.said)})
+            self.say({"event": "fetched", "id": fetch_id, "error": reported_error(child.said)})
         elif os.WIFSIGNALED(status):
             self.say({"event": "died", "id": fetch_id, "signal": os.WTERMSIG(status), "exit": None})
         else:
@@ -245,6 +245,15 @@ class Server:
         """End every child, and then the worker at once."""
         self.kill_all()
         os._exit(0)
+
+
+def reported_error(said: bytes) -> Any:
+    """Return what a child reported: ``None`` for success; what is no report is an error as well."""
+    try:
+        return json.loads(said)["error"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        message = "it wrote into a descriptor that is not its own, statebake's pipe"
+        return {"type": "GarbledReport", "message": message, "traceback": ""}
 
 
 def flush_streams() -> None:
