@@ -120,13 +120,14 @@ class Worker:
         """Return the next message, or ``None`` when the worker has ended, or is not to be understood any more."""
         try:
             answer = self._channel.hear()
-            if answer is not None and not is_answer(answer):
-                raise GarbledError
-            return answer
         except GarbledError:
-            stop(self._process)
             self._garbled = True
-            return None
+        else:
+            self._garbled = answer is not None and not is_answer(answer)
+        if not self._garbled:
+            return answer
+        stop(self._process)
+        return None
 
     @property
     def _python(self) -> str:
