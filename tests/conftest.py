@@ -58,12 +58,28 @@ def _absent_mount() -> str | None:
     return None
 
 
+def _absent_overlay() -> str | None:
+    if reason := _absent_mount():
+        return reason
+    with tempfile.TemporaryDirectory() as place:
+        lower, upper, work, merged = (Path(place, name) for name in ("lower", "upper", "work", "merged"))
+        for directory in (lower, upper, work, merged):
+            directory.mkdir()
+        layers = f"lowerdir={lower},upperdir={upper},workdir={work},redirect_dir=off"
+        mount = ["mount", "-t", "overlay", "overlay", "-o", layers, merged]
+        if subprocess.run(mount, capture_output=True, check=False).returncode:
+            return "mounting an overlay is not permitted, or not on this file system"
+        subprocess.run(["umount", merged], check=True)
+    return None
+
+
 ABSENT: dict[str, Callable[[], str | None]] = {
     "dagster-1.12": _absent_dagster("1.12"),
     "dagster-1.13": _absent_dagster("1.13"),
     "mount": _absent_mount,
     "namespaces": _absent_namespaces,
     "old-python": _absent_old_python,
+    "overlay": _absent_overlay,
     "root": _absent_root,
     "uv": _absent_uv,
 }

@@ -32,7 +32,7 @@ from statebake.model.tree import list_files
 from statebake.process import run_tool
 from statebake.progress import Observer
 from statebake.refresh import RefreshPlan, RefreshReport, execute_refresh, plan_refresh
-from statebake.verify import compare, read_pex
+from statebake.verify import compare, is_pex, read_pex
 
 TOOL = f"statebake {__version__}"
 
@@ -141,13 +141,29 @@ def prepare_bake(opened: OpenProject) -> BakeInputs:
             where=str(output),
             next_step="name a file with --output",
         )
+    sources = _sources(opened, host)
+    _must_not_destroy(output, opened, sources)
     return BakeInputs(
         host=host,
         output=output,
         entry_point=settings.pex.entry_point or host.entry_point(settings),
         dependencies=find_dependencies(project, settings.pex.lock),
-        sources=len(_sources(opened, host)),
+        sources=len(sources),
     )
+
+
+def _must_not_destroy(output: Path, opened: OpenProject, sources: Sequence[SourceFile]) -> None:
+    """Raise ``OUTPUT_FAILED`` where the output would overwrite what is no PEX, or would be baked into the next one."""
+    place = output.parent.resolve() / output.name
+    packages = {file.source.parent.resolve() for file in sources if "/" in file.path}
+    inside = any(place.is_relative_to(package) for package in (*packages, opened.state_dir.resolve()))
+    if inside or (output.exists() and not is_pex(output)):
+        raise StatebakeError(
+            Code.OUTPUT_FAILED,
+            "The output lies in what goes into it." if inside else "The output is there already, and it is no PEX.",
+            where=str(output),
+            next_step="name another file with --output",
+        )
 
 
 def plan_bake(opened: OpenProject, inputs: BakeInputs, snapshot: Snapshot, env: Mapping[str, str]) -> BakePlan:
@@ -210,6 +226,7 @@ def bake_pex(
         opened.worker.discovery.python,
         brings_runtime=host.brings_runtime,
         must_have=host.distribution,
+        checked_with=None if host.brings_runtime else opened.worker.discovery.host.replace(" ", "=="),
         pex_args=opened.target.settings.pex.args,
         cache_dir=cache_dir,
         upgrade=upgrade,

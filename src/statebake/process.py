@@ -77,7 +77,10 @@ def tail(text: str, lines: int = TAIL_LINES) -> str:
 def read_tail(stream: IO[bytes], limit: int = 64 * 1024) -> str:
     """Return the tail of a log file, however large it is."""
     stream.seek(0, os.SEEK_END)
-    stream.seek(max(0, stream.tell() - limit))
+    start = max(0, stream.tell() - limit)
+    stream.seek(start)
+    if start:
+        stream.readline()  # the rest of a line: a part of a secret would not be recognized
     return tail(stream.read().decode("utf-8", "replace"))
 
 

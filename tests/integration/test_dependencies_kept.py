@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from statebake.bake import find_dependencies, resolve_dependencies
+from statebake.bake.dependencies import ResolvedDependencies
 from statebake.bake.wanted import Wanted, wanted_of
 from statebake.config import find_projects
 from statebake.model.discovery import Interpreter
 from support.cli import Result, clean_env, run, statebake
 from support.hosts import HostKit
 from support.native import code_component, component, native_project, state_dir
-from support.pexes import bake, distributions, members, pex_info, run_pex
+from support.pexes import CACHE_ENV, bake, distributions, members, pex_info, run_pex
 from support.trees import write_tree
 
 PYTHON = Interpreter(sys.executable, sys.version.split()[0], f"test-{sysconfig.get_platform()}")
@@ -47,6 +48,13 @@ def wanted(project: Path, scratch: Path, *, native: bool = False) -> Wanted:
     return wanted_of(find_dependencies(found, None), found, native, scratch, clean_env())
 
 
+def resolved(project: Path, cache: Path, *pex_args: str) -> ResolvedDependencies:
+    """Return the resolved dependencies of a project."""
+    [found] = find_projects([project], project)
+    options = {"brings_runtime": False, "pex_args": pex_args, "upgrade": False, "env": clean_env()}
+    return resolve_dependencies(find_dependencies(found, None), found, PYTHON, cache_dir=cache, **options)
+
+
 def code_of(result: Result) -> str:
     return result.json["error"]["code"]
 
@@ -54,6 +62,9 @@ def code_of(result: Result) -> str:
 def wheels(pex: Path) -> list[str]:
     """Return name and version of every distribution in a PEX, doubles and all."""
     return ["-".join(name.lower().split("-")[:2]) for name in sorted(pex_info(pex)["distributions"])]
+
+
+WITHOUT_DEPENDENCIES = '[project]\nname = "tiny"\nversion = "1"\n'
 
 
 # --- the project's own dependencies ----------------------------------------------------------------------------------
@@ -80,24 +91,6 @@ def test_the_project_stands_for_its_dependencies(tmp_path: Path, line: str, expe
     assert told.inputs.splitlines() == [*expected, "attrs"]
     assert Path(told.arguments[-1]).read_text() == told.inputs
     assert not told.local
-
-
-def test_the_projects_dependencies_are_resolved(tmp_path: Path) -> None:
-    """A ``requirements.txt`` of one line, the project with an extra, resolves to all that the project needs."""
-    project = tiny_project(tmp_path, requirements__txt="-r deps/all.txt\n")
-    write_tree(project, {"deps/all.txt": "-e ..[loud]\n"})
-    [found] = find_projects([project], project)
-    resolved = resolve_dependencies(
-        find_dependencies(found, None),
-        found,
-        PYTHON,
-        brings_runtime=False,
-        pex_args=(),
-        cache_dir=tmp_path / "cache",
-        upgrade=False,
-        env=clean_env(),
-    )
-    assert distributions(resolved.pex) == {"iniconfig": OLD, "cowsay": "6.0"}
 
 
 @pytest.mark.needs("dagster-1.13")
@@ -141,12 +134,12 @@ def test_native_declared_dependencies_of_statebakes_stay(tmp_path: Path) -> None
 
 def test_native_dynamic_dependencies(tmp_path: Path) -> None:
     """Dependencies that only a build backend knows are taken from ``requirements.txt``, where there is one."""
-    pyproject = '[project]\nname = "shop"\nversion = "1"\ndynamic = ["dependencies"]\n'
-    files = {"pyproject.toml": pyproject, "requirements.txt": f"-e .\nstatebake\niniconfig=={OLD}\n"}
-    project = native_project(tmp_path / "shop", component("one"), files)
-    bake(project, tmp_path / "shop.pex").ok()
-    assert distributions(tmp_path / "shop.pex")["iniconfig"] == OLD
-    assert run_pex(tmp_path / "shop.pex", home=tmp_path / "home").ok().out == "one\n"
+    pyproject = '[project]\nname = "tiny"\nversion = "1"\ndynamic = ["dependencies"]\n'
+    text = f"-e .\nstatebake\niniconfig=={OLD}\n"
+    project = tiny_project(tmp_path, pyproject__toml=pyproject, requirements__txt=text)
+    told = wanted(project, tmp_path / "scratch", native=True)
+    assert told.inputs[0] == [f"iniconfig=={OLD}"]
+    assert [Path(item).name.partition("-")[0] for item in told.arguments[1:2]] == ["statebake"]
 
 
 # --- locks -----------------------------------------------------------------------------------------------------------
@@ -171,8 +164,7 @@ def test_the_lock_of_another_project(tmp_path: Path) -> None:
     write_tree(project, files)
     output = tmp_path / "shop.pex"
     command = ("bake", "pex", "--lock", "../other/uv.lock", "--output", output, "--format", "json")
-    env = {"STATEBAKE_CACHE_DIR": str(tmp_path / "cache")}
-    report = statebake(*command, cwd=project, env=env).ok().json["projects"][0]
+    report = statebake(*command, cwd=project, env=CACHE_ENV).ok().json["projects"][0]
     assert Path(report["pex"]["dependencies"]["from"]).resolve() == other / "uv.lock"
     assert distributions(output)["iniconfig"] == OLD
 
@@ -181,22 +173,34 @@ def test_the_lock_of_another_project(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [("--pex-arg=-r", "--pex-arg=extra.txt"), ("--pex-arg=--requirement=extra.txt",)],
-    ids=["two words", "one word"],
+    ("arguments", "changes"),
+    [
+        (("--pex-arg=-r", "--pex-arg=extra.txt"), "extra.txt"),
+        (("--pex-arg=-rextra.txt",), "extra.txt"),
+        (("--pex-arg=--requirement=extra.txt",), "more/inner.txt"),
+    ],
+    ids=["two words", "one word", "included"],
 )
-def test_a_changed_file_of_an_argument(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_a_changed_file_of_an_argument(tmp_path: Path, arguments: tuple[str, ...], changes: str) -> None:
     """A file that an argument of pex names is part of what was resolved: changed, only its new version is inside."""
-    project = native_project(tmp_path / "shop", component("one"), {"extra.txt": f"iniconfig=={OLD}\n"})
+    project = native_project(tmp_path / "shop", component("one"), {"extra.txt": "-r more/inner.txt\n"})
     seen = []
-    for version in (OLD, OLD, NEW):
-        write_tree(project, {"extra.txt": f"iniconfig=={version}\n"})
-        env = {"STATEBAKE_CACHE_DIR": str(tmp_path / "cache")}
-        report = bake(project, tmp_path / "shop.pex", *arguments, env=env).ok().json["projects"][0]
-        found = [name for name in wheels(tmp_path / "shop.pex") if name.startswith("iniconfig")]
-        seen.append((report["pex"]["dependencies"]["reused"], found))
-    old, new = [f"iniconfig-{OLD}"], [f"iniconfig-{NEW}"]
-    assert seen == [(False, old), (True, old), (False, new)]
+    for version in (OLD, NEW):
+        write_tree(project, {changes: f"iniconfig=={version}\n"})
+        report = bake(project, tmp_path / "shop.pex", *arguments).ok().json["projects"][0]
+        assert report["pex"]["dependencies"]["from"] == str(project / "pyproject.toml")
+        seen.append([name for name in wheels(tmp_path / "shop.pex") if name.startswith("iniconfig")])
+    assert seen == [[f"iniconfig-{OLD}"], [f"iniconfig-{NEW}"]]
+
+
+def test_a_file_in_one_word_with_its_option(tmp_path: Path) -> None:
+    """A change of a file that is named in one word with its option resolves anew, and nothing else does."""
+    project = tiny_project(tmp_path, pyproject__toml=WITHOUT_DEPENDENCIES)
+    reused = []
+    for text in ("# one\n", "# one\n", "# two\n"):
+        (project / "preamble.py").write_text(text)
+        reused.append(resolved(project, tmp_path / "cache", "--preamble-file=preamble.py").reused)
+    assert reused == [False, True, False]
 
 
 def test_a_relative_path_in_an_argument(tmp_path: Path) -> None:
@@ -218,10 +222,10 @@ def test_a_project_with_a_package_called_pex(tmp_path: Path) -> None:
         "src/shop/show.py": "import pex\nprint(pex.NAME)\n",
     }
     project = native_project(tmp_path / "shop", component("one"), files)
-    env = {"STATEBAKE_CACHE_DIR": str(tmp_path / "cache")}
     command = ("bake", "pex", "--output", tmp_path / "shop.pex", "--format", "json", "--entry-point", "shop.show")
-    statebake(*command, cwd=project, env=env).ok()
+    statebake(*command, cwd=project, env=CACHE_ENV).ok()
     assert members(tmp_path / "shop.pex")["pex/__init__.py"] == b"NAME = 'the own pex'\n"
+    assert run_pex(tmp_path / "shop.pex", home=tmp_path / "home").ok().out == "the own pex\n"
     statebake("inspect", tmp_path / "shop.pex", cwd=project).ok()
 
 
@@ -231,16 +235,14 @@ def test_a_project_with_a_package_called_pex(tmp_path: Path) -> None:
 @pytest.mark.parametrize("left", [0, 0.5], ids=["nothing", "a half"])
 def test_a_damaged_cache(tmp_path: Path, left: float) -> None:
     """Resolved dependencies of which a power cut left a part or nothing are resolved again, without a word."""
-    project = native_project(tmp_path / "shop", component("one"))
-    env = {"STATEBAKE_CACHE_DIR": str(tmp_path / "cache")}
-    bake(project, tmp_path / "first.pex", env=env).ok()
-    [cached] = (tmp_path / "cache" / "dependencies").iterdir()
-    whole = cached.read_bytes()
-    cached.write_bytes(whole[: int(len(whole) * left)])
-    report = bake(project, tmp_path / "second.pex", env=env).ok().json["projects"][0]
-    assert report["pex"]["dependencies"]["reused"] is False
-    assert (tmp_path / "second.pex").read_bytes() == (tmp_path / "first.pex").read_bytes()
-    assert bake(project, tmp_path / "x.pex", env=env).ok().json["projects"][0]["pex"]["dependencies"]["reused"] is True
+    project = tiny_project(tmp_path, pyproject__toml=WITHOUT_DEPENDENCIES)
+    first = resolved(project, tmp_path / "cache")
+    whole = first.pex.read_bytes()
+    first.pex.write_bytes(whole[: int(len(whole) * left)])
+    second = resolved(project, tmp_path / "cache")
+    assert (first.pex, first.reused, second.pex, second.reused) == (second.pex, False, first.pex, False)
+    assert second.pex.read_bytes() == whole
+    assert resolved(project, tmp_path / "cache").reused
 
 
 # --- before anything is fetched --------------------------------------------------------------------------------------
@@ -258,7 +260,6 @@ NO_ENTRY_POINT = """
 """
 
 
-@pytest.mark.parametrize("how", ["refresh", "dry run"])
 @pytest.mark.parametrize(
     ("arguments", "pyproject", "code"),
     [
@@ -281,16 +282,15 @@ NO_ENTRY_POINT = """
     ],
 )
 def test_mistakes_show_before_the_fetch(
-    tmp_path: Path, arguments: tuple[str, ...], pyproject: str | None, code: str, how: str
+    tmp_path: Path, arguments: tuple[str, ...], pyproject: str | None, code: str
 ) -> None:
-    """What cannot be baked is refused before any component has fetched, in a dry run too."""
+    """What cannot be baked is refused before any component has fetched."""
     project = native_project(tmp_path / "shop", code_component("one", MARKING))
     if pyproject:
         write_tree(project, {"pyproject.toml": pyproject})
     if pyproject is NO_ENTRY_POINT:
         (project / "src/shop/defs").rename(project / "src/shop/stuff")
-    dry = ("--dry-run",) if how == "dry run" else ()
-    result = statebake("bake", "pex", "--format", "json", *arguments, *dry, cwd=project)
+    result = statebake("bake", "pex", "--format", "json", *arguments, cwd=project)
     assert (result.code, code_of(result)) == (7 if code == "SB703" else 2, code), result.err
     assert result.json["error"]["next_step"]
     assert not (project / "fetched").exists()

@@ -46,23 +46,27 @@ def resolve_dependencies(
     upgrade: bool,
     env: Mapping[str, str],
     must_have: str | None = None,
+    checked_with: str | None = None,
 ) -> ResolvedDependencies:
     """Return a PEX of the dependencies, from ``cache_dir`` where the same ones were resolved before.
 
     Those that are code on this machine (a path, a member of the same workspace) are built at every call.
 
     ``brings_runtime``: statebake's runtime part takes the place of statebake. ``upgrade``: resolve anew.
-    ``must_have``: the distribution without which nothing in the artifact could run.
+    ``must_have``: the distribution without which nothing in the artifact runs; ``checked_with``: see ``wanted_of``.
     Raises ``StatebakeError``: ``PEX_FAILED``, ``TOOL_MISSING``, ``BAD_SETTING``, ``OUTPUT_FAILED``.
     """
     with tempfile.TemporaryDirectory(prefix="statebake-") as scratch_name:
         scratch = Path(scratch_name)
-        wanted = wanted_of(source, project, brings_runtime, scratch, env)
+        wanted = wanted_of(
+            source, project, brings_runtime=brings_runtime, scratch=scratch, env=env, checked_with=checked_with
+        )
         name = _fingerprint(
-            [_CACHE_FORMAT, pex_version(), python.tag, python.version, _with_files(pex_args, project), wanted.inputs]
+            [_CACHE_FORMAT, pex_version(), python.tag, python.version, _outside(pex_args, project, env), wanted.inputs]
         )
         cached = cache_dir / "dependencies" / f"{name}.pex"
-        if not upgrade and not wanted.local and _is_whole(cached):
+        local = wanted.local or any((project.directory / value).exists() for value in _values(pex_args) if value)
+        if not upgrade and not local and _is_whole(cached):
             return ResolvedDependencies(cached, reused=True)
         built = scratch / "dependencies.pex"
         run_pex(
@@ -74,6 +78,13 @@ def resolve_dependencies(
             env=env,
             cwd=project.directory,
         )
+        if not built.is_file():
+            raise StatebakeError(
+                Code.PEX_FAILED,
+                "With these arguments pex wrote nothing.",
+                where="pex.args",
+                next_step="take what only prints, such as --help, out of pex.args",
+            )
         if must_have and must_have not in _distributions(built):
             raise StatebakeError(
                 Code.BAD_SETTING,
@@ -122,14 +133,19 @@ def _distributions(pex: Path) -> set[str]:
     return {canonicalize_name(wheel.partition("-")[0]) for wheel in info["distributions"]}
 
 
-def _with_files(arguments: Sequence[str], project: Project) -> list[str]:
-    """Return ``arguments`` with the digests of the files that they name."""
-    described = []
-    for argument in arguments:
-        path = project.directory / argument.partition("=")[2] if "=" in argument else project.directory / argument
-        content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-        described += [argument, content]
-    return described
+def _outside(arguments: Sequence[str], project: Project, env: Mapping[str, str]) -> list[str]:
+    """Return what else a resolve depends on: arguments, the digests of files in them, pip's and pex's variables."""
+    described = list(arguments)
+    for value in filter(None, _values(arguments)):
+        path = project.directory / value
+        if path.is_file():
+            described.append(hashlib.sha256(path.read_bytes()).hexdigest())
+    return described + sorted(f"{name}={value}" for name, value in env.items() if name.startswith(("PIP_", "PEX_")))
+
+
+def _values(arguments: Sequence[str]) -> list[str]:
+    """Return what may be a path in ``arguments``: ``FILE``, and the ``FILE`` of ``--option=FILE``."""
+    return [argument.partition("=")[2] if argument.startswith("-") else argument for argument in arguments if argument]
 
 
 def _fingerprint(value: object) -> str:

@@ -76,7 +76,8 @@ def declared_dependencies(project: Project) -> list[str]:
     Raises ``StatebakeError`` (``BAD_SETTING``) where there is no such table, or its build backend computes them.
     """
     table = project.pyproject.get("project")
-    dynamic = isinstance(table, Mapping) and "dependencies" in table.get("dynamic", [])
+    computed = table.get("dynamic", []) if isinstance(table, Mapping) else []
+    dynamic = isinstance(computed, list) and "dependencies" in computed
     if not isinstance(table, Mapping) or dynamic:
         raise StatebakeError(
             Code.BAD_SETTING,

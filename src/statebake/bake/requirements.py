@@ -48,7 +48,8 @@ def own_lines_removed(path: Path, project: Path, own: Mapping[str, Sequence[str]
 def _flat_lines(
     path: Path, project: Path, own: Mapping[str, Sequence[str]], parents: tuple[Path, ...]
 ) -> Iterator[str]:
-    for line in _logical_lines(_read(path, parents)):
+    for written in _logical_lines(_read(path, parents)):
+        line = re.sub(r"\bfile:(?![/.~])", "file:./", written)
         local = _LOCAL.match(line)
         option = _OPTION_WITH_FILE.match(line)
         if option and "://" not in option["file"]:
@@ -103,43 +104,51 @@ def with_local_paths_from(base: Path, requirements: str) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def roots_of(requirements: str, left_out: Collection[str]) -> list[str]:
-    """Return the requirements of a requirements text, without options and hashes, whose names are not ``left_out``."""
-    roots = []
-    for line in _logical_lines(requirements):
-        text = re.split(r"\s+--\S|\s+#", line)[0].strip()
-        try:
-            name = canonicalize_name(Requirement(text).name)
-        except InvalidRequirement:
-            continue
-        if name not in left_out:
-            roots.append(text)
-    return roots
+def without_statebake(requirements: str, only_its: Collection[str]) -> str:
+    """Return a requirements text without statebake, and without the pinned lines whose names are in ``only_its``.
 
-
-def pins_of(requirements: str) -> str:
-    """Return the ``name==version; marker`` lines of a requirements text, usable as constraints, without statebake."""
-    pins = []
+    Every other line stays as it is, also those that cannot be read here: pip is to judge them, not to miss them.
+    """
+    kept = []
     for line in _logical_lines(requirements):
         text = re.split(r"\s+--\S|\s+#", line)[0].strip()
         try:
             requirement = Requirement(text)
         except InvalidRequirement:
+            kept.append(line)
             continue
-        if requirement.specifier and not names_statebake(text):
-            marker = f"; {requirement.marker}" if requirement.marker else ""
-            pins.append(f"{requirement.name}{requirement.specifier}{marker}")
-    return "\n".join(pins) + "\n"
+        pinned = any(part.operator in {"==", "==="} for part in requirement.specifier)
+        if not names_statebake(text) and not (pinned and canonicalize_name(requirement.name) in only_its):
+            kept.append(line)
+    return "".join(f"{line}\n" for line in kept)
 
 
-def pinned_in_pylock(path: Path) -> str:
-    """Return what ``pylock.toml`` pins as constraints, without statebake; raises as ``pylock_names_project`` does."""
+def has_hashes(requirements: str) -> bool:
+    """Return whether a requirements text has hashes: pip then wants one for everything."""
+    return " --hash" in requirements
+
+
+def lines_of_pylock(path: Path) -> str:
+    """Return what ``pylock.toml`` pins, statebake left out, as a requirements text with its hashes.
+
+    Raises ``StatebakeError`` as ``pylock_names_project`` does, and ``BAD_SETTING`` for a package that is no version.
+    """
     lines = []
     for package in _pylock_packages(path):
-        if "version" in package and canonicalize_name(package["name"]) != "statebake":
-            marker = f"; {package['marker']}" if "marker" in package else ""
-            lines.append(f"{package['name']}=={package['version']}{marker}")
-    return "\n".join(lines) + "\n"
+        if canonicalize_name(package["name"]) == "statebake":
+            continue
+        if "version" not in package or any(kind in package for kind in ("directory", "vcs", "archive")):
+            raise StatebakeError(
+                Code.BAD_SETTING,
+                f"This lock takes {package['name']} from a directory, a repository or an archive.",
+                where=str(path),
+                next_step="use a uv.lock or requirements.txt instead",
+            )
+        marker = f" ; {package['marker']}" if "marker" in package else ""
+        files = [*package.get("wheels", []), *([package["sdist"]] if "sdist" in package else [])]
+        hashes = "".join(f" --hash={name}:{value}" for file in files for name, value in file.get("hashes", {}).items())
+        lines.append(f"{package['name']}=={package['version']}{marker}{hashes}\n")
+    return "".join(lines)
 
 
 def pylock_names_project(path: Path, project: str) -> bool:

@@ -78,9 +78,26 @@ def collect_sources(
                 next_step="correct the setting",
             )
         tops.append(path)
-    found = {
-        file.path: file for top in tops for file in _files(top, top.name, ()) if not left_out.match_file(file.path)
-    }
+    found: dict[str, SourceFile] = {}
+    try:
+        for file in (file for top in tops for file in _files(top, top.name, ())):
+            if left_out.match_file(file.path):
+                continue
+            other = found.setdefault(file.path, file)
+            if other.source != file.source:
+                raise StatebakeError(
+                    Code.BAD_SETTING,
+                    f"Two files would be {file.path} in the artifact: {other.source} and {file.source}.",
+                    where="packages",
+                    next_step="take one of them out of the setting",
+                )
+    except OSError as error:
+        raise StatebakeError(
+            Code.BAD_SETTING,
+            f"The project's code cannot be read: {error.strerror}.",
+            where=str(error.filename),
+            next_step="make it readable",
+        ) from error
     return tuple(found[path] for path in sorted(found))
 
 

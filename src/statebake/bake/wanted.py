@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
@@ -21,17 +21,17 @@ from statebake.bake.dependency_source import (
     own_dependencies,
 )
 from statebake.bake.requirements import (
+    has_hashes,
+    lines_of_pylock,
     names_local,
     names_statebake,
     own_lines_removed,
-    pinned_in_pylock,
-    pins_of,
     pylock_names_local,
     pylock_names_project,
-    roots_of,
     with_local_paths_from,
+    without_statebake,
 )
-from statebake.bake.runtime_wheel import build_runtime_wheel
+from statebake.bake.runtime_wheel import REQUIRES, build_runtime_wheel
 from statebake.config import Project
 from statebake.errors import Code, StatebakeError
 from statebake.process import run_tool, tail
@@ -50,18 +50,30 @@ class Wanted:
 
 
 def wanted_of(
-    source: DependencySource, project: Project, brings_runtime: bool, scratch: Path, env: Mapping[str, str]
+    source: DependencySource,
+    project: Project,
+    *,
+    brings_runtime: bool,
+    scratch: Path,
+    env: Mapping[str, str],
+    checked_with: str | None = None,
 ) -> Wanted:
     """Return what ``pex`` is told for ``source``; files that it needs are written into ``scratch``.
 
-    ``brings_runtime``: statebake's runtime part takes the place of statebake. Raises ``StatebakeError``:
+    ``brings_runtime``: statebake's runtime part takes the place of statebake. ``checked_with``: the framework's
+    requirement (``dagster==1.13.27``) that holds where no lock says otherwise. Raises ``StatebakeError``:
     ``BAD_SETTING``, ``TOOL_MISSING``, ``LOCK_NOT_READ``.
     """
     if brings_runtime:
         return _wanted_natively(source, project, scratch, env)
     if source.kind is DependencyKind.PYPROJECT:
         requirements = declared_dependencies(project)
-        return Wanted(requirements, requirements, names_local("\n".join(requirements)))
+        arguments = list(requirements)
+        if checked_with:
+            constraints = scratch / "constraints.txt"
+            constraints.write_text(f"{checked_with}\n", encoding="utf-8")
+            arguments += ["--constraints", str(constraints)]
+        return Wanted(arguments, [requirements, checked_with], names_local("\n".join(requirements)))
     if source.kind in {DependencyKind.REQUIREMENTS, DependencyKind.UV_LOCK}:
         lines = _requirement_lines(source, project, scratch, env)
         file = scratch / "requirements.txt"
@@ -81,11 +93,13 @@ def wanted_of(
 
 
 def _wanted_natively(source: DependencySource, project: Project, scratch: Path, env: Mapping[str, str]) -> Wanted:
-    """The project's dependencies, with the runtime part in statebake's place, at the versions that a lock pins.
+    """The project's dependencies, with the runtime part in statebake's place.
 
-    A lock cannot be taken whole: it names all that the build-time tool needs. What the project declares is taken, and
-    of a ``requirements.txt``, which may say more, what statebake does not need either.
+    A lock names all that the build-time tool needs as well. Where the project declares statebake among its
+    dependencies, they tell what it needs itself; the lock's lines for what only statebake needs are left out.
     """
+    wheel = build_runtime_wheel(scratch)
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     if source.kind is DependencyKind.PEX_LOCK:
         raise StatebakeError(
             Code.BAD_SETTING,
@@ -93,35 +107,41 @@ def _wanted_natively(source: DependencySource, project: Project, scratch: Path, 
             where=str(source.path),
             next_step="use a requirements.txt, pylock.toml or uv.lock instead",
         )
-    lines = ""
-    if source.kind is DependencyKind.REQUIREMENTS:
-        lines = _requirement_lines(source, project, scratch, env)
-        requirements = [*own_dependencies(project)[""], *roots_of(lines, _needed_by_statebake())]
+    if source.kind is DependencyKind.PYPROJECT:
+        requirements = [text for text in declared_dependencies(project) if not names_statebake(text)]
+        arguments = [*requirements, str(wheel)]
+        return Wanted(arguments, [requirements, digest], names_local("\n".join(requirements)))
+    if source.kind is DependencyKind.PYLOCK:
+        lines = lines_of_pylock(source.path)
     else:
-        requirements = declared_dependencies(project)
-    requirements = [text for text in dict.fromkeys(requirements) if not names_statebake(text)]
-    wheel = build_runtime_wheel(scratch)
-    arguments = [*requirements, str(wheel)]
-    inputs: list[Any] = [requirements, hashlib.sha256(wheel.read_bytes()).hexdigest()]
-    if source.locked:
-        if source.kind is DependencyKind.PYLOCK:
-            pins = pinned_in_pylock(source.path)
-        else:
-            pins = pins_of(lines or _requirement_lines(source, project, scratch, env))
-        constraints = scratch / "constraints.txt"
-        constraints.write_text(pins, encoding="utf-8")
-        arguments += ["--constraints", str(constraints)]
-        inputs.append(pins)
-    return Wanted(arguments, inputs, names_local("\n".join(requirements)))
+        lines = _requirement_lines(source, project, scratch, env, but=["--no-emit-package", "statebake"])
+    lines = without_statebake(lines, _only_statebakes(project))
+    proof = f" --hash=sha256:{digest}" if has_hashes(lines) else ""
+    file = scratch / "requirements.txt"
+    file.write_text(f"{lines}statebake @ {wheel.as_uri()}{proof}\n", encoding="utf-8")
+    return Wanted(["--requirement", str(file)], [lines, digest], names_local(lines))
+
+
+def _only_statebakes(project: Project) -> set[str]:
+    """Return the names of what a lock has for statebake's sake only, as far as the project's dependencies tell."""
+    declared = own_dependencies(project)[""]
+    if not any(names_statebake(text) for text in declared):
+        return set()
+    needed = {canonicalize_name(Requirement(text).name) for text in REQUIRES}
+    return _needed_by_statebake() - needed - _closure([Requirement(text).name for text in declared], {"statebake"})
 
 
 def _needed_by_statebake() -> set[str]:
-    """Return the names of what the running tool needs, itself included, as far as it is installed here."""
+    return _closure(["statebake"], set())
+
+
+def _closure(names: Sequence[str], but: Collection[str]) -> set[str]:
+    """Return ``names`` and all that they need, as far as that is installed here; what is in ``but`` is not followed."""
     found: set[str] = set()
-    waiting = ["statebake"]
+    waiting = list(names)
     while waiting:
         name = canonicalize_name(waiting.pop())
-        if name in found:
+        if name in found or name in but:
             continue
         found.add(name)
         try:
@@ -133,14 +153,16 @@ def _needed_by_statebake() -> set[str]:
     return found
 
 
-def _requirement_lines(source: DependencySource, project: Project, scratch: Path, env: Mapping[str, str]) -> str:
+def _requirement_lines(
+    source: DependencySource, project: Project, scratch: Path, env: Mapping[str, str], but: Sequence[str] = ()
+) -> str:
     if source.kind is DependencyKind.UV_LOCK:
         # Whatever the directory it is called in, uv writes paths relative to where the lock is.
-        return with_local_paths_from(source.path.parent, _uv_export(source.path, project, scratch, env))
+        return with_local_paths_from(source.path.parent, _uv_export(source.path, project, scratch, env, but))
     return own_lines_removed(source.path, project.directory, own_dependencies(project))
 
 
-def _uv_export(lock: Path, project: Project, scratch: Path, env: Mapping[str, str]) -> str:
+def _uv_export(lock: Path, project: Project, scratch: Path, env: Mapping[str, str], but: Sequence[str]) -> str:
     uv = shutil.which("uv", path=env.get("PATH")) or shutil.which("uv", path=str(Path(sys.executable).parent))
     hint = "pip install 'statebake[uv]'"
     if uv is None:
@@ -152,7 +174,7 @@ def _uv_export(lock: Path, project: Project, scratch: Path, env: Mapping[str, st
         )
     output = scratch / "uv-export.txt"
     argv = [uv, "export", "--frozen", "--quiet", "--no-dev", "--no-emit-project", "--no-annotate", "--no-header"]
-    argv += ["--format", "requirements-txt", "--output-file", str(output)]
+    argv += [*but, "--format", "requirements-txt", "--output-file", str(output)]
     # uv takes the lock of the project that it is in; in a workspace, that of the workspace.
     own = project.directory.is_relative_to(lock.parent)
     finished = run_tool(argv, env=env, cwd=project.directory if own else lock.parent, next_step=hint)

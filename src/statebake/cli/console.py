@@ -12,6 +12,16 @@ from rich.console import Console
 from rich.text import Text
 
 from statebake.cli.redact import redact
+from statebake.cli.view import ReaderGoneError
+
+
+def echo(text: str) -> None:
+    """Print ``text`` as it is on standard output."""
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise ReaderGoneError from error
 
 
 class _Redacting(io.TextIOBase):
@@ -42,7 +52,7 @@ class _Redacting(io.TextIOBase):
 class _Console(Console):
     def on_broken_pipe(self) -> None:
         """Let the command line's boundary decide, instead of exiting here."""
-        raise BrokenPipeError
+        raise ReaderGoneError
 
 
 def open_console(env: Mapping[str, str], *, stderr: bool = False) -> Console:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from statebake.cli.console import echo
 from statebake.errors import Code, Exit, StatebakeError
 
 PAGES = Path(__file__).resolve().parent.parent / "explain.md"
@@ -20,7 +21,7 @@ def explain_command(code: str | None) -> int:
     pages = read_pages()
     if code is None:
         for name, text in pages.items():
-            click.echo(f"{name}  {text.splitlines()[0]}")
+            echo(f"{name}  {text.splitlines()[0]}")
         return Exit.OK
     if code.upper() not in pages:
         near = difflib.get_close_matches(code.upper(), pages, n=3)
@@ -29,7 +30,7 @@ def explain_command(code: str | None) -> int:
             f"There is no error code {code!r}." + (f" Did you mean {', '.join(near)}?" if near else ""),
             next_step="statebake explain",
         )
-    click.echo(f"{code.upper()}: {pages[code.upper()]}")
+    echo(f"{code.upper()}: {pages[code.upper()]}")
     return Exit.OK
 
 

@@ -8,9 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from statebake import __version__
+from statebake.cli.console import echo
 from statebake.cli.redact import redact
 from statebake.cli.view import View
 from statebake.errors import StatebakeError
@@ -169,7 +168,7 @@ class JsonView(View):
     def finish(self) -> None:
         if self._projects:
             self._document["projects"] = list(self._projects.values())
-        click.echo(json.dumps(self._clean(self._document), indent=2, ensure_ascii=False))
+        echo(json.dumps(self._clean(self._document), indent=2, ensure_ascii=False))
 
     def _clean(self, value: Any) -> Any:
         """Return ``value`` without secrets; the names of its fields are ours."""

@@ -14,7 +14,7 @@ import click
 
 from statebake import __version__
 from statebake.cli.redact import redact
-from statebake.cli.view import ShownError
+from statebake.cli.view import ReaderGoneError, ShownError
 from statebake.errors import Exit, StatebakeError
 
 
@@ -87,7 +87,7 @@ def main() -> NoReturn:
         code = Exit.USAGE
     except KeyboardInterrupt:
         code = _interrupted()
-    except BrokenPipeError:  # the reader has seen enough
+    except (BrokenPipeError, ReaderGoneError):
         code = Exit.OK
     except Exception as error:  # noqa: BLE001 - the last boundary: whatever comes here is our bug
         code = _failed(error)

@@ -9,11 +9,13 @@ from urllib.parse import quote, quote_plus
 
 MASK = "****"
 _SECRET_NAME = re.compile(
-    r"TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|API_?KEY|_KEY$|_PASS$|_PWD$|_PAT$|^AWS_SESSION", re.IGNORECASE
+    r"TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|API_?KEY|_KEY$|(?:^|_|PG)PASS$|_PWD$|_PAT$|^AWS_SESSION",
+    re.IGNORECASE,
 )
 # Up to the last @ before a slash: a password may have an @ in it.
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s:'\"]*(?::[^/\s'\"]*)?@")
 _SHORTEST = 6
+_LINE = 12
 
 
 def redact(text: str, env: Mapping[str, str]) -> str:
@@ -29,7 +31,8 @@ def redact(text: str, env: Mapping[str, str]) -> str:
 
 def _forms(secret: str) -> Iterator[str]:
     """Yield the ways in which a secret turns up in messages: as it is, stripped, on one line, quoted, escaped."""
-    for text in (secret, secret.strip(), " ".join(secret.split())):
+    lines = [line for line in secret.splitlines() if len(line) >= _LINE]  # a tail may have only some of them
+    for text in (secret, secret.strip(), " ".join(secret.split()), *lines):
         yield text
         yield json.dumps(text, ensure_ascii=False)[1:-1]
         yield json.dumps(text)[1:-1]

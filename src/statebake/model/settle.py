@@ -11,7 +11,7 @@ from statebake.model.keys import RECORD_NAME
 from statebake.model.record import ComponentRef, Record, dump_json, read_record
 from statebake.model.state_config import DefsStateManagementType
 from statebake.model.transaction import commit_key, replace_file, storage_error
-from statebake.model.tree import TreeSummary, materialize_links, summarize_dir
+from statebake.model.tree import TreeSummary, materialize_links, remove_byte_code, summarize_dir
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ def _validate(fetched: Fetched, staged: Path) -> TreeSummary:
         raise _wrote_nothing(fetched, "it removed the directory that it was to write to")
     try:
         materialize_links(staged)
+        remove_byte_code(staged)
         summary = summarize_dir(staged)
     except StatebakeError as error:
         inside = (error.where or "").removeprefix(f"{staged}/")

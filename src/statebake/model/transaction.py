@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import shlex
 import shutil
 import sys
 import uuid
@@ -32,6 +33,13 @@ def open_staging(state_dir: Path) -> Iterator[Path]:
     it, ``READ_ONLY`` when the directory cannot be written, ``COMMIT_FAILED`` for any other failure of the system.
     """
     staging_root = state_dir / STAGING_NAME
+    if staging_root.is_symlink():
+        raise StatebakeError(
+            Code.COMMIT_FAILED,
+            "The staging directory is a symbolic link: cleaning it up would delete what it points to.",
+            where=str(staging_root),
+            next_step=f"rm {shlex.quote(str(staging_root))}",
+        )
     try:
         staging_root.mkdir(parents=True, exist_ok=True)
         lock = os.open(staging_root / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -49,7 +57,7 @@ def open_staging(state_dir: Path) -> Iterator[Path]:
         try:
             yield staging
         finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            remove_tree(staging)
     finally:
         os.close(lock)
 
@@ -66,10 +74,31 @@ def recover(state_dir: Path) -> None:
         for old in (leftover / _OLD_DIR).glob("*"):
             if (leftover / old.name).exists():  # killed before the new state was in place
                 place = state_dir / old.name
-                shutil.rmtree(place, ignore_errors=True)  # what a removal left of the old one, if anything
+                remove_tree(place)  # what a removal left of the old one, if anything
                 old.rename(place)
                 _fsync_dir(state_dir)
-        shutil.rmtree(leftover, ignore_errors=True)
+        remove_tree(leftover)
+
+
+def remove_tree(root: Path) -> None:
+    """Remove ``root`` and all that is in it, however deep it is and whatever its modes are, as far as that can be done.
+
+    Directories are moved up before they are emptied, so that neither the stack nor a path's length sets a limit.
+    """
+    waiting = [root]
+    while waiting:
+        directory = waiting.pop()
+        with contextlib.suppress(OSError):
+            directory.chmod(0o700)
+            for entry in list(os.scandir(directory)):
+                if entry.is_dir(follow_symlinks=False):
+                    moved = root.with_name(f"{root.name}~{uuid.uuid4().hex}")
+                    Path(entry.path).chmod(0o700)
+                    Path(entry.path).rename(moved)
+                    waiting.append(moved)
+                else:
+                    Path(entry.path).unlink()
+            directory.rmdir()
 
 
 def commit_key(state_dir: Path, staged: Path) -> None:

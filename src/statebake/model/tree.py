@@ -19,6 +19,7 @@ from statebake.errors import Code, StatebakeError
 from statebake.model.keys import RECORD_NAME, STATE_NAME
 
 _CHUNK = 1 << 20
+MAX_DEPTH = 200
 
 
 @dataclass(frozen=True)
@@ -117,8 +118,18 @@ def materialize_links(root: Path) -> None:
         copy.rename(target)
 
 
+def remove_byte_code(root: Path) -> None:
+    """Remove Python's byte code under ``root``: PEXes do not carry it, and no state is made of it."""
+    for directory, _, names in os.walk(root):
+        for name in names:
+            if name.endswith((".pyc", ".pyo")):
+                Path(directory, name).unlink()
+
+
 def _walk(directory: Path, prefix: str, real_root: str, seen: tuple[str, ...]) -> Iterator[TreeFile]:
     real = os.path.realpath(directory)
+    if len(seen) > MAX_DEPTH:
+        raise _foreign(directory.parent, f"a tree of more than {MAX_DEPTH} levels")
     if real in seen:
         raise _foreign(directory, "a symbolic link that leads back to one of its own parents")
     with os.scandir(directory) as entries:

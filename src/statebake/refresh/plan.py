@@ -101,7 +101,7 @@ _WHY_SKIPPED = {
 
 def bad_key(key: str, problem: str, where: str) -> StatebakeError:
     """Return the error for a key that cannot name a directory."""
-    shown = key if len(key) <= 60 else f"{key[:40]}…{key[-15:]}"
+    shown = key if len(key) <= 100 else f"{key[:12]}…"  # what is cut is not recognized as a secret any more
     return StatebakeError(
         Code.BAD_KEY,
         f"The key {shown!r} cannot name a directory: {problem}.",

@@ -24,11 +24,13 @@ class UnsetEnv:
     """
 
     __slots__ = ("_attribute", "_name", "_where")
+    _attribute: str
+    _name: str
+    _where: str
 
     def __init__(self, name: str, attribute: str, where: str) -> None:
-        self._name = name
-        self._attribute = attribute
-        self._where = where
+        for slot, value in (("_name", name), ("_attribute", attribute), ("_where", where)):
+            object.__setattr__(self, slot, value)
 
     def __repr__(self) -> str:
         return f"<unset environment variable {self._name}>"
@@ -42,6 +44,9 @@ class UnsetEnv:
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):  # Python asking what this object can do, not a use of the value
             raise AttributeError(name)
+        self.use()
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
         self.use()
 
     def use(self, *_: object, **__: object) -> NoReturn:

@@ -70,6 +70,15 @@ def read_pex(path: Path) -> tuple[ArtifactState, ...]:
         raise _not_an_artifact(path, f"it cannot be read as a zip file ({error})") from error
 
 
+def is_pex(path: Path) -> bool:
+    """Return whether the file at ``path`` is a PEX, whatever it carries."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "PEX-INFO" in archive.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return False
+
+
 def _state(
     archive: zipfile.ZipFile, names: dict[str, zipfile.ZipInfo], manifest_name: str, path: Path
 ) -> ArtifactState:

@@ -12,11 +12,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from statebake.bake.requirements import (
+    lines_of_pylock,
     names_statebake,
     own_lines_removed,
-    pinned_in_pylock,
-    pins_of,
     pylock_names_project,
+    without_statebake,
 )
 from statebake.errors import Code, StatebakeError
 from support.trees import write_tree
@@ -182,21 +182,23 @@ def test_a_byte_order_mark_is_no_requirement(tmp_path):
     assert own_lines_removed(tmp_path / "requirements.txt", tmp_path) == "a==1\nb==2\n"
 
 
-def test_pins():
-    """Pins are names, versions and markers; statebake, local projects, links and options are none."""
+def test_statebake_and_what_only_it_needs_are_left_out():
+    """Pinned lines of what only statebake needs go; every other line stays as it is, whether it can be read or not."""
     text = """\
---index-url https://pypi.example/simple
-a==1 \\
-    --hash=sha256:00
-b[extra]==2 ; python_version < "3.12" # via a
-c>=1,<2 --config-settings x=y
-d
--e /somewhere
-e @ https://example.com/e.whl
+--index-url https://packages.example/simple
+-c more.txt
+a==1 --hash=sha256:00
+click==8.1
+rich>=13
+./lib
+git+https://example.org/x.git
+this is not a requirement
 statebake==0.1.0
 Statebake[uv]==0.1.0
 """
-    assert pins_of(text).splitlines() == ["a==1", 'b==2; python_version < "3.12"', "c<2,>=1"]
+    kept = without_statebake(text, {"click", "rich"}).splitlines()
+    gone = {"click==8.1", "statebake==0.1.0", "Statebake[uv]==0.1.0"}
+    assert kept == [line for line in text.splitlines() if line not in gone]
 
 
 NAMES = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,8}[A-Za-z0-9])?", fullmatch=True)
@@ -207,16 +209,20 @@ TAILS = st.sampled_from(["", " --hash=sha256:00", " \\\n    --hash=sha256:00 \\\
 
 @given(st.lists(st.tuples(NAMES, VERSIONS, st.booleans(), MARKERS, TAILS), max_size=6))
 def test_every_pin_of_a_lock_is_kept(pins):
-    """Of any exported lock every name and version comes out, once, in order, as a constraint without extras."""
+    """Of any exported lock every line but statebake's comes out, once, in order, hashes and markers with it."""
     text = "".join(
         f"{name}{'[x]' if extra else ''}=={version}{marker}{tail}\n" for name, version, extra, marker, tail in pins
     )
-    found = [Requirement(line) for line in pins_of(text).splitlines() if line]
+    found = [Requirement(line.partition(" --hash")[0].partition("  #")[0]) for line in lines_but_statebake(text)]
     expected = [(name, f"=={version}") for name, version, *_ in pins if canonicalize_name(name) != "statebake"]
     assert [(item.name, str(item.specifier)) for item in found] == expected
-    assert not any(item.extras or item.url for item in found)
-    kept = [marker for name, _, _, marker, _ in pins if canonicalize_name(name) != "statebake"]
-    assert [item.marker is not None for item in found] == [bool(marker) for marker in kept]
+    kept = [(marker, tail) for name, _, _, marker, tail in pins if canonicalize_name(name) != "statebake"]
+    assert [item.marker is not None for item in found] == [bool(marker) for marker, _ in kept]
+    assert [line.count("--hash") for line in lines_but_statebake(text)] == [tail.count("--hash") for _, tail in kept]
+
+
+def lines_but_statebake(text: str) -> list[str]:
+    return without_statebake(text, ()).splitlines()
 
 
 PYLOCK = """
@@ -225,6 +231,8 @@ PYLOCK = """
     [[packages]]
     name = "a"
     version = "1"
+    wheels = [{ name = "a.whl", hashes = { sha256 = "00" } }]
+    sdist = { name = "a.tar.gz", hashes = { sha256 = "11" } }
 
     [[packages]]
     name = "B.b"
@@ -242,11 +250,23 @@ PYLOCK = """
 
 
 def test_pylock(tmp_path):
-    """A ``pylock.toml`` gives its pins without statebake, and tells whether the project is in it, by any spelling."""
+    """A ``pylock.toml`` gives its versions with markers and hashes, and tells whether the project is in it."""
     path = write_tree(tmp_path, {"pylock.toml": PYLOCK}) / "pylock.toml"
-    assert pinned_in_pylock(path).splitlines() == ["a==1", "B.b==2; python_version < '3.12'"]
     assert pylock_names_project(path, "My_Shop") is True
     assert pylock_names_project(path, "shop") is False
+    path.write_text(path.read_text().partition('[[packages]]\nname = "my-shop"')[0])
+    assert lines_of_pylock(path).splitlines() == [
+        "a==1 --hash=sha256:00 --hash=sha256:11",
+        "B.b==2 ; python_version < '3.12'",
+    ]
+
+
+def test_pylock_of_code_that_is_no_version(tmp_path):
+    """A package from a directory cannot be taken by its version: somebody else's could come in its place."""
+    path = write_tree(tmp_path, {"pylock.toml": PYLOCK}) / "pylock.toml"
+    with pytest.raises(StatebakeError, match="my-shop") as caught:
+        lines_of_pylock(path)
+    assert caught.value.code is Code.BAD_SETTING
 
 
 @pytest.mark.parametrize(
@@ -262,7 +282,7 @@ def test_pylock(tmp_path):
 def test_what_is_no_pylock(tmp_path, text, code):
     """A file that is no lock is refused with its path."""
     path = write_tree(tmp_path, {"pylock.toml": text}) / "pylock.toml"
-    for read in (pinned_in_pylock, lambda path: pylock_names_project(path, "shop")):
+    for read in (lines_of_pylock, lambda path: pylock_names_project(path, "shop")):
         with pytest.raises(StatebakeError) as caught:
             read(path)
         assert caught.value.code is code
