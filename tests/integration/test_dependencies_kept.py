@@ -10,7 +10,7 @@ import pytest
 
 from statebake.bake import find_dependencies, resolve_dependencies
 from statebake.bake.dependencies import ResolvedDependencies
-from statebake.bake.wanted import Wanted, wanted_of
+from statebake.bake.wanted import wanted_of
 from statebake.config import find_projects
 from statebake.model.discovery import Interpreter
 from support.cli import Result, clean_env, run, statebake
@@ -41,17 +41,22 @@ def tiny_project(root: Path, **files: str) -> Path:
     return write_tree(root / "tiny", {"pyproject.toml": PYPROJECT, **named})
 
 
-def wanted(project: Path, scratch: Path, *, native: bool = False) -> Wanted:
-    """Return what pex is told for a project."""
+def wanted(project: Path, scratch: Path, *, native: bool = False) -> list[str]:
+    """Return the requirements that pex is told for a project, the runtime part's wheel left out."""
     [found] = find_projects([project], project)
     scratch.mkdir()
-    return wanted_of(find_dependencies(found, None), found, native, scratch, clean_env())
+    source = find_dependencies(found, None)
+    told = wanted_of(source, found, brings_runtime=native, scratch=scratch, env=clean_env())
+    assert not told.local
+    option, file = told.arguments
+    assert option == "--requirement"
+    return [line for line in Path(file).read_text().splitlines() if not line.startswith("statebake @ file:")]
 
 
-def resolved(project: Path, cache: Path, *pex_args: str) -> ResolvedDependencies:
+def resolved(project: Path, cache: Path) -> ResolvedDependencies:
     """Return the resolved dependencies of a project."""
     [found] = find_projects([project], project)
-    options = {"brings_runtime": False, "pex_args": pex_args, "upgrade": False, "env": clean_env()}
+    options = {"brings_runtime": False, "pex_args": (), "upgrade": False, "env": clean_env()}
     return resolve_dependencies(find_dependencies(found, None), found, PYTHON, cache_dir=cache, **options)
 
 
@@ -87,10 +92,7 @@ DECLARED = ["iniconfig==2.0.0"]
 def test_the_project_stands_for_its_dependencies(tmp_path: Path, line: str, expected: list[str]) -> None:
     """Where ``requirements.txt`` names the project itself, what it and the named extras declare takes its place."""
     project = tiny_project(tmp_path, requirements__txt=f"{line}\nattrs\n")
-    told = wanted(project, tmp_path / "scratch")
-    assert told.inputs.splitlines() == [*expected, "attrs"]
-    assert Path(told.arguments[-1]).read_text() == told.inputs
-    assert not told.local
+    assert wanted(project, tmp_path / "scratch") == [*expected, "attrs"]
 
 
 @pytest.mark.needs("dagster-1.13")
@@ -113,23 +115,23 @@ def test_dagster_must_be_inside(tmp_path: Path) -> None:
 
 
 def test_native_requirements_say_more(tmp_path: Path) -> None:
-    """What only ``requirements.txt`` lists is in the PEX; what only statebake's build-time part needs is not."""
-    listed = "six==1.17.0\nclick\nrich\npex\nPyYAML\nmarkdown-it-py\nstatebake\n"
+    """What only ``requirements.txt`` lists is in the PEX; what it pins for statebake's build-time part only is not."""
+    listed = "six==1.17.0\nclick==8.1.8\nrich==13.9.4\nPyYAML==6.0.2\nmarkdown-it-py==3.0.0\nstatebake==0.1.0\n"
     project = native_project(tmp_path / "shop", component("one"), {"requirements.txt": listed})
     bake(project, tmp_path / "shop.pex").ok()
     found = distributions(tmp_path / "shop.pex")
-    assert found["six"] == "1.17.0"
+    assert (found["six"], found["pyyaml"]) == ("1.17.0", "6.0.2")
     assert set(found) == {"six", "pyyaml", "statebake"}
     assert run_pex(tmp_path / "shop.pex", home=tmp_path / "home").ok().out == "one\n"
 
 
 def test_native_declared_dependencies_of_statebakes_stay(tmp_path: Path) -> None:
-    """What the project itself declares is kept, although statebake's build-time part needs it too."""
+    """What the project itself declares is kept at its pin, although statebake's build-time part needs it too."""
     pyproject = '[project]\nname = "tiny"\nversion = "1"\ndependencies = ["statebake", "click"]\n'
-    project = tiny_project(tmp_path, pyproject__toml=pyproject, requirements__txt="click==8.1.8\nrich\n-e .\n")
+    project = tiny_project(tmp_path, pyproject__toml=pyproject, requirements__txt="click==8.1.8\nrich==13.9.4\n-e .\n")
     told = wanted(project, tmp_path / "scratch", native=True)
-    assert told.inputs[0] == ["click"]
-    assert "click==8.1.8" in told.inputs[-1].splitlines()
+    assert "click==8.1.8" in told
+    assert not [line for line in told if line.startswith(("rich", "statebake"))]
 
 
 def test_native_dynamic_dependencies(tmp_path: Path) -> None:
@@ -137,31 +139,31 @@ def test_native_dynamic_dependencies(tmp_path: Path) -> None:
     pyproject = '[project]\nname = "tiny"\nversion = "1"\ndynamic = ["dependencies"]\n'
     text = f"-e .\nstatebake\niniconfig=={OLD}\n"
     project = tiny_project(tmp_path, pyproject__toml=pyproject, requirements__txt=text)
-    told = wanted(project, tmp_path / "scratch", native=True)
-    assert told.inputs[0] == [f"iniconfig=={OLD}"]
-    assert [Path(item).name.partition("-")[0] for item in told.arguments[1:2]] == ["statebake"]
+    assert wanted(project, tmp_path / "scratch", native=True) == [f"iniconfig=={OLD}"]
 
 
 # --- locks -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.needs("uv")
-def test_the_lock_of_another_project(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [', "PyYAML"', ""], ids=["with what the runtime needs", "without it"])
+def test_the_lock_of_another_project(tmp_path: Path, more: str) -> None:
     """``--lock ../other/uv.lock`` takes that lock's versions, although the project has a lock of its own."""
     pyproject = """
         [project]
         name = "{name}"
         version = "1"
         requires-python = ">=3.10"
-        dependencies = ["iniconfig=={version}"]
+        dependencies = ["iniconfig{pin}"{more}]
     """
-    other = write_tree(tmp_path / "other", {"pyproject.toml": pyproject.format(name="other", version=OLD)})
-    own = {"pyproject.toml": pyproject.format(name="shop", version=NEW)}
-    project = native_project(tmp_path / "shop", component("one"), own)
+    texts = {
+        name: pyproject.format(name=name, pin=f"=={pin}", more=more) for name, pin in (("other", OLD), ("shop", NEW))
+    }
+    other = write_tree(tmp_path / "other", {"pyproject.toml": texts["other"]})
+    project = native_project(tmp_path / "shop", component("one"), {"pyproject.toml": texts["shop"]})
     for directory in (other, project):
         run([Path(sys.executable).parent / "uv", "lock", "--quiet"], cwd=directory).ok()
-    files = {"pyproject.toml": pyproject.format(name="shop", version=NEW).replace(f"=={NEW}", "")}
-    write_tree(project, files)
+    write_tree(project, {"pyproject.toml": pyproject.format(name="shop", pin="", more=more)})
     output = tmp_path / "shop.pex"
     command = ("bake", "pex", "--lock", "../other/uv.lock", "--output", output, "--format", "json")
     report = statebake(*command, cwd=project, env=CACHE_ENV).ok().json["projects"][0]
@@ -191,16 +193,6 @@ def test_a_changed_file_of_an_argument(tmp_path: Path, arguments: tuple[str, ...
         assert report["pex"]["dependencies"]["from"] == str(project / "pyproject.toml")
         seen.append([name for name in wheels(tmp_path / "shop.pex") if name.startswith("iniconfig")])
     assert seen == [[f"iniconfig-{OLD}"], [f"iniconfig-{NEW}"]]
-
-
-def test_a_file_in_one_word_with_its_option(tmp_path: Path) -> None:
-    """A change of a file that is named in one word with its option resolves anew, and nothing else does."""
-    project = tiny_project(tmp_path, pyproject__toml=WITHOUT_DEPENDENCIES)
-    reused = []
-    for text in ("# one\n", "# one\n", "# two\n"):
-        (project / "preamble.py").write_text(text)
-        reused.append(resolved(project, tmp_path / "cache", "--preamble-file=preamble.py").reused)
-    assert reused == [False, True, False]
 
 
 def test_a_relative_path_in_an_argument(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from support.cli import statebake
 from support.hosts import ONE_DAGSTER, HostKit
 from support.native import code_component, component, documents, native_project, state_dir
-from support.pexes import CACHE_ENV
+from support.pexes import CACHE_ENV, write_zip
 from support.processes import MARK, finish, marked, start_statebake, wait_until
 from support.shown import assert_no_crash, shown, the_error
 from support.trees import write_tree
@@ -167,7 +167,9 @@ def test_a_bake_that_is_ended(stage: str, number: signal.Signals, tmp_path: Path
     """A signal in the middle of a bake ends pex, leaves no scratch directory anywhere, and the old file as it was."""
     project = native_project(tmp_path / "shop", component("one"))
     output, scratch = tmp_path / "out" / "shop.pex", tmp_path / "scratch"
-    write_tree(tmp_path, {"out/shop.pex": "the old one"})
+    output.parent.mkdir()
+    write_zip(output, ("PEX-INFO", "{}"))
+    before = output.read_bytes()
     scratch.mkdir()
     mark = uuid4().hex
     cache = {"STATEBAKE_CACHE_DIR": str(tmp_path / "cache")} if stage == "resolving" else CACHE_ENV
@@ -188,5 +190,5 @@ def test_a_bake_that_is_ended(stage: str, number: signal.Signals, tmp_path: Path
         end_marked(mark)
         shutil.rmtree(tmp_path / "cache", ignore_errors=True)
     assert [path.name for path in output.parent.iterdir()] == ["shop.pex"]
-    assert output.read_text() == "the old one"
+    assert output.read_bytes() == before
     assert not list(scratch.glob("statebake-*"))

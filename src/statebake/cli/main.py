@@ -87,7 +87,7 @@ def main() -> NoReturn:
         code = Exit.USAGE
     except KeyboardInterrupt:
         code = _interrupted()
-    except (BrokenPipeError, ReaderGoneError):
+    except (BrokenPipeError, ReaderGoneError, SystemExit):  # click exits by itself when its reader is gone
         code = Exit.OK
     except Exception as error:  # noqa: BLE001 - the last boundary: whatever comes here is our bug
         code = _failed(error)
