@@ -69,15 +69,14 @@ def resolve_dependencies(
         if not upgrade and not local and _is_whole(cached):
             return ResolvedDependencies(cached, reused=True)
         built = scratch / "dependencies.pex"
-        run_pex(
-            # The layout is the artifact's; what is kept is one file.
-            [
-                *("--python", python.path, *_RESOLVER, *pex_args, *wanted.arguments),
-                *("--layout", "zipapp", "--output-file", str(built)),
-            ],
-            env=env,
-            cwd=project.directory,
-        )
+        common = ("--python", python.path, *_RESOLVER, *pex_args)
+        layout = ("--layout", "zipapp", "--output-file")  # the layout is the artifact's; what is kept is one file
+        run_pex([*common, *wanted.arguments, *layout, str(built)], env=env, cwd=project.directory)
+        if wanted.apart:
+            parts = [built.rename(scratch / "locked.pex"), scratch / "apart.pex"]
+            run_pex([*common, *wanted.apart, *layout, str(parts[1])], env=env, cwd=project.directory)
+            beside = [argument for part in parts for argument in ("--requirements-pex", str(part))]
+            run_pex(["--python", python.path, *beside, *layout, str(built)], env=env, cwd=project.directory)
         if not built.is_file():
             raise StatebakeError(
                 Code.PEX_FAILED,
@@ -145,7 +144,13 @@ def _outside(arguments: Sequence[str], project: Project, env: Mapping[str, str])
 
 def _values(arguments: Sequence[str]) -> list[str]:
     """Return what may be a path in ``arguments``: ``FILE``, and the ``FILE`` of ``--option=FILE``."""
-    return [argument.partition("=")[2] if argument.startswith("-") else argument for argument in arguments if argument]
+    values = []
+    for argument in arguments:
+        if argument.startswith("--"):
+            values.append(argument.partition("=")[2])
+        else:
+            values.append(argument[2:] if argument.startswith("-") else argument)
+    return values
 
 
 def _fingerprint(value: object) -> str:

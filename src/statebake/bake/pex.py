@@ -76,7 +76,7 @@ def _without_requirements(arguments: Sequence[str]) -> list[str]:
             skip = False
         elif argument in _REQUIREMENT_OPTIONS:
             skip = True
-        elif argument.partition("=")[0] not in _REQUIREMENT_OPTIONS:
+        elif argument.partition("=")[0] not in _REQUIREMENT_OPTIONS and not argument.startswith("-r"):
             kept.append(argument)
     return kept
 

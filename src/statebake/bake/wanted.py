@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
@@ -42,11 +42,13 @@ class Wanted:
     """What ``pex`` is told, and what that depends on (the key of the cache).
 
     ``local``: it names code on this machine that can change while the key stays, so that it is built each time.
+    ``apart``: what is resolved on its own and put beside, for a lock with hashes admits nothing else.
     """
 
     arguments: list[str]
     inputs: Any
     local: bool
+    apart: list[str] = field(default_factory=list)
 
 
 def wanted_of(
@@ -116,9 +118,11 @@ def _wanted_natively(source: DependencySource, project: Project, scratch: Path, 
     else:
         lines = _requirement_lines(source, project, scratch, env, but=["--no-emit-package", "statebake"])
     lines = without_statebake(lines, _only_statebakes(project))
-    proof = f" --hash=sha256:{digest}" if has_hashes(lines) else ""
     file = scratch / "requirements.txt"
-    file.write_text(f"{lines}statebake @ {wheel.as_uri()}{proof}\n", encoding="utf-8")
+    if has_hashes(lines):
+        file.write_text(lines, encoding="utf-8")
+        return Wanted(["--requirement", str(file)], [lines, digest], names_local(lines), apart=[str(wheel)])
+    file.write_text(f"{lines}statebake @ {wheel.as_uri()}\n", encoding="utf-8")
     return Wanted(["--requirement", str(file)], [lines, digest], names_local(lines))
 
 
