@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -34,28 +35,48 @@ def run_tool(
 
     Raises ``StatebakeError`` (``code``) with ``next_step`` when it cannot be started.
     """
+    process = None
     try:
-        process = subprocess.Popen(
-            argv,
-            env=dict(env),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
+        with interrupts_held():
+            process = subprocess.Popen(
+                argv,
+                env=dict(env),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+        stdout, stderr = process.communicate()
     except OSError as error:
         raise StatebakeError(
             code, f"{argv[0]} cannot be started: {error.strerror}.", where=argv[0], next_step=next_step
         ) from error
-    try:
-        stdout, stderr = process.communicate()
     except BaseException:
-        stop(process)
+        if process is not None:
+            stop(process)
         raise
     return Finished(process.returncode, stdout, stderr)
+
+
+@contextlib.contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Hold back the signals that end a run: one between a program's start and its return would leave it behind."""
+    came: list[int] = []
+    held = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in map(int, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)):
+            if callable(signal.getsignal(number)):
+                held[number] = signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in held.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def stop(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from support.cli import statebake
+from support.cli import run, statebake
 from support.hosts import ONE_DAGSTER, HostKit
 from support.native import code_component, component, documents, native_project, state_dir
 from support.pexes import CACHE_ENV, write_zip
@@ -192,3 +193,39 @@ def test_a_bake_that_is_ended(stage: str, number: signal.Signals, tmp_path: Path
     assert [path.name for path in output.parent.iterdir()] == ["shop.pex"]
     assert output.read_bytes() == before
     assert not list(scratch.glob("statebake-*"))
+
+
+IN_BETWEEN = """
+import os, signal, subprocess, sys
+from pathlib import Path
+from statebake.process import run_tool
+
+
+class Signalled(subprocess.Popen):
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        os.kill(os.getpid(), signal.SIGHUP)  # it runs, and nobody knows it yet
+
+
+def terminated(*_):
+    raise KeyboardInterrupt
+
+
+subprocess.Popen = Signalled
+signal.signal(signal.SIGHUP, terminated)
+try:
+    run_tool(["sleep", "600"], env=dict(os.environ), cwd=Path.cwd(), next_step="")
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_a_signal_while_a_tool_starts(tmp_path: Path) -> None:
+    """A tool that has just been started when a signal comes is ended too, and writes nothing behind our back."""
+    mark = uuid4().hex
+    try:
+        result = run([sys.executable, "-c", IN_BETWEEN], cwd=tmp_path, env={MARK: mark}, timeout=30)
+        assert (result.code, result.err) == (130, "")
+        assert marked(mark) == []
+    finally:
+        end_marked(mark)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,7 +11,7 @@ OLD = ("2.7", "3.6", "3.7", "3.8", "3.9")
 
 def old_pythons() -> list[Path]:
     """Return the interpreters before 3.10 at the usual places, ``…/bin/python3.8`` for example, each version once."""
-    places = ["/usr/bin", "/usr/local/bin", "/opt/homebrew/bin", *Path("~/.pyenv/versions").expanduser().glob("*/bin")]
+    places = ["/usr/bin", "/usr/local/bin", "/opt/homebrew/bin", *_pyenv_places()]
     found = {}
     for version in OLD:
         for place in places:
@@ -18,6 +19,14 @@ def old_pythons() -> list[Path]:
             if version not in found and path.exists() and _runs(path):
                 found[version] = path
     return list(found.values())
+
+
+def _pyenv_places() -> list[Path]:
+    pyenv = shutil.which("pyenv")
+    if pyenv is None:
+        return []
+    root = subprocess.run([pyenv, "root"], capture_output=True, text=True, check=True).stdout.strip()
+    return list(Path(root, "versions").glob("*/bin"))
 
 
 def _runs(python: Path) -> bool:

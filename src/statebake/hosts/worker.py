@@ -16,7 +16,7 @@ from statebake.errors import Code, StatebakeError
 from statebake.hosts.answers import FetchRequest, FetchResult, discovery_of, fetch_error, is_answer, taken_along
 from statebake.hosts.channel import Channel, GarbledError
 from statebake.model.discovery import Discovery
-from statebake.process import project_env, read_tail, signal_name, stop
+from statebake.process import interrupts_held, project_env, read_tail, signal_name, stop
 
 _ENTRY = Path(__file__).resolve().parent.parent / "worker" / "entry.py"
 
@@ -151,30 +151,32 @@ def open_worker(python: str, project: Path, request: Mapping[str, Any], env: Map
     to_worker, send = os.pipe()
     hear, from_worker = os.pipe()
     log = tempfile.TemporaryFile()  # noqa: SIM115 - the worker closes it
-    try:
-        process = subprocess.Popen(
-            [python, str(_ENTRY), str(to_worker), str(from_worker)],
-            cwd=project,
-            env=project_env(env, python),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=(to_worker, from_worker),
-            start_new_session=True,
-        )
-    except OSError as error:
-        for descriptor in (send, hear):
-            os.close(descriptor)
-        log.close()
-        raise StatebakeError(
-            Code.NO_INTERPRETER,
-            f"The project's interpreter cannot be started: {error.strerror}.",
-            where=python,
-            next_step="name another one with --python",
-        ) from error
-    finally:
-        os.close(to_worker)
-        os.close(from_worker)
-    with Worker(process, Channel(send, hear), log) as worker:
+    with contextlib.ExitStack() as stack:
+        try:
+            with interrupts_held():
+                process = subprocess.Popen(
+                    [python, str(_ENTRY), str(to_worker), str(from_worker)],
+                    cwd=project,
+                    env=project_env(env, python),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=(to_worker, from_worker),
+                    start_new_session=True,
+                )
+                worker = stack.enter_context(Worker(process, Channel(send, hear), log))
+        except OSError as error:
+            for descriptor in (send, hear):
+                os.close(descriptor)
+            log.close()
+            raise StatebakeError(
+                Code.NO_INTERPRETER,
+                f"The project's interpreter cannot be started: {error.strerror}.",
+                where=python,
+                next_step="name another one with --python",
+            ) from error
+        finally:
+            os.close(to_worker)
+            os.close(from_worker)
         worker.discover(request)
         yield worker

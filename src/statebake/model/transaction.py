@@ -83,22 +83,38 @@ def recover(state_dir: Path) -> None:
 def remove_tree(root: Path) -> None:
     """Remove ``root`` and all that is in it, however deep it is and whatever its modes are, as far as that can be done.
 
-    Directories are moved up before they are emptied, so that neither the stack nor a path's length sets a limit.
+    Directories are moved up before they are emptied, so that neither the stack nor a path's length sets a limit. Those
+    that cannot be moved (in the lower layer of an overlay) are emptied where they are.
     """
-    waiting = [root]
+    waiting: list[Path] = [root]
+    emptied: set[Path] = set()
     while waiting:
         directory = waiting.pop()
         with contextlib.suppress(OSError):
-            directory.chmod(0o700)
-            for entry in list(os.scandir(directory)):
-                if entry.is_dir(follow_symlinks=False):
-                    moved = root.with_name(f"{root.name}~{uuid.uuid4().hex}")
-                    Path(entry.path).chmod(0o700)
-                    Path(entry.path).rename(moved)
-                    waiting.append(moved)
-                else:
-                    Path(entry.path).unlink()
+            if directory not in emptied:
+                waiting += _empty(directory, root)
+                emptied.add(directory)
             directory.rmdir()
+
+
+def _empty(directory: Path, root: Path) -> list[Path]:
+    """Remove the files of ``directory`` and move its directories beside ``root``; return what to remove, last first."""
+    directory.chmod(0o700)
+    left = []
+    for entry in list(os.scandir(directory)):
+        path = Path(entry.path)
+        if not entry.is_dir(follow_symlinks=False):
+            with contextlib.suppress(OSError):
+                path.unlink()
+            continue
+        moved = root.with_name(f"{root.name}~{uuid.uuid4().hex}")
+        try:
+            path.chmod(0o700)
+            path.rename(moved)
+            left.append(moved)
+        except OSError:
+            left.append(path)
+    return [directory, *left] if any(path.parent == directory for path in left) else left
 
 
 def commit_key(state_dir: Path, staged: Path) -> None:
