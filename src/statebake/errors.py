@@ -67,6 +67,7 @@ class Code(Enum):
     ARTIFACT_MISMATCH = "SB313"
     NO_IGNORE_FILE = "SB314"
     NO_COMPONENTS = "SB315"
+    STALE_STATE = "SB316"
     # 4xx: refresh
     FETCH_RAISED = "SB401"
     FETCH_WROTE_NOTHING = "SB402"
@@ -76,6 +77,8 @@ class Code(Enum):
     LOCKED = "SB406"
     READ_ONLY = "SB407"
     STORE_NOT_BUILT_IN = "SB408"
+    FETCH_TIMED_OUT = "SB411"
+    OUT_OF_TIME = "SB412"
     # 7xx: outside tools
     PEX_FAILED = "SB701"
     TOOL_MISSING = "SB702"

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, TypeVar
 
 from statebake.errors import Code, StatebakeError
 
+T = TypeVar("T")
+
+_INTERRUPTED = 130
 _GRACE_S = 2.0
 TAIL_LINES = 20
 
@@ -37,7 +41,7 @@ def run_tool(
     """
     process = None
     try:
-        with interrupts_held():
+        with _interrupts_held():
             process = subprocess.Popen(
                 argv,
                 env=dict(env),
@@ -62,7 +66,7 @@ def run_tool(
 
 
 @contextlib.contextmanager
-def interrupts_held() -> Iterator[None]:
+def _interrupts_held() -> Iterator[None]:
     """Hold back the signals that end a run: one between a program's start and its return would leave it behind."""
     came: list[int] = []
     held = {}
@@ -77,6 +81,43 @@ def interrupts_held() -> Iterator[None]:
             signal.signal(number, handler)
         if came:
             signal.raise_signal(came[0])
+
+
+def run_interruptible(main: Coroutine[Any, Any, T]) -> T:
+    """Run ``main`` on an event loop of its own and return its result.
+
+    The first signal that ends a run cancels it, and ``KeyboardInterrupt`` is raised when it has cleaned up; the second
+    one ends the process at once, with the exit code of an interrupt.
+    """
+
+    async def supervise() -> T:
+        task = asyncio.ensure_future(main)
+        came: list[int] = []
+
+        def interrupt(number: int) -> None:
+            came.append(number)
+            if len(came) > 1:
+                os._exit(_INTERRUPTED)  # the workers notice that nobody listens, and end what they run
+            task.cancel()
+
+        loop = asyncio.get_running_loop()
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, interrupt, number)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if came:
+                raise KeyboardInterrupt from None
+            raise
+
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        return asyncio.run(supervise())
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
 
 def stop(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:

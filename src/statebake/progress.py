@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from statebake.model.record import Record
+from statebake.errors import StatebakeError
+from statebake.model.outcome import KeyOutcome
 
 
 class Observer:
@@ -11,5 +12,23 @@ class Observer:
     def stage(self, title: str) -> None:
         """Report that a stage began, for example ``Baking weather.pex``."""
 
-    def fetch_ended(self, key: str, outcome: str, record: Record | None, duration_s: float) -> None:
-        """Report how it ended (``updated``, ``unchanged``, ``failed``), the record of the state, the seconds."""
+    def refresh_begins(self, keys: int) -> None:
+        """Report that so many keys are going to be fetched."""
+
+    def fetch_begins(self, key: str, attempt: int) -> None:
+        """Report that an attempt begins; the first one is 1."""
+
+    def fetch_again(self, key: str, attempt: int, error: StatebakeError, wait_s: float) -> None:
+        """Report that an attempt failed, and that there is another one after ``wait_s`` seconds."""
+
+    def commit_begins(self, key: str) -> None:
+        """Report that what was fetched is checked and written."""
+
+    def fetch_ends(self, outcome: KeyOutcome) -> None:
+        """Report what became of a key."""
+
+    def tick(self) -> None:
+        """Report that time goes by; several times a second while keys are fetched."""
+
+    def refresh_ends(self) -> None:
+        """Report that nothing more comes of a refresh, however it ended."""

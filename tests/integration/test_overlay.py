@@ -15,7 +15,7 @@ from support.cli import statebake
 from support.native import code_component, component, documents, native_project
 from support.pexes import digests
 from support.shown import the_error
-from support.trees import read_tree
+from support.trees import leftovers, read_tree
 
 DEEP = """
 version = Path({version!r}).read_text()
@@ -44,7 +44,7 @@ class Layered:
         self.version.write_text(version)
         statebake("refresh", cwd=self.project).ok()
         statebake("check", cwd=self.project).ok()
-        assert [path.name for path in (self.state_dir / ".staging").iterdir()] == ["lock"]
+        assert leftovers(self.state_dir) == []
         return digests(read_tree(self.state_dir))
 
 
@@ -126,7 +126,7 @@ def test_a_kill_between_the_copy_and_the_swap(layered: Layered, left: str) -> No
     result = statebake("refresh", "--key", "Text[deep]", cwd=layered.project)
     assert (result.code, the_error(result.err).code) == (4, "SB401")
     assert read_tree(layered.state_dir) == before
-    assert [path.name for path in (layered.state_dir / ".staging").iterdir()] == ["lock"]
+    assert leftovers(layered.state_dir) == []
     statebake("check", cwd=layered.project).ok()
 
 
@@ -142,4 +142,4 @@ def test_a_kill_before_the_copy_is_whole(layered: Layered) -> None:
     layered.version.unlink()
     assert statebake("refresh", cwd=layered.project).code == 4
     assert read_tree(layered.state_dir) == before
-    assert [path.name for path in (layered.state_dir / ".staging").iterdir()] == ["lock"]
+    assert leftovers(layered.state_dir) == []

@@ -19,7 +19,7 @@ from support.native import code_component, component, documents, native_project,
 from support.pexes import CACHE_ENV, write_zip
 from support.processes import MARK, finish, marked, start_statebake, wait_until
 from support.shown import assert_no_crash, shown, the_error
-from support.trees import write_tree
+from support.trees import leftovers, write_tree
 
 
 def end_marked(mark: str) -> None:
@@ -40,7 +40,7 @@ def test_many_failures_at_once(tmp_path: Path) -> None:
     assert {item["error"]["code"] for item in keys} == {"SB401"}
     assert all(item["error"]["message"].endswith("ValueError: " + "x" * 3000) for item in keys)
     assert_no_crash(result.err)
-    assert [path.name for path in (state_dir(project) / ".staging").iterdir()] == ["lock"]
+    assert leftovers(state_dir(project)) == []
 
 
 # --- garbage ---------------------------------------------------------------------------------------------------------

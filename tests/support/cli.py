@@ -38,6 +38,7 @@ def clean_env(extra: Mapping[str, str | None] | None = None) -> dict[str, str]:
     """Return the environment for a run: this process's without what could leak in, with ``extra`` (``None``: unset)."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(_DROPPED)}
     env["NO_COLOR"] = "1"
+    env["STATEBAKE_BACKOFF"] = "0.01s"  # what fails on purpose need not wait for long
     for name, value in (extra or {}).items():
         if value is None:
             env.pop(name, None)

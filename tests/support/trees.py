@@ -16,6 +16,11 @@ def write_tree(root: Path, files: Mapping[str, str]) -> Path:
     return root
 
 
+def leftovers(state_dir: Path) -> list[str]:
+    """Return what is in the staging directory besides what belongs there: the lock, and what failed last."""
+    return sorted(path.name for path in (state_dir / ".staging").iterdir() if path.name not in {"lock", "last.json"})
+
+
 def read_tree(root: Path) -> dict[str, bytes]:
     """Return every file under ``root`` by relative path, staging and byte code left out: whole trees are compared."""
     return {

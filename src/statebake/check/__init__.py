@@ -1,7 +1,7 @@
 """Judging the state in a work tree."""
 
 from statebake.check.check import CheckReport, Finding, Severity, check
-from statebake.check.snapshot import KeyDir, Snapshot, read_snapshot
+from statebake.check.snapshot import KeyDir, Snapshot, read_snapshot, sound_ages
 from statebake.check.status import StatusRow, status_rows
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "StatusRow",
     "check",
     "read_snapshot",
+    "sound_ages",
     "status_rows",
 ]

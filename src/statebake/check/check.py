@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from fnmatch import fnmatchcase
 
 from statebake.check.snapshot import KeyDir, Snapshot
 from statebake.errors import Code, Exit, StatebakeError
 from statebake.model.discovery import Component, Discovery
 from statebake.model.keys import collisions, key_problem, sanitize_key
+from statebake.model.patterns import matches
 from statebake.model.state_config import DefsStateManagementType
 
 
@@ -192,10 +192,20 @@ def _record(found: KeyDir, key: str, command: str) -> Iterator[Finding]:
             str(found.path),
             command,
         )
+    elif stale := found.record.stale:
+        yield Finding(
+            Code.STALE_STATE,
+            Severity.WARNING,
+            key,
+            f"The state is older than was wanted: it was confirmed {stale.age_s} s before the fetch at "
+            f"{stale.failed_at} failed. {stale.reason}",
+            str(found.path),
+            command,
+        )
 
 
 def _fetches_at_run_time(component: Component, allowed: Sequence[str]) -> Finding:
-    permitted = any(fnmatchcase(component.key, pattern) for pattern in allowed)
+    permitted = any(matches(pattern, component.key) for pattern in allowed)
     return Finding(
         Code.FETCHES_AT_RUN_TIME,
         Severity.WARNING if permitted else Severity.ERROR,

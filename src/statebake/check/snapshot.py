@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import IGNORE_NAME, STAGING_NAME
 from statebake.model.record import Record, read_record
+from statebake.model.settle import parse_time
 from statebake.model.tree import TreeSummary, summarize_dir
 
 
@@ -49,6 +51,18 @@ def read_snapshot(state_dir: Path) -> Snapshot:
         has_ignore_file=(state_dir / IGNORE_NAME).is_file(),
         key_dirs={name: _read_key_dir(state_dir / name) for name in names if name != STAGING_NAME},
     )
+
+
+def sound_ages(snapshot: Snapshot, now: datetime) -> dict[str, float]:
+    """Return, for every key whose content is what its record says, the seconds since a fetch last confirmed it."""
+    ages = {}
+    for found in snapshot.key_dirs.values():
+        record, summary = found.record, found.summary
+        if record is None or summary is None or summary.empty or summary.digest != record.digest:
+            continue
+        if confirmed := record.checked_at or record.fetched_at:
+            ages[record.key] = (now - parse_time(confirmed)).total_seconds()
+    return ages
 
 
 def _read_key_dir(path: Path) -> KeyDir:

@@ -10,6 +10,7 @@ from statebake.check.snapshot import Snapshot
 from statebake.errors import Code
 from statebake.model.discovery import Discovery
 from statebake.model.keys import collisions, sanitize_key
+from statebake.model.settle import parse_time
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ _HEALTH = {
     Code.UNRECORDED: "unrecorded",
     Code.FETCHES_AT_RUN_TIME: "fetches at run time",
     Code.NEWER_FORMAT: "newer format",
+    Code.STALE_STATE: "stale",
 }
 
 
@@ -70,8 +72,3 @@ def status_rows(discovery: Discovery, snapshot: Snapshot, report: CheckReport, n
 
 def _health(worst: Finding | None) -> str:
     return _HEALTH.get(worst.code, "unreadable") if worst else "ok"
-
-
-def parse_time(text: str) -> datetime:
-    """Return the time that an RFC 3339 text of a record says (Python 3.10 does not know the ``Z``)."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from statebake.cli.options import (
+    REFRESH_SETTINGS,
     cache_dir,
     environment,
     flags_of,
     format_option,
     project_option,
+    run_options,
     setting_options,
 )
 from statebake.cli.projects import for_each
@@ -23,7 +25,9 @@ from statebake.errors import Code, Exit, StatebakeError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from statebake.pipeline import Target
+    from statebake.pipeline import BakeInputs, OpenProject, Target
+
+    Ready = tuple[OpenProject, BakeInputs]
 
 
 @click.group("bake")
@@ -42,57 +46,75 @@ def bake_group() -> None:
     "module",
     "defs_module",
     "packages",
-    "jobs",
+    *REFRESH_SETTINGS,
     "allow_runtime_fetch",
     "pex.entry_point",
     "pex.lock",
     "pex.args",
     "pex.output",
 )
+@run_options
 @format_option
-def bake_pex_command(
-    projects: tuple[Path, ...], no_refresh: bool, upgrade: bool, dry_run: bool, output_format: str, **settings: Any
+def bake_pex_command(  # noqa: PLR0917 - the command's options
+    projects: tuple[Path, ...],
+    no_refresh: bool,
+    upgrade: bool,
+    dry_run: bool,
+    all_or_nothing: bool,
+    allow_shrink: bool,
+    verbose: bool,
+    output_format: str,
+    **settings: Any,
 ) -> int:
     """Refresh, check, and make a PEX that carries the project, its dependencies and its state.
 
     The PEX is opened again before it appears: every key's digest in it is the one that was checked.
     """
     from statebake import pipeline
+    from statebake.refresh import Selection
 
     env = environment()
-    with open_view(output_format, env) as view:
+    with open_view(output_format, env, verbose=verbose) as view:
         targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
         _one_output_each(targets)
 
-        def work(target: Target) -> int:
-            with pipeline.open_project(target, env) as opened:
-                inputs = pipeline.prepare_bake(opened)
-                refresh_plan = None if no_refresh else pipeline.plan(opened)
-                if dry_run and refresh_plan:
+        run = pipeline.start_run(targets, env, all_or_nothing=all_or_nothing, allow_shrink=allow_shrink)
+
+        async def make_ready(opened: OpenProject) -> Ready | int:
+            target = opened.target
+            inputs = pipeline.prepare_bake(opened)
+            if not no_refresh:
+                refresh_plan = pipeline.plan(opened, Selection(), datetime.now(timezone.utc))
+                if dry_run:
                     view.refresh_plan(target, refresh_plan)
                     view.bake_inputs(target, inputs)
                     return Exit.REFRESH if refresh_plan.blocked else Exit.OK
-                if refresh_plan:
-                    view.refresh_started(target, refresh_plan)
-                    report = pipeline.refresh(opened, refresh_plan, view.observer(target))
-                    view.refresh_report(target, report)
-                    if report.exit:
-                        return report.exit
-                snapshot, checked = pipeline.check_state(opened)
-                view.check_report(target, checked)
-                if checked.exit:
-                    return checked.exit
-                if dry_run:
-                    view.bake_inputs(target, inputs)
-                    return Exit.OK
-                plan = pipeline.plan_bake(opened, inputs, snapshot, env)
-                baked = pipeline.bake_pex(
-                    opened, plan, upgrade=upgrade, cache_dir=cache_dir(env), env=env, observer=view.observer(target)
-                )
+                view.refresh_started(target, refresh_plan)
+                report = await pipeline.refresh(opened, refresh_plan, run, view.observer(target))
+                view.refresh_report(target, report, opened.discovery_s)
+                if report.exit:
+                    return report.exit
+            return opened, inputs
+
+        def bake(target: Target, ready: Ready | int) -> int:
+            if isinstance(ready, int):
+                return ready
+            opened, inputs = ready
+            snapshot, checked = pipeline.check_state(opened)
+            view.check_report(target, checked)
+            if checked.exit:
+                return checked.exit
+            if dry_run:
+                view.bake_inputs(target, inputs)
+                return Exit.OK
+            plan = pipeline.plan_bake(opened, inputs, snapshot, env)
+            baked = pipeline.bake_pex(
+                opened, plan, upgrade=upgrade, cache_dir=cache_dir(env), env=env, observer=view.observer(target)
+            )
             view.bake_report(target, baked)
             return Exit.OK
 
-        return for_each(targets, view, work)
+        return for_each(targets, env, view, make_ready, bake)
 
 
 def _one_output_each(targets: Sequence[Target]) -> None:

@@ -11,8 +11,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from statebake.cli.redact import redact
 from statebake.cli.view import ReaderGoneError
+from statebake.redact import redact
 
 
 def echo(text: str) -> None:

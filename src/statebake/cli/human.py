@@ -27,6 +27,18 @@ def age(seconds: float | None) -> str:
     return f"{seconds / 86400:.0f} d"
 
 
+def seconds(value: float) -> str:
+    """Return how long something took: ``0.3 s``, ``42 s``, ``3 min 20 s``."""
+    if value < 10:
+        return f"{value:.1f} s"
+    return f"{value:.0f} s" if value < 120 else f"{value // 60:.0f} min {value % 60:.0f} s"
+
+
+def change(now: int, before: int) -> str:
+    """Return how a size changed: ``+1.2 kB``, ``-300 B``; empty where it did not."""
+    return "" if now == before else f"{'+' if now > before else '-'}{size(abs(now - before))}"
+
+
 def count(number: int, noun: str) -> str:
     """Return ``1 key`` or ``3 keys``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

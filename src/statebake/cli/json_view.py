@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from statebake import __version__
 from statebake.cli.console import echo
-from statebake.cli.redact import redact
 from statebake.cli.view import View
 from statebake.errors import StatebakeError
 from statebake.progress import Observer
+from statebake.redact import redact
 
 if TYPE_CHECKING:
     from statebake.check import CheckReport, StatusRow
@@ -37,6 +37,10 @@ class JsonView(View):
     def observer(self, target: Target) -> Observer:  # noqa: ARG002
         return Observer()
 
+    def work_on(self, targets: Sequence[Target]) -> None:
+        for target in targets:
+            self._project(target)
+
     def warning(self, text: str) -> None:
         self._document.setdefault("warnings", []).append(text)
 
@@ -49,7 +53,7 @@ class JsonView(View):
                 {"key": fetch.key, "type": fetch.component.type, "declared_at": fetch.component.declared_at}
                 for fetch in plan.fetches
             ],
-            "skipped": [{"key": item.key, "reason": item.reason} for item in plan.skipped],
+            "skipped": [{"key": item.key, "reason": item.note} for item in plan.skipped],
             "blocked": [{"key": item.key, "error": error_json(item.error)} for item in plan.blocked],
         }
 
@@ -61,15 +65,21 @@ class JsonView(View):
             "dependencies_from": str(inputs.dependencies.path),
         }
 
-    def refresh_report(self, target: Target, report: RefreshReport) -> None:
+    def refresh_report(self, target: Target, report: RefreshReport, discovery_s: float) -> None:
+        total = round(discovery_s + report.fetch_s, 3)
+        timing = {"discovery_s": discovery_s, "fetch_s": report.fetch_s, "total_s": total}
+        self._project(target)["timing"] = timing
         self._project(target)["refresh"] = {
             "keys": [
                 {
                     "key": item.key,
                     "outcome": item.outcome.value,
                     "duration_s": item.duration_s,
+                    "attempts": item.attempts,
                     "note": item.note,
                     "kept": item.kept,
+                    "before": item.before.to_json() if item.before else None,
+                    "printed": item.printed,
                     "record": item.record.to_json() if item.record else None,
                     "error": error_json(item.error) if item.error else None,
                 }

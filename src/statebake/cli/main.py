@@ -13,9 +13,9 @@ from typing import Any, ClassVar, NoReturn
 import click
 
 from statebake import __version__
-from statebake.cli.redact import redact
 from statebake.cli.view import ReaderGoneError, ShownError
 from statebake.errors import Exit, StatebakeError
+from statebake.redact import redact
 
 
 class Group(click.Group):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import Any, TypeVar
 
 import click
 
-from statebake.config import SETTINGS, Kind, Setting
+from statebake.config import SETTINGS, Kind, Setting, show
 from statebake.errors import Code, StatebakeError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+REFRESH_SETTINGS = ("jobs", "timeout", "retries", "deadline", "max_age", "on_failure", "max_stale", "max_shrink")
 SHORT = {"--output": "-o", "--jobs": "-j"}
 
 
@@ -45,6 +47,54 @@ def project_option(function: F) -> F:
         type=click.Path(path_type=Path),
         help="The project to work on; can be given several times. Default: the one around the current directory.",
     )(function)
+
+
+def selection_options(function: F) -> F:
+    """Add the options that say which keys a refresh is about; the command gets ``selection`` and ``only_failed``."""
+    from statebake.model.state_config import DefsStateManagementType
+
+    @functools.wraps(function)
+    def command(
+        *args: Any, keys: tuple[str, ...], patterns: tuple[str, ...], management_type: str | None, **kwargs: Any
+    ) -> Any:
+        from statebake.refresh import Selection, split_patterns
+
+        strategy = DefsStateManagementType(management_type) if management_type else None
+        return function(*args, selection=Selection(keys, split_patterns(patterns), strategy), **kwargs)
+
+    for option in (
+        click.option("--failed", "only_failed", is_flag=True, help="Only the keys that failed last time."),
+        click.option(
+            "--management-type",
+            type=click.Choice([one.value for one in DefsStateManagementType]),
+            help="Only the keys with this strategy.",
+        ),
+        click.option(
+            "--select",
+            "-s",
+            "patterns",
+            multiple=True,
+            metavar="PATTERN",
+            help="Only keys that match: a pattern (*, ?) of the key or of its component's class, type:CLASS, "
+            "path:FILE or key:KEY. Several, with spaces or by repeating the option: any of them.",
+        ),
+        click.option("--key", "-k", "keys", multiple=True, help="Only this key; can be given several times."),
+    ):
+        command = option(command)
+    return command  # type: ignore[return-value]
+
+
+def run_options(function: F) -> F:
+    """Add the options that say how a refresh goes."""
+    for option in (
+        click.option(
+            "--verbose", "-v", is_flag=True, help="Show what every fetch printed, not only those that failed."
+        ),
+        click.option("--allow-shrink", is_flag=True, help="Accept state that lost more than max_shrink."),
+        click.option("--all-or-nothing", is_flag=True, help="Commit all keys of a project, or none when one fails."),
+    ):
+        function = option(function)
+    return function
 
 
 def format_option(function: F) -> F:
@@ -85,10 +135,10 @@ def _option(setting: Setting) -> Callable[[F], F]:
     names = [setting.flag, *([SHORT[setting.flag]] if setting.flag in SHORT else []), _parameter(setting)]
     text = setting.help.replace("`", "")
     if setting.default not in (None, ()):
-        text += f" Default: {setting.default}."
+        text += f" Default: {show(setting.type, setting.default)}."
     return click.option(
         *names,
-        type=click.IntRange(min=1) if setting.type is Kind.COUNT else None,
+        type=_TYPES.get(setting.type),
         multiple=setting.type.is_list,
         metavar=_metavar(setting),
         default=None,
@@ -101,4 +151,22 @@ def _parameter(setting: Setting) -> str:
 
 
 def _metavar(setting: Setting) -> str:
-    return {Kind.COUNT: "N", Kind.PATH: "FILE", Kind.PROGRAM: "PYTHON", Kind.HOST: "HOST"}.get(setting.type, "TEXT")
+    return _METAVARS.get(setting.type, "TEXT")
+
+
+_TYPES: dict[Kind, Any] = {
+    Kind.COUNT: click.IntRange(min=1),
+    Kind.NATURAL: click.IntRange(min=0),
+    Kind.FAILURE_POLICY: click.Choice(["fail", "stale"]),
+}
+_METAVARS = {
+    Kind.COUNT: "N",
+    Kind.NATURAL: "N",
+    Kind.DURATION: "TIME",
+    Kind.SIZE: "SIZE",
+    Kind.SHARE: "PERCENT",
+    Kind.PATH: "FILE",
+    Kind.PROGRAM: "PYTHON",
+    Kind.HOST: "HOST",
+    Kind.FAILURE_POLICY: "fail|stale",
+}

@@ -1,27 +1,42 @@
-"""Doing a command's work for every project: one that fails does not stop the others."""
+"""Doing a command's work for every project, side by side: one that fails does not stop the others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from statebake.cli.view import View
 from statebake.errors import Exit, StatebakeError
 
 if TYPE_CHECKING:
-    from statebake.pipeline import Target
+    from statebake.pipeline import OpenProject, Target
+
+T = TypeVar("T")
 
 
-def for_each(targets: Sequence[Target], view: View, work: Callable[[Target], int]) -> int:
-    """Run ``work`` for every project and return the highest exit code.
+def for_each(
+    targets: Sequence[Target],
+    env: Mapping[str, str],
+    view: View,
+    work: Callable[[OpenProject], Awaitable[T]],
+    then: Callable[[Target, T], int],
+) -> int:
+    """Discover every project and do ``work`` with it, side by side; ``then`` one after another; return the highest
+    exit code.
 
     With one project, its ``StatebakeError`` is the command's; with several, it is shown and the others go on.
     """
-    code: int = Exit.OK
+    from statebake import pipeline
+
+    view.work_on(targets)
     for target in targets:
         view.warnings(target.config.warnings)
+    code: int = Exit.OK
+    for target, result in zip(targets, pipeline.side_by_side(targets, env, work), strict=True):
         try:
-            code = max(code, work(target))
+            if isinstance(result, StatebakeError):
+                raise result
+            code = max(code, then(target, result))
         except StatebakeError as error:
             if len(targets) == 1:
                 raise

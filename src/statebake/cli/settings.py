@@ -7,18 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from statebake.cli.options import environment, flags_of, format_option, project_option, setting_options
-from statebake.cli.projects import for_each
+from statebake.cli.options import (
+    REFRESH_SETTINGS,
+    environment,
+    flags_of,
+    format_option,
+    project_option,
+    setting_options,
+)
 from statebake.cli.view import open_view
 from statebake.errors import Exit
 
 if TYPE_CHECKING:
-    from statebake.pipeline import Target
+    pass
 
 
 @click.command("config")
 @project_option
-@setting_options("host", "python", "module", "defs_module", "packages", "jobs", "allow_runtime_fetch")
+@setting_options("host", "python", "module", "defs_module", "packages", *REFRESH_SETTINGS, "allow_runtime_fetch")
 @format_option
 def config_command(projects: tuple[Path, ...], output_format: str, **settings: Any) -> int:
     """Print every setting's value and where it came from."""
@@ -26,9 +32,7 @@ def config_command(projects: tuple[Path, ...], output_format: str, **settings: A
 
     env = environment()
     with open_view(output_format, env) as view:
-
-        def work(target: Target) -> int:
+        for target in pipeline.find_targets(projects, flags_of(settings), env, Path.cwd()):
+            view.warnings(target.config.warnings)
             view.config(target)
-            return Exit.OK
-
-        return for_each(pipeline.find_targets(projects, flags_of(settings), env, Path.cwd()), view, work)
+    return Exit.OK

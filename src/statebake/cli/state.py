@@ -8,28 +8,48 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from statebake.cli.options import environment, flags_of, format_option, project_option, setting_options
+from statebake.cli.options import (
+    REFRESH_SETTINGS,
+    environment,
+    flags_of,
+    format_option,
+    project_option,
+    run_options,
+    selection_options,
+    setting_options,
+)
 from statebake.cli.projects import for_each
 from statebake.cli.view import open_view
-from statebake.errors import Exit
-from statebake.model.discovery import LoadFailure, unknown_keys
+from statebake.errors import Exit, StatebakeError
+from statebake.model.discovery import Discovery, unknown_keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from statebake.pipeline import Target
+    from statebake.check import CheckReport, Snapshot
+    from statebake.pipeline import OpenProject, Target
+    from statebake.refresh import Selection
 
 _DISCOVERY = ("host", "python", "module", "defs_module")
 
 
 @click.command("refresh", short_help="Fetch every component's state and commit what is valid.")
 @project_option
-@click.option("--key", "-k", "keys", multiple=True, help="Only this key; can be given several times.")
+@selection_options
 @click.option("--dry-run", is_flag=True, help="Print what would be fetched, and fetch nothing.")
-@setting_options(*_DISCOVERY, "jobs")
+@setting_options(*_DISCOVERY, *REFRESH_SETTINGS)
+@run_options
 @format_option
-def refresh_command(
-    projects: tuple[Path, ...], keys: tuple[str, ...], dry_run: bool, output_format: str, **settings: Any
+def refresh_command(  # noqa: PLR0917 - the command's options
+    projects: tuple[Path, ...],
+    selection: Selection,
+    only_failed: bool,
+    dry_run: bool,
+    all_or_nothing: bool,
+    allow_shrink: bool,
+    verbose: bool,
+    output_format: str,
+    **settings: Any,
 ) -> int:
     """Fetch every component's state, and commit what is valid.
 
@@ -38,40 +58,45 @@ def refresh_command(
     from statebake import pipeline
 
     env = environment()
-    with open_view(output_format, env) as view:
+    with open_view(output_format, env, verbose=verbose) as view:
         targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
-        if keys and len(targets) > 1:
-            _must_be_known(keys, targets, env)
+        run = pipeline.start_run(targets, env, all_or_nothing=all_or_nothing, allow_shrink=allow_shrink)
+        if len(targets) > 1:
+            _must_match(selection, targets, env)
 
-        def work(target: Target) -> int:
-            with pipeline.open_project(target, env) as opened:
-                here = keys if len(targets) == 1 else [key for key in keys if key in opened.worker.discovery.keys]
-                if keys and not here:
-                    return Exit.OK
-                plan = pipeline.plan(opened, here)
-                if dry_run:
-                    view.refresh_plan(target, plan)
-                    return Exit.REFRESH if plan.blocked else Exit.OK
-                view.refresh_started(target, plan)
-                report = pipeline.refresh(opened, plan, view.observer(target))
-            view.refresh_report(target, report)
+        async def work(opened: OpenProject) -> int:
+            target = opened.target
+            here = selection if len(targets) == 1 else pipeline.selected_here(opened, selection)
+            if here is None:
+                return Exit.OK
+            plan = pipeline.plan(opened, here, datetime.now(timezone.utc), only_failed=only_failed)
+            if dry_run:
+                view.refresh_plan(target, plan)
+                return Exit.REFRESH if plan.blocked else Exit.OK
+            view.refresh_started(target, plan)
+            report = await pipeline.refresh(opened, plan, run, view.observer(target))
+            view.refresh_report(target, report, opened.discovery_s)
             return report.exit
 
-        return for_each(targets, view, work)
+        return for_each(targets, env, view, work, lambda _, code: code)
 
 
-def _must_be_known(keys: Sequence[str], targets: Sequence[Target], env: Mapping[str, str]) -> None:
-    """Raise ``UNKNOWN_KEY`` for keys that no project has, before anything is fetched."""
+def _must_match(selection: Selection, targets: Sequence[Target], env: Mapping[str, str]) -> None:
+    """Raise ``UNKNOWN_KEY`` for what no project has, before anything is fetched."""
     from statebake import pipeline
+    from statebake.refresh import unmatched
 
-    known: set[str] = set()
-    failures: list[LoadFailure] = []
-    for target in targets:
-        with pipeline.open_project(target, env) as opened:
-            known.update(opened.worker.discovery.keys)
-            failures.extend(opened.worker.discovery.failures)
-    if unknown := [key for key in keys if key not in known]:
-        raise unknown_keys(unknown, known, failures)
+    if not selection.keys and not selection.patterns:
+        return
+
+    async def discover(opened: OpenProject) -> Discovery:
+        return opened.discovery
+
+    found = [one for one in pipeline.side_by_side(targets, env, discover) if not isinstance(one, StatebakeError)]
+    missing = [set(unmatched(one, selection)) for one in found]
+    if unknown := sorted(set.intersection(*missing)) if missing else []:
+        known = {key for one in found for key in one.keys}
+        raise unknown_keys(unknown, known, [failure for one in found for failure in one.failures])
 
 
 @click.command("status", short_help="Show every key: age, size, digest and health.")
@@ -86,14 +111,17 @@ def status_command(projects: tuple[Path, ...], output_format: str, **settings: A
     env = environment()
     with open_view(output_format, env) as view:
 
-        def work(target: Target) -> int:
-            with pipeline.open_project(target, env) as opened:
-                snapshot, report = pipeline.check_state(opened)
-                rows = status_rows(opened.worker.discovery, snapshot, report, datetime.now(timezone.utc))
-                view.status(target, opened.worker.discovery, rows, report)
+        async def work(opened: OpenProject) -> tuple[Discovery, Snapshot, CheckReport]:
+            return opened.discovery, *pipeline.check_state(opened)
+
+        def show(target: Target, found: tuple[Discovery, Snapshot, CheckReport]) -> int:
+            discovery, snapshot, report = found
+            rows = status_rows(discovery, snapshot, report, datetime.now(timezone.utc))
+            view.status(target, discovery, rows, report)
             return Exit.OK
 
-        return for_each(pipeline.find_targets(projects, flags_of(settings), env, Path.cwd()), view, work)
+        targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
+        return for_each(targets, env, view, work, show)
 
 
 @click.command("check")
@@ -107,10 +135,12 @@ def check_command(projects: tuple[Path, ...], output_format: str, **settings: An
     env = environment()
     with open_view(output_format, env) as view:
 
-        def work(target: Target) -> int:
-            with pipeline.open_project(target, env) as opened:
-                _, report = pipeline.check_state(opened)
+        async def work(opened: OpenProject) -> CheckReport:
+            return pipeline.check_state(opened)[1]
+
+        def show(target: Target, report: CheckReport) -> int:
             view.check_report(target, report)
             return report.exit
 
-        return for_each(pipeline.find_targets(projects, flags_of(settings), env, Path.cwd()), view, work)
+        targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
+        return for_each(targets, env, view, work, show)

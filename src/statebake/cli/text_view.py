@@ -13,42 +13,44 @@ from rich.console import Console
 from rich.text import Text
 
 from statebake.check.check import Severity, short
-from statebake.check.status import parse_time
 from statebake.cli import human
+from statebake.cli.board import Board, Progress
 from statebake.cli.console import columns, open_console
-from statebake.cli.redact import redact
 from statebake.cli.view import View
 from statebake.errors import StatebakeError
+from statebake.model.outcome import Outcome
+from statebake.model.settle import parse_time
 from statebake.progress import Observer
-from statebake.refresh.report import Outcome
+from statebake.redact import redact
 
 if TYPE_CHECKING:
     from statebake.check import CheckReport, Finding, StatusRow
     from statebake.model.discovery import Discovery
-    from statebake.model.record import Record
     from statebake.pipeline import BakeInputs, BakeReport, Target
     from statebake.refresh import RefreshPlan, RefreshReport
     from statebake.verify import ArtifactState
 
-_MARKS = {
-    Outcome.UPDATED.value: ("✓", "green"),
-    Outcome.UNCHANGED.value: ("=", "green"),
-    Outcome.FAILED.value: ("✗", "red"),
-}
 _OK, _BAD, _ODD = ("✓ ", "green"), ("✗ ", "red"), ("! ", "yellow")
 
 
 class TextView(View):
     """Renders for people; plain where there is no terminal."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    def __init__(self, env: Mapping[str, str], *, verbose: bool = False) -> None:
         super().__init__()
         self._env = env
         self._out = open_console(env)
         self._err = open_console(env, stderr=True)
+        self._verbose = verbose
+        self._board = Board(self._out)
+        self._several = False
 
-    def observer(self, target: Target) -> Observer:  # noqa: ARG002
-        return _Progress(self._out, self._err)
+    def work_on(self, targets: Sequence[Target]) -> None:
+        self._several = len(targets) > 1
+
+    def observer(self, target: Target) -> Observer:
+        prefix = f"{target.project.name}: " if self._several else ""
+        return Progress(self._board, self._err, prefix, verbose=self._verbose)
 
     def warning(self, text: str) -> None:
         self._err.print(Text(f"warning: {text}", style="yellow"))
@@ -62,7 +64,7 @@ class TextView(View):
         for fetch in plan.fetches:
             self._out.print(f"  {fetch.key}  by {fetch.component.type}  {fetch.component.declared_at}")
         for skipped in plan.skipped:
-            self._out.print(f"  {skipped.key}  skipped: {skipped.reason}")
+            self._out.print(f"  {skipped.key}  skipped: {_why_skipped(skipped.note, skipped.age_s)}")
         for blocked in plan.blocked:
             self._error(blocked.error)
 
@@ -71,22 +73,33 @@ class TextView(View):
         self._out.print(f"  runs {inputs.entry_point}, with {human.count(inputs.sources, 'file')} of its own code")
         self._out.print(f"  dependencies from {human.path(inputs.dependencies.path)}")
 
-    def refresh_report(self, target: Target, report: RefreshReport) -> None:
+    def refresh_report(self, target: Target, report: RefreshReport, discovery_s: float) -> None:
         for item in report.keys:
-            if item.outcome is Outcome.SKIPPED:
-                self._out.print(Text.assemble(("  - ", "yellow"), f"{item.key}  skipped: {item.note}"))
+            if item.outcome is Outcome.SKIPPED and (self._verbose or item.age_s is None):
+                note = _why_skipped(item.note or "", item.age_s)
+                self._out.print(Text.assemble(("  - ", "yellow"), f"{item.key}  skipped: {note}"))
+        for item in report.keys:
+            if item.outcome is Outcome.STALE and item.error is not None and item.record and item.record.stale:
+                age = human.age(item.record.stale.age_s)
+                self._error(item.error, label="warning", style="bold yellow")
+                self._err.print(f"  note: {item.key} keeps its state, confirmed {age} ago, and is marked as stale")
         for item in report.failed:
             if item.error is not None:
                 self._error(item.error)
                 if item.key is not None:
                     kept = "its last good state is still there" if item.kept else "it has no state yet"
-                    self._err.print(f"  note: {item.key}: {kept}")
+                    tried = f"tried {item.attempts} times; " if item.attempts > 1 else ""
+                    self._err.print(f"  note: {item.key}: {tried}{kept}")
         for failure in report.bystanders:
             self.warning(f"{failure.declared_at} is not needed here, but cannot be loaded: {failure.error.message}")
         counts = Counter(item.outcome for item in report.keys)
         parts = [f"{counts[outcome]} {outcome.value}" for outcome in Outcome if counts[outcome]]
         text = f"{target.project.name}: {', '.join(parts) or 'there are no state-backed components'}"
-        self._out.print(Text.assemble(_BAD if report.failed else _OK if parts else _ODD, text))
+        mark = _BAD if report.failed else _ODD if counts[Outcome.STALE] or not parts else _OK
+        took = f"  {human.seconds(discovery_s + report.fetch_s)}" if parts else ""
+        self._out.print(Text.assemble(mark, text, (took, "dim")))
+        if len(report.failed) > 1:
+            self._err.print(f"  next: mend what is above, then: statebake refresh --failed{_project_option(target)}")
 
     def status(self, target: Target, discovery: Discovery, rows: Sequence[StatusRow], report: CheckReport) -> None:
         self._heading(target, f"{discovery.host}, Python {discovery.python.version} ({target.python_origin})")
@@ -190,8 +203,8 @@ class TextView(View):
             self._out.print(Text.assemble(_BAD, f"{target.project.name}: not done"))
         self._error(error)
 
-    def _error(self, error: StatebakeError) -> None:
-        print_error(error, self._err, self._env)
+    def _error(self, error: StatebakeError, label: str = "error", style: str = "bold red") -> None:
+        print_error(error, self._err, self._env, label=label, style=style)
 
     def _heading(self, target: Target, note: str) -> None:
         self._out.print(Text.assemble((target.project.name, "bold"), f"  {note}"))
@@ -207,35 +220,29 @@ class TextView(View):
             self._err.print(f"  next: {finding.next_step}")
 
 
-class _Progress(Observer):
-    """One line per event, as it happens: readable in a CI log."""
-
-    def __init__(self, out: Console, err: Console) -> None:
-        self._out = out
-        self._err = err
-
-    def stage(self, title: str) -> None:
-        self._err.print(f"{title} …", style="dim")
-
-    def fetch_ended(self, key: str, outcome: str, record: Record | None, duration_s: float) -> None:
-        mark, style = _MARKS[outcome]
-        line = Text.assemble((f"  {mark} ", style), key, (f"  {outcome}", style), f"  {duration_s:.1f} s")
-        if record:
-            line.append(f"  {human.count(record.files, 'file')}, {human.size(record.bytes)}")
-            line.append(f"  {short(record.digest)}", style="dim")
-        self._out.print(line)
-
-
-def print_error(error: StatebakeError, console: Console, env: Mapping[str, str]) -> None:
+def print_error(
+    error: StatebakeError, console: Console, env: Mapping[str, str], *, label: str = "error", style: str = "bold red"
+) -> None:
     """Print an error: code, what happened, where, what was printed, and the next step.
 
     Secrets are taken out before a text is cut into lines or shortened: a part of one would not be recognized.
     """
     message = human.clip(redact(error.message, env), 1000)
-    console.print(Text.assemble((f"error[{error.code.value}]: ", "bold red"), message))
+    console.print(Text.assemble((f"{label}[{error.code.value}]: ", style), message))
     if error.where:
         console.print(f"  at {error.where}")
     for line in redact(error.detail or "", env).splitlines():
         console.print(f"  | {human.clip(line, 400)}", style="dim")
     if error.next_step:
         console.print(f"  next: {error.next_step}")
+
+
+def _why_skipped(note: str, age_s: float | None) -> str:
+    return note if age_s is None else f"{note}, confirmed {human.age(age_s)} ago"
+
+
+def _project_option(target: Target) -> str:
+    """Return the option that names the project, where the current directory does not."""
+    if Path.cwd().is_relative_to(target.project.directory):
+        return ""
+    return f" --project {shlex.quote(human.path(target.project.directory))}"

@@ -40,6 +40,9 @@ class View(ABC):
                 self._warned.add(text)
                 self.warning(text)
 
+    def work_on(self, targets: Sequence[Target]) -> None:  # noqa: B027 - most views need not know
+        """Learn which projects there are, before anything is shown of them."""
+
     @abstractmethod
     def refresh_started(self, target: Target, plan: RefreshPlan) -> None:
         """Show that a refresh begins."""
@@ -53,8 +56,8 @@ class View(ABC):
         """Show what a bake would write, and from what."""
 
     @abstractmethod
-    def refresh_report(self, target: Target, report: RefreshReport) -> None:
-        """Show how a refresh ended."""
+    def refresh_report(self, target: Target, report: RefreshReport, discovery_s: float) -> None:
+        """Show how a refresh ended; ``discovery_s``: the seconds that discovery took before it."""
 
     @abstractmethod
     def status(self, target: Target, discovery: Discovery, rows: Sequence[StatusRow], report: CheckReport) -> None:
@@ -85,7 +88,7 @@ class View(ABC):
 
 
 @contextlib.contextmanager
-def open_view(output_format: str, env: Mapping[str, str]) -> Iterator[View]:
+def open_view(output_format: str, env: Mapping[str, str], *, verbose: bool = False) -> Iterator[View]:
     """Give the view for ``--format`` (``text`` or ``json``); an error that ends the command goes through it as well."""
     from statebake.errors import StatebakeError
 
@@ -97,7 +100,7 @@ def open_view(output_format: str, env: Mapping[str, str]) -> Iterator[View]:
     else:
         from statebake.cli.text_view import TextView
 
-        view = TextView(env)
+        view = TextView(env, verbose=verbose)
     try:
         yield view
     except StatebakeError as error:

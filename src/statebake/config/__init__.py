@@ -8,16 +8,19 @@ from statebake.config.dg import DgProject
 from statebake.config.environment import unknown_variables
 from statebake.config.interpreter import Interpreter, choose_python
 from statebake.config.modules import module_path, source_roots
+from statebake.config.policy import selects, settings_for
 from statebake.config.project import Project, find_projects
 from statebake.config.render import markdown_table, render_rows
-from statebake.config.schema import SETTINGS, Kind, PexSettings, Setting, Settings
+from statebake.config.schema import SETTINGS, Kind, Limit, PexSettings, Setting, Settings
 from statebake.config.toml_file import TomlFile, load_if_there, load_toml, table_at
+from statebake.config.values import show
 
 __all__ = [
     "SETTINGS",
     "DgProject",
     "Interpreter",
     "Kind",
+    "Limit",
     "PexSettings",
     "Project",
     "ResolvedConfig",
@@ -33,6 +36,9 @@ __all__ = [
     "module_path",
     "render_rows",
     "resolve",
+    "selects",
+    "settings_for",
+    "show",
     "source_roots",
     "table_at",
     "unknown_variables",

@@ -6,12 +6,22 @@ directory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
 
 from statebake.config.environment import did_you_mean, unknown_variables
-from statebake.config.schema import BY_NAME, SETTINGS, Setting, Settings
+from statebake.config.schema import (
+    BY_NAME,
+    SETTINGS,
+    KeySettings,
+    Kind,
+    Limit,
+    Setting,
+    Settings,
+    key_setting,
+    limit_name,
+)
 from statebake.config.toml_file import TomlFile, load_if_there, located, table_at
 from statebake.config.values import from_variable, mask, parse
 from statebake.errors import Code, StatebakeError
@@ -20,7 +30,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _GROUPS = frozenset(name.partition(".")[0] for name in BY_NAME if "." in name)
-_NAMES = frozenset(BY_NAME) | _GROUPS
+_KEYS, _LIMITS = "keys", "limits"
+_NAMES = frozenset(BY_NAME) | _GROUPS | {_KEYS, _LIMITS}
+_LIMIT = Setting(_LIMITS, Kind.COUNT, None, "", "")
+_PER_KEY = frozenset(name for name, setting in BY_NAME.items() if setting.per_key)
 
 
 @dataclass(frozen=True)
@@ -29,8 +42,8 @@ class ResolvedConfig:
 
     Attributes:
         settings: the values.
-        origins: by setting name: ``flag --python``, ``env STATEBAKE_PYTHON``, ``pyproject.toml:12``,
-            ``detected`` or ``default``.
+        origins: by setting name (``keys."Weather[*]".timeout`` for those of some keys): ``flag --python``,
+            ``env STATEBAKE_PYTHON``, ``pyproject.toml:12``, ``detected`` or ``default``.
         warnings: what the user should hear although nothing failed.
     """
 
@@ -46,6 +59,15 @@ class _Given:
     value: object
     origin: str
     where: str | None = None
+
+
+@dataclass(frozen=True)
+class _KeyValue:
+    """A setting of the keys that ``pattern`` matches."""
+
+    pattern: str
+    name: str
+    value: object
 
 
 def resolve(
@@ -71,9 +93,21 @@ def resolve(
     values = {setting.name: setting.default for setting in SETTINGS}
     origins = dict.fromkeys(values, "default")
     for layer in layers:
-        values |= {name: given.value for name, given in layer.items()}
+        values |= {name: given.value for name, given in layer.items() if name in BY_NAME}
         origins |= {name: given.origin for name, given in layer.items()}
-    return ResolvedConfig(Settings.from_flat(values), origins, unknown_variables(env))
+    files, *stronger = layers
+    keys = _key_settings(files.values(), hidden=frozenset().union(*stronger))
+    limits = tuple(given.value for given in files.values() if isinstance(given.value, Limit))
+    return ResolvedConfig(Settings.from_flat(values, keys=keys, limits=limits), origins, unknown_variables(env))
+
+
+def _key_settings(given: Iterable[_Given], hidden: frozenset[str]) -> tuple[KeySettings, ...]:
+    """Return the settings of some keys, pattern by pattern; what a variable or a flag sets holds for all keys."""
+    by_pattern: dict[str, dict[str, object]] = {}
+    for one in given:
+        if isinstance(one.value, _KeyValue) and one.value.name not in hidden:
+            by_pattern.setdefault(one.value.pattern, {})[one.value.name] = one.value.value
+    return tuple(KeySettings(pattern, values) for pattern, values in by_pattern.items())
 
 
 def _flags(flags: Mapping[str, object], base: Path) -> dict[str, _Given]:
@@ -123,13 +157,20 @@ def _file(file: TomlFile, prefix: tuple[str, ...]) -> dict[str, _Given]:
     layer = {}
     unknown = []
     for keys, value in _flatten(file, prefix, table):
-        name = ".".join(keys)
-        if name not in BY_NAME:
-            unknown.append(keys)
-            continue
         line = file.line(*prefix, *keys)
-        origin = located(file.path.name, line)
-        layer[name] = _given(BY_NAME[name], value, file.path.parent, origin, located(str(file.path), line))
+        origin, where = located(file.path.name, line), located(str(file.path), line)
+        name = ".".join(keys)
+        if keys[0] == _LIMITS:
+            count = _given(_LIMIT, value, file.path.parent, origin, where, name=limit_name(keys[1]))
+            layer[limit_name(keys[1])] = replace(count, value=Limit(keys[1], cast("int", count.value)))
+        elif keys[0] == _KEYS and keys[2] in _PER_KEY:
+            name = key_setting(*keys[1:])
+            given = _given(BY_NAME[keys[2]], value, file.path.parent, origin, where, name=name)
+            layer[name] = replace(given, value=_KeyValue(keys[1], keys[2], given.value))
+        elif name in BY_NAME:
+            layer[name] = _given(BY_NAME[name], value, file.path.parent, origin, where)
+        else:
+            unknown.append(keys)
     if unknown:
         raise _unknown_setting(file, prefix, unknown)
     return layer
@@ -139,28 +180,40 @@ def _flatten(
     file: TomlFile, prefix: tuple[str, ...], table: Mapping[str, Any]
 ) -> Iterator[tuple[tuple[str, ...], object]]:
     for key, value in table.items():
-        if key not in _GROUPS:
+        if key not in _GROUPS | {_KEYS, _LIMITS}:
             yield (key,), value
-        elif isinstance(value, Mapping):
-            for inner, item in value.items():
+            continue
+        for inner, item in _table(file, prefix, (key,), value).items():
+            if key != _KEYS:
                 yield (key, inner), item
-        else:
-            raise _not_a_table(file, (*prefix, key))
+                continue
+            for name, one in _table(file, prefix, (key, inner), item).items():
+                yield (key, inner, name), one
 
 
-def _given(setting: Setting, value: object, base: Path, origin: str, where: str | None = None) -> _Given:
+def _table(file: TomlFile, prefix: tuple[str, ...], keys: tuple[str, ...], value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise _not_a_table(file, (*prefix, *keys))
+    return value
+
+
+def _given(
+    setting: Setting, value: object, base: Path, origin: str, where: str | None = None, *, name: str | None = None
+) -> _Given:
     try:
         return _Given(parse(setting.type, value, base), origin, where)
     except ValueError as error:
-        raise _bad_setting(setting, value, origin, where) from error
+        raise _bad_setting(setting, value, origin, where, name) from error
 
 
-def _bad_setting(setting: Setting, value: object, origin: str, where: str | None) -> StatebakeError:
+def _bad_setting(
+    setting: Setting, value: object, origin: str, where: str | None, name: str | None = None
+) -> StatebakeError:
     shown = mask(repr(value))
     shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
     return StatebakeError(
         Code.BAD_SETTING,
-        f"{setting.name} is {shown} ({origin}); expected: {setting.type.value}",
+        f"{name or setting.name} is {shown} ({origin}); expected: {setting.type.value}",
         where=where,
         next_step=f"correct {origin.removeprefix('flag ').removeprefix('env ')}",
     )
@@ -191,5 +244,8 @@ def _unknown_setting(file: TomlFile, prefix: tuple[str, ...], unknown: list[tupl
 
 
 def _unknown(keys: tuple[str, ...]) -> str:
+    if keys[0] == _KEYS and len(keys) == 3:
+        why = "holds for the whole project only" if keys[2] in BY_NAME else "is not a setting"
+        return f"{key_setting(*keys[1:])} {why}{did_you_mean(keys[2], _PER_KEY)}"
     name = ".".join(keys)
     return f"{name} is not a setting{did_you_mean(name, _NAMES)}"

@@ -35,8 +35,9 @@ def with_detected(resolved: ResolvedConfig, project: Project) -> ResolvedConfig:
     """
     given = resolved.settings.flat()
     filled = given | {name: value for name, value in _detected(project, resolved.settings).items() if value}
-    origins = {name: "detected" if value != given[name] else resolved.origins[name] for name, value in filled.items()}
-    return replace(resolved, settings=Settings.from_flat(filled), origins=origins)
+    detected = {name: "detected" for name, value in filled.items() if value != given[name]}
+    settings = Settings.from_flat(filled, keys=resolved.settings.keys, limits=resolved.settings.limits)
+    return replace(resolved, settings=settings, origins={**resolved.origins, **detected})
 
 
 def _detected(project: Project, settings: Settings) -> dict[str, object]:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HostName = Literal["dagster", "native"]
-DEFAULT_JOBS = 16
+FailurePolicy = Literal["fail", "stale"]
+Isolation = Literal["fork", "spawn"]
+DEFAULT_JOBS = 32
+DEFAULT_RETRIES = 2
 
 
 class Kind(Enum):
@@ -27,6 +30,12 @@ class Kind(Enum):
     PROGRAM = "path, or command on PATH"
     PATH = "path"
     COUNT = "whole number, 1 or more"
+    NATURAL = "whole number, 0 or more"
+    DURATION = "duration such as `90s`, `15m`, `2h`, `1d`"
+    SIZE = "size such as `500B`, `20kB`, `2GB`, `1GiB`"
+    SHARE = "percentage such as `20%`"
+    FAILURE_POLICY = "`fail` or `stale`"
+    ISOLATION = "`fork` or `spawn`"
     TEXTS = "list of strings"
     ARGUMENTS = "list of arguments"
 
@@ -47,6 +56,7 @@ class Setting:
         help: what it means, one or two sentences of Markdown.
         flag: its option on the command line.
         default_help: what a ``None`` default comes to, in words.
+        per_key: whether it can be set for some keys only, in ``[tool.statebake.keys."PATTERN"]``.
     """
 
     name: str
@@ -55,6 +65,7 @@ class Setting:
     help: str
     flag: str
     default_help: str = ""
+    per_key: bool = False
 
     @property
     def env(self) -> str:
@@ -73,8 +84,28 @@ class PexSettings:
 
 
 @dataclass(frozen=True)
+class KeySettings:
+    """The settings of the keys that ``pattern`` (see ``model.patterns``) matches, by setting name."""
+
+    pattern: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most ``count`` of the keys that ``pattern`` matches, by key or by class, are fetched side by side."""
+
+    pattern: str
+    count: int
+
+
+@dataclass(frozen=True)
 class Settings:
-    """All settings of one project. Paths are absolute, but ``python`` may be a bare command name."""
+    """All settings of one project. Paths are absolute, but ``python`` may be a bare command name.
+
+    Durations are seconds, sizes bytes, shares fractions of 1. ``keys`` overrides what is ``per_key``, a later entry an
+    earlier one.
+    """
 
     host: HostName | None = None
     python: Path | None = None
@@ -82,19 +113,36 @@ class Settings:
     defs_module: str | None = None
     packages: tuple[str, ...] = ()
     jobs: int = DEFAULT_JOBS
+    timeout: float = 600.0
+    retries: int = DEFAULT_RETRIES
+    backoff: float = 1.0
+    deadline: float | None = None
+    max_age: float | None = None
+    on_failure: FailurePolicy = "fail"
+    max_stale: float | None = None
+    min_bytes: int | None = None
+    max_bytes: int | None = None
+    schema: Path | None = None
+    max_shrink: float | None = None
+    exclude: tuple[str, ...] = ()
+    isolation: Isolation = "fork"
     allow_runtime_fetch: tuple[str, ...] = ()
     pex: PexSettings = PexSettings()
+    keys: tuple[KeySettings, ...] = ()
+    limits: tuple[Limit, ...] = ()
 
     @classmethod
-    def from_flat(cls, values: Mapping[str, Any]) -> Settings:
+    def from_flat(
+        cls, values: Mapping[str, Any], *, keys: tuple[KeySettings, ...] = (), limits: tuple[Limit, ...] = ()
+    ) -> Settings:
         """Return the settings with these values by name (``pex.lock``); other names get the default."""
         pex = {name.removeprefix("pex."): value for name, value in values.items() if name.startswith("pex.")}
         rest = {name: value for name, value in values.items() if "." not in name}
-        return cls(**rest, pex=PexSettings(**pex))
+        return cls(**rest, pex=PexSettings(**pex), keys=keys, limits=limits)
 
     def flat(self) -> dict[str, Any]:
         """Return every value by its setting's name, in the table's order."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "pex"}
+        values = {name: getattr(self, name) for name in BY_NAME if "." not in name}
         return values | {f"pex.{field.name}": getattr(self.pex, field.name) for field in fields(self.pex)}
 
 
@@ -142,14 +190,127 @@ SETTINGS: tuple[Setting, ...] = (
         "jobs",
         Kind.COUNT,
         DEFAULT_JOBS,
-        "How many keys are fetched side by side.",
+        "How many keys are fetched side by side, over all projects.",
         "--jobs",
+    ),
+    Setting(
+        "timeout",
+        Kind.DURATION,
+        600.0,
+        "How long one attempt to fetch may take; then it is ended, with all that it started.",
+        "--timeout",
+        per_key=True,
+    ),
+    Setting(
+        "retries",
+        Kind.NATURAL,
+        DEFAULT_RETRIES,
+        "How often a failed fetch is tried again. What cannot succeed (HTTP 401 or 404, a bug) is not.",
+        "--retries",
+        per_key=True,
+    ),
+    Setting(
+        "backoff",
+        Kind.DURATION,
+        1.0,
+        "The pause before the first retry, doubled for each further one, and varied by up to a half. A longer "
+        "`Retry-After` of the server counts instead.",
+        "--backoff",
+        per_key=True,
+    ),
+    Setting(
+        "deadline",
+        Kind.DURATION,
+        None,
+        "How long the whole refresh may take, discovery included.",
+        "--deadline",
+        "no limit",
+    ),
+    Setting(
+        "max_age",
+        Kind.DURATION,
+        None,
+        "Keys whose state was fetched or confirmed within this time are not fetched again.",
+        "--max-age",
+        "every key is fetched",
+        per_key=True,
+    ),
+    Setting(
+        "on_failure",
+        Kind.FAILURE_POLICY,
+        "fail",
+        "`stale`: a key that cannot be fetched keeps its state, is marked as stale, and does not fail the refresh.",
+        "--on-failure",
+        per_key=True,
+    ),
+    Setting(
+        "max_stale",
+        Kind.DURATION,
+        None,
+        "With `stale`: state that was last confirmed longer ago fails nevertheless.",
+        "--max-stale",
+        "no limit",
+        per_key=True,
+    ),
+    Setting(
+        "min_bytes",
+        Kind.SIZE,
+        None,
+        "Smaller state is rejected.",
+        "--min-bytes",
+        "no limit",
+        per_key=True,
+    ),
+    Setting(
+        "max_bytes",
+        Kind.SIZE,
+        None,
+        "Larger state is rejected.",
+        "--max-bytes",
+        "no limit",
+        per_key=True,
+    ),
+    Setting(
+        "schema",
+        Kind.PATH,
+        None,
+        "A JSON Schema that the `state` file must satisfy. Needs the extra `statebake[schema]`.",
+        "--schema",
+        "none",
+        per_key=True,
+    ),
+    Setting(
+        "max_shrink",
+        Kind.SHARE,
+        None,
+        "State that lost more than this, in bytes, files or JSON elements, is rejected (`--allow-shrink` accepts it).",
+        "--max-shrink",
+        "no limit",
+        per_key=True,
+    ),
+    Setting(
+        "exclude",
+        Kind.TEXTS,
+        (),
+        "What is no part of the state, in gitignore syntax, relative to the key directory; for dbt projects more is "
+        "left out by default, and `!pattern` keeps it.",
+        "--exclude",
+        per_key=True,
+    ),
+    Setting(
+        "isolation",
+        Kind.ISOLATION,
+        "fork",
+        "`fork`: each fetch runs in a copy of the process that imported the project. `spawn`: in a process of its own "
+        "that imports it again, for libraries that do not survive a fork.",
+        "--isolation",
+        per_key=True,
     ),
     Setting(
         "allow_runtime_fetch",
         Kind.TEXTS,
         (),
-        "Patterns (`*`, `?`, `[…]`) of the keys that may keep a strategy that fetches at run time.",
+        "Patterns (`*`, `?`) of the keys that may keep a strategy that fetches at run time.",
         "--allow-runtime-fetch",
     ),
     Setting(
@@ -186,3 +347,13 @@ SETTINGS: tuple[Setting, ...] = (
 )
 
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
+
+
+def key_setting(pattern: str, name: str) -> str:
+    """Return how a setting of some keys is called in messages: ``keys."Weather[*]".timeout``."""
+    return f'keys."{pattern}".{name}'
+
+
+def limit_name(pattern: str) -> str:
+    """Return how a limit is called in messages: ``limits."FivetranAccountComponent"``."""
+    return f'limits."{pattern}"'

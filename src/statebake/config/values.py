@@ -10,10 +10,23 @@ from typing import TYPE_CHECKING
 from statebake.config.schema import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _MODULE = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 _ENTRY_POINT = re.compile(rf"{_MODULE}(?::{_MODULE})?|-m\s+{_MODULE}")
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_BYTES = {
+    "B": 1,
+    "kB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+    "TiB": 2**40,
+}
+_LONGEST = 3650 * 86400.0
 _CREDENTIALS = re.compile(r"://[^/@\s]+@")
 
 
@@ -22,7 +35,7 @@ def from_variable(kind: Kind, text: str) -> object:
 
     Lists are comma separated, arguments are split as a shell would. Raises ``ValueError`` where that fails.
     """
-    if kind is Kind.COUNT and re.fullmatch(r"\s*[0-9]+\s*", text):
+    if kind in {Kind.COUNT, Kind.NATURAL} and re.fullmatch(r"\s*[0-9]+\s*", text):
         return int(text)
     if kind is Kind.ARGUMENTS:
         return shlex.split(text)
@@ -39,12 +52,27 @@ def parse(kind: Kind, value: object, base: Path) -> object:
     return _PARSERS[kind](value, base)
 
 
-def show(value: object) -> str:
+def show(kind: Kind, value: object) -> str:
     """Return ``value`` for a person to read, ``-`` for none, with the credentials in URLs masked."""
     if value is None or value == ():
         return "-"
-    text = shlex.join(value) if isinstance(value, tuple) else str(value)
-    return mask(text)
+    if isinstance(value, tuple):
+        return mask(shlex.join(value))
+    if isinstance(value, float) and kind is Kind.DURATION:
+        return _largest(value, _SECONDS) if value % 1 == 0 else f"{value:g}s"
+    if isinstance(value, int) and kind is Kind.SIZE:
+        return _largest(value, _BYTES)
+    if isinstance(value, float) and kind is Kind.SHARE:
+        return f"{value * 100:g}%"
+    return mask(str(value))
+
+
+def _largest(value: float, units: Mapping[str, int]) -> str:
+    """Return ``value`` in the largest of the units that it is a whole number of."""
+    unit, factor = max(
+        ((unit, factor) for unit, factor in units.items() if value % factor == 0), key=lambda one: one[1]
+    )
+    return f"{value / factor:.0f}{unit}"
 
 
 def mask(text: str) -> str:
@@ -73,16 +101,54 @@ def _program(value: object, base: Path) -> Path:
     return base / text if "/" in text else Path(text)
 
 
-def _host(value: object, _base: Path) -> str:
-    if value not in ("dagster", "native"):
-        raise ValueError
-    return str(value)
-
-
 def _count(value: object, _base: Path) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError
     return value
+
+
+def _natural(value: object, _base: Path) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError
+    return value
+
+
+def _quantity(value: object, units: Mapping[str, int], bare: str) -> float:
+    """Return a number with a unit in the smallest one; a bare number has the unit ``bare``."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError  # noqa: TRY004 - every parser has one error
+    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*", str(value))
+    by_name = {unit.lower(): factor for unit, factor in units.items()}
+    if found is None or (found[2] or bare).lower() not in by_name:
+        raise ValueError
+    return float(found[1]) * by_name[(found[2] or bare).lower()]
+
+
+def _duration(value: object, _base: Path) -> float:
+    seconds = _quantity(value, _SECONDS, "s")
+    if not 0 < seconds <= _LONGEST:
+        raise ValueError
+    return seconds
+
+
+def _size(value: object, _base: Path) -> int:
+    return round(_quantity(value, _BYTES, "B"))
+
+
+def _share(value: object, _base: Path) -> float:
+    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*", value) if isinstance(value, str) else None
+    if found is None or float(found[1]) > 100:
+        raise ValueError
+    return float(found[1]) / 100
+
+
+def _one_of(*choices: str) -> Callable[[object, Path], str]:
+    def check(value: object, _base: Path) -> str:
+        if value not in choices:
+            raise ValueError
+        return str(value)
+
+    return check
 
 
 def _matching(pattern: re.Pattern[str]) -> Callable[[object, Path], str]:
@@ -96,12 +162,18 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[object, Path], str]:
 
 
 _PARSERS: dict[Kind, Callable[[object, Path], object]] = {
-    Kind.HOST: _host,
+    Kind.HOST: _one_of("dagster", "native"),
+    Kind.FAILURE_POLICY: _one_of("fail", "stale"),
+    Kind.ISOLATION: _one_of("fork", "spawn"),
     Kind.MODULE: _matching(re.compile(_MODULE)),
     Kind.ENTRY_POINT: _matching(_ENTRY_POINT),
     Kind.PROGRAM: _program,
     Kind.PATH: _path,
     Kind.COUNT: _count,
+    Kind.NATURAL: _natural,
+    Kind.DURATION: _duration,
+    Kind.SIZE: _size,
+    Kind.SHARE: _share,
     Kind.TEXTS: _texts,
     Kind.ARGUMENTS: _texts,
 }

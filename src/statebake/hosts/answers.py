@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,20 +32,31 @@ def is_answer(message: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class FetchRequest:
-    """One fetch: which component, the path that it writes its state to, and the file that takes what it prints."""
+    """One attempt to fetch: which component, the path that it writes its state to, the file that takes what it prints.
+
+    ``spawn``: in an interpreter that imports the project again, instead of a fork of the worker.
+    """
 
     key: str
     component: Component
     state_path: Path
     log: Path
+    spawn: bool = False
 
 
 @dataclass(frozen=True)
-class FetchResult:
-    """How a fetch ended: ``error`` is ``None`` when the component returned."""
+class FetchEnd:
+    """How an attempt to fetch ended.
 
-    request: FetchRequest
-    error: StatebakeError | None
+    Attributes:
+        error: why it failed; ``None`` when the component returned.
+        retry: whether another attempt may succeed.
+        retry_after: the seconds that the server asked to wait before that.
+    """
+
+    error: StatebakeError | None = None
+    retry: bool = False
+    retry_after: float | None = None
 
 
 def discovery_of(answer: Mapping[str, Any]) -> Discovery:
@@ -82,43 +94,63 @@ def discovery_of(answer: Mapping[str, Any]) -> Discovery:
     )
 
 
-def fetch_error(answer: Mapping[str, Any], request: FetchRequest) -> StatebakeError | None:
-    """Return why a fetch failed, from its ``fetched`` or ``died`` message; ``None`` where it did not."""
+def fetch_end(answer: Mapping[str, Any], request: FetchRequest) -> FetchEnd:
+    """Return how an attempt ended, from its ``fetched`` or ``died`` message."""
     where = request.component.declared_at
     if answer["event"] == "died":
         number, status = answer["signal"], answer["exit"]
         how = f"was ended by {signal_name(number)}" if number else f"ended its process with exit code {status}"
-        return StatebakeError(
-            Code.FETCH_DIED,
-            f"The fetch of {request.key} {how} before it returned.",
-            where=where,
-            next_step=f"look at {request.component.type}.write_state_to_path",
-            detail=_log_tail(request.log),
+        memory = " (SIGKILL from nobody you know is mostly a lack of memory)" if number == signal.SIGKILL else ""
+        return FetchEnd(
+            StatebakeError(
+                Code.FETCH_DIED,
+                f"The fetch of {request.key} {how} before it returned{memory}.",
+                where=where,
+                next_step=f"look at {request.component.type}.write_state_to_path",
+                detail=log_tail(request.log),
+            )
         )
-    if answer["error"] is None:
-        return None
-    return StatebakeError(
+    failed = answer["error"]
+    if failed is None:
+        return FetchEnd()
+    error = StatebakeError(
         Code.FETCH_RAISED,
-        f"The fetch of {request.key} failed: {answer['error']['message']}",
+        f"The fetch of {request.key} failed: {failed['message']}",
         where=where,
         next_step=f"mend the cause, then: statebake refresh --key {shlex.quote(request.key)}",
-        detail="\n".join(filter(None, [_log_tail(request.log), answer["error"]["traceback"]])),
+        detail="\n".join(filter(None, [log_tail(request.log), failed["traceback"]])),
     )
+    return FetchEnd(error, retry=not failed["permanent"], retry_after=failed["retry_after"])
 
 
-def taken_along(request: FetchRequest, how: str) -> StatebakeError:
-    """Return the error of a fetch whose worker ended, and ``how``."""
-    return StatebakeError(
+def timed_out(request: FetchRequest, after_s: float) -> FetchEnd:
+    """Return how an attempt ended that did not return in time and was ended with all that it started."""
+    error = StatebakeError(
+        Code.FETCH_TIMED_OUT,
+        f"The fetch of {request.key} did not return within {after_s:g} s, and was ended.",
+        where=request.component.declared_at,
+        next_step=f"give it more time, or find what it waits for: statebake refresh --key {shlex.quote(request.key)} "
+        f"--timeout {after_s * 2:g}s --verbose",
+        detail=log_tail(request.log),
+    )
+    return FetchEnd(error, retry=True)
+
+
+def taken_along(request: FetchRequest, how: str) -> FetchEnd:
+    """Return how an attempt ended whose worker ended, and ``how``."""
+    error = StatebakeError(
         Code.FETCH_DIED,
         f"The fetch of {request.key} did not return: the project's interpreter {how}.",
         where=request.component.declared_at,
         next_step="look for a component that ends its parent process, and refresh key by key: statebake refresh --key "
         f"{shlex.quote(request.key)}",
-        detail=_log_tail(request.log),
+        detail=log_tail(request.log),
     )
+    return FetchEnd(error)
 
 
-def _log_tail(log: Path) -> str | None:
+def log_tail(log: Path) -> str | None:
+    """Return the end of what a fetch printed, or ``None`` where it printed nothing."""
     with contextlib.suppress(OSError), log.open("rb") as stream:
         return read_tail(stream) or None
     return None

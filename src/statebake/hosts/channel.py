@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
-import selectors
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,9 +15,9 @@ class GarbledError(Exception):
 
 
 class Channel:
-    """The tool's ends of the two pipes; it owns and closes the descriptors.
+    """The tool's ends of the two pipes; it owns and closes the descriptors. To be used on one event loop.
 
-    While it waits for an answer it goes on sending, so that a worker that cannot get rid of its answers and a tool
+    It sends and receives independently of each other, so that a worker that cannot get rid of its answers and a tool
     that cannot get rid of its requests never wait for each other.
     """
 
@@ -30,23 +30,21 @@ class Channel:
         os.set_blocking(receive, False)
 
     def post(self, message: Mapping[str, Any]) -> None:
-        """Send a message, at the latest while the next answer is waited for."""
+        """Send a message, now or as soon as the pipe takes it."""
+        waiting = bool(self._outgoing)
         self._outgoing += (json.dumps(message) + "\n").encode()
+        if not waiting:
+            self._write()
 
-    def hear(self) -> dict[str, Any] | None:
+    async def hear(self) -> dict[str, Any] | None:
         """Return the next answer, or ``None`` when the other end is closed; raises ``GarbledError``."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._receive, selectors.EVENT_READ)
-            if self._outgoing:
-                selector.register(self._send, selectors.EVENT_WRITE)
-            while b"\n" not in self._incoming:
-                for key, _ in selector.select():
-                    if key.fd == self._send:
-                        self._write()
-                        if not self._outgoing:
-                            selector.unregister(self._send)
-                    elif not self._read():
-                        return None
+        while b"\n" not in self._incoming:
+            await self._readable()
+            with contextlib.suppress(BlockingIOError):
+                chunk = os.read(self._receive, 1 << 16)
+                self._incoming += chunk
+                if not chunk:
+                    return None
         line, _, self._incoming = self._incoming.partition(b"\n")
         try:
             answer = json.loads(line)
@@ -58,20 +56,33 @@ class Channel:
 
     def close(self) -> None:
         """Close both descriptors: a worker takes that as the end."""
+        asyncio.get_running_loop().remove_writer(self._send)
         os.close(self._send)
         os.close(self._receive)
+
+    async def _readable(self) -> None:
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = loop.create_future()
+
+        def is_ready() -> None:
+            if not ready.done():
+                ready.set_result(None)
+
+        loop.add_reader(self._receive, is_ready)
+        try:
+            await ready
+        finally:
+            loop.remove_reader(self._receive)
 
     def _write(self) -> None:
         try:
             self._outgoing = self._outgoing[os.write(self._send, self._outgoing) :]
         except BlockingIOError:
-            return
+            pass
         except BrokenPipeError:  # it died: what it left says why
             self._outgoing = b""
-
-    def _read(self) -> bool:
-        with contextlib.suppress(BlockingIOError):
-            chunk = os.read(self._receive, 1 << 16)
-            self._incoming += chunk
-            return bool(chunk)
-        return True
+        loop = asyncio.get_running_loop()
+        if self._outgoing:
+            loop.add_writer(self._send, self._write)
+        else:
+            loop.remove_writer(self._send)

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import itertools
 import os
 import subprocess
 import tempfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 from statebake.errors import Code, StatebakeError
-from statebake.hosts.answers import FetchRequest, FetchResult, discovery_of, fetch_error, is_answer, taken_along
+from statebake.hosts.answers import (
+    FetchEnd,
+    FetchRequest,
+    discovery_of,
+    fetch_end,
+    is_answer,
+    taken_along,
+    timed_out,
+)
 from statebake.hosts.channel import Channel, GarbledError
 from statebake.model.discovery import Discovery
-from statebake.process import interrupts_held, project_env, read_tail, signal_name, stop
+from statebake.process import project_env, read_tail, signal_name, stop
 
 _ENTRY = Path(__file__).resolve().parent.parent / "worker" / "entry.py"
+_END_S = 5.0  # for the worker to end a fetch with all that it started
 
 
 class Worker:
-    """A process in the project's interpreter that has imported the project. Made by ``open_worker``; a context manager.
+    """A process in the project's interpreter that has imported the project. Made by ``open_worker``.
 
     Attributes:
         discovery: what it found.
@@ -35,21 +44,23 @@ class Worker:
         self._channel = channel
         self._log = log
         self._garbled = False
+        self._numbers = itertools.count()
+        self._running: dict[int, asyncio.Future[dict[str, Any] | None]] = {}
+        self._listener: asyncio.Task[None] | None = None
 
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def close(self) -> None:
+        """End the process with all that it started."""
+        if self._listener is not None:
+            self._listener.cancel()
+            await asyncio.wait({self._listener})
         self._channel.close()
-        stop(self._process)
+        await asyncio.to_thread(stop, self._process)
         self._log.close()
 
-    def discover(self, request: Mapping[str, Any]) -> Discovery:
+    async def discover(self, request: Mapping[str, Any]) -> Discovery:
         """Have the project imported and return its components; raises ``StatebakeError``."""
         self._channel.post({"do": "discover", **request})
-        answer = self._hear()
+        answer = await self._hear()
         if answer is None:
             raise StatebakeError(
                 Code.WORKER_DIED,
@@ -74,59 +85,76 @@ class Worker:
                 detail=answer.get("detail"),
             )
         self.discovery = discovery_of(answer)
+        self._listener = asyncio.create_task(self._listen())
         return self.discovery
 
-    def fetch(
-        self, requests: Iterable[FetchRequest], jobs: int, started: Callable[[FetchRequest], None]
-    ) -> Iterator[FetchResult]:
-        """Run the fetches, at most ``jobs`` side by side, and give each result as it comes.
+    async def fetch(self, request: FetchRequest, timeout: float | None) -> FetchEnd:
+        """Run one attempt, and end it with all that it started after ``timeout`` seconds, or when it is cancelled.
 
-        When the worker itself dies, every fetch that has not returned has failed. When the caller gives up, so do the
-        fetches: nothing of them goes on after the generator is closed.
+        When the worker itself ends, every attempt that has not returned has failed.
         """
-        waiting = deque(enumerate(requests))
-        running: dict[int, FetchRequest] = {}
+        number = next(self._numbers)
+        if self._listener is None or self._listener.done():
+            return taken_along(request, self._how_it_ended())
+        answer = self._running[number] = asyncio.get_running_loop().create_future()
+        self._channel.post(
+            {
+                "do": "fetch",
+                "id": number,
+                "component": request.component.id,
+                "key": request.key,
+                "state_path": str(request.state_path),
+                "log": str(request.log),
+                "spawn": request.spawn,
+            }
+        )
         try:
-            while waiting or running:
-                while waiting and len(running) < jobs:
-                    number, request = waiting.popleft()
-                    running[number] = request
-                    started(request)
-                    self._channel.post(
-                        {
-                            "do": "fetch",
-                            "id": number,
-                            "component": request.component.id,
-                            "state_path": str(request.state_path),
-                            "log": str(request.log),
-                        }
-                    )
-                answer = self._hear()
-                if answer is None:
-                    break
-                request = running.pop(answer["id"])
-                yield FetchResult(request, fetch_error(answer, request))
+            await asyncio.wait({answer}, timeout=timeout)
+            late = not answer.done()
+            if late:
+                await self._end(number, answer)
+        except asyncio.CancelledError:
+            await self._end(number, answer)
+            raise
         finally:
-            if running:
-                stop(self._process)
-        how = self._how_it_ended() if running else ""
-        for request in running.values():
-            yield FetchResult(request, taken_along(request, how))
-        for _, request in waiting:
-            started(request)
-            yield FetchResult(request, taken_along(request, how))
+            del self._running[number]
+        if late and timeout is not None:
+            return timed_out(request, timeout)
+        message = answer.result()
+        return fetch_end(message, request) if message else taken_along(request, self._how_it_ended())
 
-    def _hear(self) -> dict[str, Any] | None:
+    async def _end(self, number: int, answer: asyncio.Future[dict[str, Any] | None]) -> None:
+        """Have the worker end an attempt; a worker that does not even do that is ended itself."""
+        if answer.done():
+            return
+        self._channel.post({"do": "end", "id": number})
+        await asyncio.wait({answer}, timeout=_END_S)
+        if not answer.done():
+            await asyncio.to_thread(stop, self._process)
+
+    async def _listen(self) -> None:
+        """Hand every answer to who waits for it, until the worker ends."""
+        try:
+            while answer := await self._hear():
+                waiting = self._running.get(answer.get("id", -1))
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(answer)
+        finally:
+            for waiting in self._running.values():
+                if not waiting.done():
+                    waiting.set_result(None)
+
+    async def _hear(self) -> dict[str, Any] | None:
         """Return the next message, or ``None`` when the worker has ended, or is not to be understood any more."""
         try:
-            answer = self._channel.hear()
+            answer = await self._channel.hear()
         except GarbledError:
             self._garbled = True
         else:
             self._garbled = answer is not None and not is_answer(answer)
         if not self._garbled:
             return answer
-        stop(self._process)
+        await asyncio.to_thread(stop, self._process)
         return None
 
     @property
@@ -141,8 +169,10 @@ class Worker:
         return f"was ended by {signal_name(-code)}" if code < 0 else f"left with exit code {code}"
 
 
-@contextlib.contextmanager
-def open_worker(python: str, project: Path, request: Mapping[str, Any], env: Mapping[str, str]) -> Iterator[Worker]:
+@contextlib.asynccontextmanager
+async def open_worker(
+    python: str, project: Path, request: Mapping[str, Any], env: Mapping[str, str]
+) -> AsyncIterator[Worker]:
     """Start the project's interpreter, discover, and give the worker; it is ended with all that it started.
 
     ``request`` is the ``discover`` message of ``worker/server.py`` without ``do``. Raises ``StatebakeError``:
@@ -151,20 +181,20 @@ def open_worker(python: str, project: Path, request: Mapping[str, Any], env: Map
     to_worker, send = os.pipe()
     hear, from_worker = os.pipe()
     log = tempfile.TemporaryFile()  # noqa: SIM115 - the worker closes it
-    with contextlib.ExitStack() as stack:
+    async with contextlib.AsyncExitStack() as stack:
         try:
-            with interrupts_held():
-                process = subprocess.Popen(
-                    [python, str(_ENTRY), str(to_worker), str(from_worker)],
-                    cwd=project,
-                    env=project_env(env, python),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=(to_worker, from_worker),
-                    start_new_session=True,
-                )
-                worker = stack.enter_context(Worker(process, Channel(send, hear), log))
+            process = subprocess.Popen(
+                [python, str(_ENTRY), str(to_worker), str(from_worker)],
+                cwd=project,
+                env=project_env(env, python),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(to_worker, from_worker),
+                start_new_session=True,
+            )
+            worker = Worker(process, Channel(send, hear), log)
+            stack.push_async_callback(worker.close)
         except OSError as error:
             for descriptor in (send, hear):
                 os.close(descriptor)
@@ -178,5 +208,5 @@ def open_worker(python: str, project: Path, request: Mapping[str, Any], env: Map
         finally:
             os.close(to_worker)
             os.close(from_worker)
-        worker.discover(request)
+        await worker.discover(request)
         yield worker

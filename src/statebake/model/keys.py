@@ -15,6 +15,7 @@ STATE_NAME = "state"
 RECORD_NAME = ".statebake.json"
 MANIFEST_NAME = "statebake-manifest.json"
 STAGING_NAME = ".staging"
+LAST_NAME = "last.json"
 IGNORE_NAME = ".gitignore"
 
 _URL_CREDENTIALS = re.compile(r"://[^/\s]*[^/\s:@]@")

@@ -15,7 +15,7 @@ from statebake.model.keys import RECORD_NAME
 from statebake.model.state_config import DefsStateManagementType
 
 FORMAT = 1
-_VOLATILE = ("checked_at", "duration_s")
+_OPTIONAL = ("checked_at", "duration_s", "stale")
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,35 @@ class ComponentRef:
 
     type: str
     declared_at: str
+
+
+@dataclass(frozen=True)
+class Stale:
+    """Why a key has older state than was wanted: a fetch failed, and the settings say to go on with what there was.
+
+    Attributes:
+        failed_at: when, RFC 3339 UTC.
+        age_s: how old the state was then: seconds since a fetch last confirmed it.
+        code: of the error, ``SB401``.
+        reason: its message, without secrets.
+    """
+
+    failed_at: str
+    age_s: int
+    code: str
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        return {"failed_at": self.failed_at, "age_s": self.age_s, "code": self.code, "reason": self.reason}
+
+    @classmethod
+    def from_json(cls, data: Any) -> Stale:
+        """Return what ``data`` describes; raises ``KeyError``, ``TypeError`` or ``ValueError``."""
+        failed_at = _time(data["failed_at"])
+        if failed_at is None:
+            raise TypeError("`failed_at` is no time")
+        return cls(failed_at, _count(data["age_s"]), text_of(data["code"]), text_of(data["reason"]))
 
 
 @dataclass(frozen=True)
@@ -40,6 +69,7 @@ class Record:
         fetched_at: when this content was first fetched, RFC 3339 UTC; ``None`` for state that Dagster wrote.
         checked_at: the last fetch that confirmed it; not in an artifact.
         duration_s: seconds of that fetch; not in an artifact.
+        stale: why the last fetch did not replace this state, where ``origin`` is ``kept-stale``.
         origin: ``fetched``, ``pulled``, ``kept-stale``; ``unrecorded`` in the manifest of state that had no record.
         tool: ``statebake <version>``.
         host: name and version of the framework.
@@ -58,6 +88,7 @@ class Record:
     host: str
     checked_at: str | None = None
     duration_s: float | None = None
+    stale: Stale | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def without_volatile(self) -> Record:
@@ -80,9 +111,10 @@ class Record:
             "origin": self.origin,
             "tool": self.tool,
             "host": self.host,
+            "stale": self.stale.to_json() if self.stale else None,
         }
-        volatile = {name for name in _VOLATILE if known[name] is None}
-        return {**{name: value for name, value in known.items() if name not in volatile}, **self.extra}
+        absent = {name for name in _OPTIONAL if known[name] is None}
+        return {**{name: value for name, value in known.items() if name not in absent}, **self.extra}
 
     @classmethod
     def from_json(cls, data: Any, where: str) -> Record:
@@ -111,6 +143,7 @@ class Record:
                 host=text_of(fields.pop("host")),
                 checked_at=_time(fields.pop("checked_at", None)),
                 duration_s=_seconds(fields.pop("duration_s", None)),
+                stale=Stale.from_json(stale) if (stale := fields.pop("stale", None)) is not None else None,
                 extra=fields,
             )
         except (KeyError, TypeError, ValueError) as error:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import RECORD_NAME
-from statebake.model.record import ComponentRef, Record, dump_json, read_record
+from statebake.model.record import ComponentRef, Record, Stale, dump_json, read_record
 from statebake.model.state_config import DefsStateManagementType
-from statebake.model.transaction import commit_key, replace_file, storage_error
+from statebake.model.transaction import commit_keys, replace_file, storage_error
 from statebake.model.tree import TreeSummary, materialize_links, remove_byte_code, summarize_dir
 
 
@@ -32,25 +34,33 @@ class Fetched:
 
 
 @dataclass(frozen=True)
-class Settled:
-    """The record of the state that is there now, and whether the state is another one than before."""
+class Prepared:
+    """State that was fetched, is valid, and can become the state of its key.
+
+    Attributes:
+        record: the record that it will have.
+        staged: where it is, ``<staging>/<sanitized key>``.
+        old: the record of the state that is there now, where it can be read.
+        changed: whether it is another state than what is there now.
+    """
 
     record: Record
+    staged: Path
+    old: Record | None
     changed: bool
 
 
-def settle(fetched: Fetched, state_dir: Path, staged: Path) -> Settled:
-    """Make what is in ``staged`` (``<staging>/<sanitized key>``) the state of its key, if it is valid.
+def prepare(fetched: Fetched, state_dir: Path, staged: Path) -> Prepared:
+    """Validate and digest what is in ``staged``, and write its record.
 
-    The same bytes as before are not written again: only the record's confirmation is new, so that an artifact does not
-    change. Raises ``StatebakeError``: ``FETCH_WROTE_NOTHING``, ``FETCH_LEFT_FOREIGN``, ``NEWER_FORMAT`` (of the old
-    record), ``COMMIT_FAILED``, ``READ_ONLY``. The old state is then unchanged.
+    Raises ``StatebakeError``: ``FETCH_WROTE_NOTHING``, ``FETCH_LEFT_FOREIGN``, ``NEWER_FORMAT`` (of the old record),
+    ``COMMIT_FAILED``, ``READ_ONLY``. The state is as it was, then and otherwise.
     """
     place = state_dir / staged.name
     summary = _validate(fetched, staged)
     old = _old_record(place)
     same = old if old is not None and old.digest == summary.digest else None
-    time = fetched.at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    time = rfc3339(fetched.at)
     record = Record(
         key=fetched.key,
         components=fetched.components,
@@ -66,13 +76,58 @@ def settle(fetched: Fetched, state_dir: Path, staged: Path) -> Settled:
         host=same.host if same else fetched.host,
         extra=old.extra if old else {},
     )
-    text = dump_json(record.to_json())
-    if same and _is_on_disk(place, summary):
-        replace_file(place / RECORD_NAME, text, staged.parent)
-        return Settled(record, changed=False)
-    replace_file(staged / RECORD_NAME, text, staged.parent)
-    commit_key(state_dir, staged)
-    return Settled(record, changed=True)
+    changed = not (same and _is_on_disk(place, summary))
+    if changed:
+        replace_file(staged / RECORD_NAME, dump_json(record.to_json()), staged.parent)
+    return Prepared(record, staged, old, changed)
+
+
+def commit(prepared: Sequence[Prepared], state_dir: Path) -> None:
+    """Make prepared states the states of their keys: all of them or, where one cannot be, none.
+
+    The same bytes as before are not written again: only the record's confirmation is new, so that an artifact does not
+    change. Raises ``StatebakeError`` (``COMMIT_FAILED``, ``READ_ONLY``); the old states are then unchanged.
+    """
+    commit_keys(state_dir, [one.staged for one in prepared if one.changed])
+    for one in prepared:
+        if not one.changed:
+            place = state_dir / one.staged.name
+            replace_file(place / RECORD_NAME, dump_json(one.record.to_json()), one.staged.parent)
+
+
+def settle(fetched: Fetched, state_dir: Path, staged: Path) -> Prepared:
+    """Make what is in ``staged`` the state of its key, if it is valid; raises as ``prepare`` and ``commit`` do."""
+    prepared = prepare(fetched, state_dir, staged)
+    commit([prepared], state_dir)
+    return prepared
+
+
+def keep_stale(record: Record, stale: Stale, place: Path, staging: Path) -> Record:
+    """Write down that the state in ``place`` is older than was wanted, and return its record now.
+
+    Raises ``StatebakeError``: ``DIGEST_MISMATCH`` where it is not what its ``record`` says, ``COMMIT_FAILED``,
+    ``READ_ONLY``.
+    """
+    if summarize_dir(place).digest != record.digest:
+        raise StatebakeError(
+            Code.DIGEST_MISMATCH,
+            f"The state of {record.key!r} was changed since it was fetched, so it cannot be kept instead of a new one.",
+            where=str(place),
+            next_step=f"statebake refresh --key {shlex.quote(record.key)}",
+        )
+    kept = replace(record, origin="kept-stale", stale=stale)
+    replace_file(place / RECORD_NAME, dump_json(kept.to_json()), staging)
+    return kept
+
+
+def rfc3339(time: datetime) -> str:
+    """Return a time (UTC) as records have it, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_time(text: str) -> datetime:
+    """Return the time that an RFC 3339 text of a record says (Python 3.10 does not know the ``Z``)."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def _validate(fetched: Fetched, staged: Path) -> TreeSummary:

@@ -9,19 +9,21 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import json
 import os
 import shlex
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from statebake.errors import Code, StatebakeError
-from statebake.model.keys import IGNORE_NAME, STAGING_NAME
+from statebake.model.keys import IGNORE_NAME, LAST_NAME, STAGING_NAME
 
 _OLD_DIR = "~old"  # no key directory has a name with a `~`, see `keys.sanitize_key`
 _LOCK_NAME = "lock"
+_JOURNAL_NAME = "~journal.json"
 
 
 @contextlib.contextmanager
@@ -66,11 +68,17 @@ def recover(state_dir: Path) -> None:
     """Finish or undo what a killed process left in staging; the caller holds the lock."""
     staging_root = state_dir / STAGING_NAME
     for leftover in staging_root.iterdir():
-        if leftover.name == _LOCK_NAME:
+        if leftover.name in {_LOCK_NAME, LAST_NAME}:
             continue
         if not leftover.is_dir():
             leftover.unlink(missing_ok=True)
             continue
+        for name, inode in _read_journal(leftover).items():
+            if _inode(leftover / name) == inode:  # not in place yet
+                if (leftover / _OLD_DIR / name).exists():  # the old one, whole; in its place is what is left of it
+                    remove_tree(state_dir / name)
+                _swap(state_dir / name, leftover / name)
+                _fsync_dir(state_dir)
         for old in (leftover / _OLD_DIR).glob("*"):
             if (leftover / old.name).exists():  # killed before the new state was in place
                 place = state_dir / old.name
@@ -117,28 +125,78 @@ def _empty(directory: Path, root: Path) -> list[Path]:
     return [directory, *left] if any(path.parent == directory for path in left) else left
 
 
-def commit_key(state_dir: Path, staged: Path) -> None:
-    """Make the staged key directory the state of its key, durably; ``staged.name`` is the sanitized key.
+def commit_keys(state_dir: Path, staged: Sequence[Path]) -> None:
+    """Make the staged key directories the state of their keys, durably; their names are the sanitized keys.
 
-    Opened by its path, the key is the old one or the new one at every instant (where the file system cannot exchange
-    two directories, it is missing for an instant, and ``recover`` brings the old one back). Raises ``StatebakeError``
-    (``COMMIT_FAILED``, ``READ_ONLY``); the old state is then unchanged.
+    Opened by its path, a key is the old one or the new one at every instant (where the file system cannot exchange
+    two directories, it is missing for an instant, and ``recover`` brings the old one back). Of several keys all are
+    committed or none: what a killed process left half done, the next start finishes; readers in between see some of
+    them. Raises ``StatebakeError`` (``COMMIT_FAILED``, ``READ_ONLY``); every old state is then unchanged.
     """
-    place = state_dir / staged.name
+    if not staged:
+        return
     try:
-        fsync_tree(staged)
-        if not os.path.lexists(place):
-            staged.rename(place)
-        elif not _exchange(staged, place):
-            old = _move_aside(place, staged)
-            try:
-                staged.rename(place)
-            except OSError:
-                old.rename(place)
-                raise
-        _fsync_dir(state_dir)
+        for directory in staged:
+            fsync_tree(directory)
+        if len(staged) > 1:
+            _write_journal(staged)
+        done: list[Path] = []
+        try:
+            for directory in staged:
+                _swap(state_dir / directory.name, directory)
+                done.append(directory)
+        except OSError:
+            for directory in done:
+                _swap_back(state_dir / directory.name, directory)
+            raise
+        finally:
+            _fsync_dir(state_dir)
     except OSError as error:
-        raise storage_error(error, place) from error
+        raise storage_error(error, state_dir / staged[0].name) from error
+
+
+def _swap(place: Path, staged: Path) -> None:
+    """Put the staged directory in place; the old one is in staging afterwards."""
+    if not os.path.lexists(place):
+        staged.rename(place)
+    elif not _exchange(staged, place):
+        old = _move_aside(place, staged)
+        try:
+            staged.rename(place)
+        except OSError:
+            old.rename(place)
+            raise
+
+
+def _swap_back(place: Path, staged: Path) -> None:
+    old = staged.parent / _OLD_DIR / staged.name
+    if staged.exists():
+        _exchange(staged, place)
+        return
+    place.rename(staged)
+    if old.exists():
+        old.rename(place)
+
+
+def _write_journal(staged: Sequence[Path]) -> None:
+    """Write down which directories belong together, so that ``recover`` can finish: their names and their inodes."""
+    staging = staged[0].parent
+    replace_file(staging / _JOURNAL_NAME, json.dumps({path.name: _inode(path) for path in staged}), staging)
+
+
+def _read_journal(staging: Path) -> dict[str, int]:
+    try:
+        journal: dict[str, int] = json.loads((staging / _JOURNAL_NAME).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return journal
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.lstat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 def _move_aside(place: Path, staged: Path) -> Path:

@@ -1,8 +1,12 @@
 """Fetching state and committing it, key by key."""
 
-from statebake.refresh.execute import execute_refresh
+from statebake.model.outcome import KeyOutcome, Outcome
+from statebake.refresh.execute import Run, execute_refresh
+from statebake.refresh.history import read_failures
 from statebake.refresh.plan import BlockedKey, PlannedFetch, RefreshPlan, SkippedKey, plan_refresh
-from statebake.refresh.report import KeyOutcome, Outcome, RefreshReport
+from statebake.refresh.report import RefreshReport
+from statebake.refresh.select import Selection, split_patterns, unmatched
+from statebake.refresh.slots import Slots
 
 __all__ = [
     "BlockedKey",
@@ -11,7 +15,13 @@ __all__ = [
     "PlannedFetch",
     "RefreshPlan",
     "RefreshReport",
+    "Run",
+    "Selection",
     "SkippedKey",
+    "Slots",
     "execute_refresh",
     "plan_refresh",
+    "read_failures",
+    "split_patterns",
+    "unmatched",
 ]

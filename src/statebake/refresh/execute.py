@@ -1,22 +1,36 @@
-"""Doing what a refresh plan says: fetch into staging, settle, report."""
+"""Doing what a refresh plan says: fetch every key into staging, with retries and limits, and commit what is valid."""
 
 from __future__ import annotations
 
+import asyncio
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TypeVar
 
-from statebake.errors import StatebakeError
-from statebake.hosts import FetchRequest, Worker
+from statebake.errors import Code, StatebakeError
+from statebake.hosts import FetchEnd, FetchRequest, Worker, log_tail
 from statebake.model.discovery import refs
 from statebake.model.keys import key_problem, sanitize_key
-from statebake.model.record import read_record
-from statebake.model.settle import Fetched, Settled, settle
-from statebake.model.transaction import open_staging, storage_error
+from statebake.model.outcome import KeyOutcome, Outcome
+from statebake.model.record import Record, Stale, read_record
+from statebake.model.settle import Fetched, Prepared, commit, keep_stale, parse_time, prepare, rfc3339
+from statebake.model.transaction import open_staging, remove_tree, storage_error
 from statebake.progress import Observer
+from statebake.refresh.history import LastFailure, write_failures
 from statebake.refresh.plan import PlannedFetch, RefreshPlan
-from statebake.refresh.report import KeyOutcome, Outcome, RefreshReport
+from statebake.refresh.report import RefreshReport
+from statebake.refresh.slots import Slots
+
+T = TypeVar("T")
+
+_TICK_S = 0.2
+_COMMITS = 16  # threads: most of a commit is waiting for the disk
+_LONGEST_PAUSE_S = 300.0
 
 
 def utc_now() -> datetime:
@@ -24,87 +38,322 @@ def utc_now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def execute_refresh(
-    plan: RefreshPlan,
-    worker: Worker,
-    state_dir: Path,
-    *,
-    tool: str,
-    jobs: int,
-    observer: Observer,
-    now: Callable[[], datetime] = utc_now,
+@dataclass(frozen=True)
+class Run:
+    """What the refreshes of one run share.
+
+    Attributes:
+        tool: ``statebake <version>``.
+        slots: places for running fetches.
+        ends_at: when all must be over, on the clock of ``time.monotonic``; ``None`` for never.
+        all_or_nothing: whether the keys of a project are committed together.
+        allow_shrink: whether state may lose more than ``max_shrink``.
+        mask: takes secrets out of a text that is written down.
+        now: the time of records.
+    """
+
+    tool: str
+    slots: Slots
+    ends_at: float | None = None
+    all_or_nothing: bool = False
+    allow_shrink: bool = False
+    mask: Callable[[str], str] = str
+    now: Callable[[], datetime] = utc_now
+
+    def left_s(self) -> float | None:
+        """Return the seconds until the end, ``None`` where there is none."""
+        return None if self.ends_at is None else max(0.0, self.ends_at - time.monotonic())
+
+
+async def execute_refresh(
+    plan: RefreshPlan, worker: Worker, state_dir: Path, *, run: Run, observer: Observer
 ) -> RefreshReport:
     """Fetch and commit every key of ``plan``; a key that fails leaves its old state and the other keys alone.
 
-    Raises ``StatebakeError`` only where nothing could be done: ``LOCKED``, ``READ_ONLY``, ``WORKER_DIED``.
+    When it is cancelled, everything that runs is ended first. Raises ``StatebakeError`` only where nothing could be
+    done: ``LOCKED``, ``READ_ONLY``, ``COMMIT_FAILED``.
     """
-    planned = {fetch.key: fetch for fetch in plan.fetches}
-    outcomes: dict[str, KeyOutcome] = {}
-    started: dict[str, float] = {}
-
-    def begin(request: FetchRequest) -> None:
-        started[request.key] = time.monotonic()
-
-    def commit(fetch: PlannedFetch, duration: float, staging: Path) -> Settled:
-        fetched = Fetched(
-            key=fetch.key,
-            components=refs(fetch.components),
-            where=fetch.component.declared_at,
-            management_type=fetch.component.management_type,
-            at=now(),
-            duration_s=duration,
-            tool=tool,
-            host=worker.discovery.host,
-        )
-        return settle(fetched, state_dir, staging / fetch.name)
-
-    if planned:
-        with open_staging(state_dir) as staging:
-            for result in worker.fetch(_requests(plan, staging), jobs, begin):
-                fetch = planned[result.request.key]
-                duration = round(time.monotonic() - started[fetch.key], 3)
-                try:
-                    if result.error is not None:
-                        raise result.error
-                    settled = commit(fetch, duration, staging)
-                    how = Outcome.UPDATED if settled.changed else Outcome.UNCHANGED
-                    outcome = KeyOutcome(fetch.key, how, record=settled.record, duration_s=duration)
-                except StatebakeError as error:
-                    kept = (state_dir / fetch.name).is_dir()
-                    outcome = KeyOutcome(fetch.key, Outcome.FAILED, error=error, duration_s=duration, kept=kept)
-                outcomes[fetch.key] = outcome
-                observer.fetch_ended(fetch.key, outcome.outcome.value, outcome.record, duration)
+    began = time.monotonic()
+    outcomes: Mapping[str, KeyOutcome] = {}
+    if plan.fetches:
+        observer.refresh_begins(len(plan.fetches))
+        try:
+            with open_staging(state_dir) as staging:
+                outcomes = await _Refresh(plan, worker, state_dir, staging, run, observer).all_keys()
+        finally:
+            observer.refresh_ends()
     return RefreshReport(
         keys=(
-            *(outcomes[key] for key in planned),
-            *(KeyOutcome(item.key, Outcome.SKIPPED, note=item.reason) for item in plan.skipped),
+            *(outcomes[fetch.key] for fetch in plan.fetches),
+            *(KeyOutcome(item.key, Outcome.SKIPPED, note=item.note, age_s=item.age_s) for item in plan.skipped),
             *(
                 KeyOutcome(item.key, Outcome.FAILED, error=item.error, kept=_has_state(state_dir, item.key))
                 for item in plan.blocked
             ),
         ),
         bystanders=plan.bystanders,
+        fetch_s=round(time.monotonic() - began, 3),
     )
+
+
+@dataclass
+class _Attempts:
+    """How the fetching of a key went: how often, how long the last attempt took, and where its output is."""
+
+    count: int = 0
+    duration_s: float | None = None
+    log: Path | None = None
+
+    @property
+    def printed(self) -> str | None:
+        return log_tail(self.log) if self.log else None
+
+
+@dataclass
+class _Refresh:
+    """One project's refresh while it runs: a task per key."""
+
+    plan: RefreshPlan
+    worker: Worker
+    state_dir: Path
+    staging: Path
+    run: Run
+    observer: Observer
+    outcomes: dict[str, KeyOutcome] = field(default_factory=dict)
+    prepared: dict[str, Prepared] = field(default_factory=dict)
+    committing: set[str] = field(default_factory=set)
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_COMMITS, thread_name_prefix="commit"))
+    out_of_time: bool = False
+
+    async def all_keys(self) -> Mapping[str, KeyOutcome]:
+        """Fetch every key, within the time that there is, and return what became of each."""
+        tasks = {asyncio.create_task(self.key(fetch)): fetch.key for fetch in self.plan.fetches}
+        try:
+            late = await self.wait(set(tasks))
+            self.out_of_time = True
+            for task in late:
+                if tasks[task] not in self.committing:
+                    task.cancel()
+            await asyncio.gather(*tasks)
+            if self.run.all_or_nothing:
+                await self.commit_together()
+        finally:
+            self.out_of_time = False
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            await asyncio.to_thread(self.pool.shutdown)
+            self.remember()
+        return self.outcomes
+
+    async def wait(self, tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+        """Wait for the tasks as long as there is time; return those that have not ended."""
+        left_s = self.run.left_s()
+        while tasks and (left_s is None or left_s > 0):
+            _, tasks = await asyncio.wait(tasks, timeout=_TICK_S if left_s is None else min(_TICK_S, left_s))
+            self.observer.tick()
+            left_s = self.run.left_s()
+        return tasks
+
+    async def key(self, fetch: PlannedFetch) -> None:
+        """Fetch one key and commit it."""
+        attempts = _Attempts()
+        try:
+            await self.attempt(fetch, attempts)
+            outcome = await self.settle(fetch, attempts)
+        except asyncio.CancelledError:
+            if not self.out_of_time:
+                raise
+            outcome = await self.failed(fetch, attempts, _out_of_time(fetch))
+        except StatebakeError as error:
+            outcome = await self.failed(fetch, attempts, error)
+        if outcome is not None:
+            self.end(outcome)
+
+    def end(self, outcome: KeyOutcome) -> None:
+        assert outcome.key is not None
+        self.outcomes[outcome.key] = outcome
+        self.observer.fetch_ends(outcome)
+
+    async def attempt(self, fetch: PlannedFetch, attempts: _Attempts) -> None:
+        """Fetch a key into staging, as often as its settings allow; raises what the last attempt failed with."""
+        settings, key_dir = fetch.settings, self.staging / fetch.name
+        while True:
+            async with self.run.slots.place(fetch.key, fetch.component.type):
+                attempts.count += 1
+                attempts.log = self.staging / f"~{self.plan.fetches.index(fetch)}.{attempts.count}.log"
+                await self.threaded(_fresh_dir, key_dir)
+                self.observer.fetch_begins(fetch.key, attempts.count)
+                began = time.monotonic()
+                end = await self.worker.fetch(
+                    FetchRequest(
+                        fetch.key,
+                        fetch.component,
+                        key_dir / "state",
+                        attempts.log,
+                        spawn=settings.isolation == "spawn",
+                    ),
+                    settings.timeout,
+                )
+                attempts.duration_s = round(time.monotonic() - began, 3)
+            if end.error is None:
+                return
+            pause = _pause(end, attempts.count, settings.backoff)
+            if not end.retry or attempts.count > settings.retries or pause > _LONGEST_PAUSE_S:
+                raise _asked_to_wait(end.error, pause)
+            self.observer.fetch_again(fetch.key, attempts.count, end.error, pause)
+            await asyncio.sleep(pause)
+
+    async def settle(self, fetch: PlannedFetch, attempts: _Attempts) -> KeyOutcome | None:
+        """Check and commit what was fetched; ``None`` where all keys are committed together later."""
+        self.observer.commit_begins(fetch.key)
+        self.committing.add(fetch.key)
+        prepared = await self.threaded(self.prepare, fetch, attempts)
+        if self.run.all_or_nothing:
+            self.prepared[fetch.key] = prepared
+            self.outcomes[fetch.key] = self.outcome(prepared, attempts)
+            return None
+        await self.threaded(commit, [prepared], self.state_dir)
+        return self.outcome(prepared, attempts)
+
+    def prepare(self, fetch: PlannedFetch, attempts: _Attempts) -> Prepared:
+        """Validate what was fetched; runs in a thread."""
+        staged = self.staging / fetch.name
+        fetched = Fetched(
+            key=fetch.key,
+            components=refs(fetch.components),
+            where=fetch.component.declared_at,
+            management_type=fetch.component.management_type,
+            at=self.run.now(),
+            duration_s=attempts.duration_s or 0.0,
+            tool=self.run.tool,
+            host=self.worker.discovery.host,
+        )
+        return prepare(fetched, self.state_dir, staged)
+
+    def outcome(self, prepared: Prepared, attempts: _Attempts) -> KeyOutcome:
+        return KeyOutcome(
+            prepared.record.key,
+            Outcome.UPDATED if prepared.changed else Outcome.UNCHANGED,
+            record=prepared.record,
+            before=prepared.old,
+            duration_s=attempts.duration_s,
+            attempts=attempts.count,
+            printed=attempts.printed,
+        )
+
+    async def failed(self, fetch: PlannedFetch, attempts: _Attempts, error: StatebakeError) -> KeyOutcome:
+        """Return what a failure means for a key: with the right settings, its old state goes on."""
+        place = self.state_dir / fetch.name
+        outcome = KeyOutcome(
+            fetch.key,
+            Outcome.FAILED,
+            error=error,
+            duration_s=attempts.duration_s,
+            attempts=attempts.count,
+            printed=attempts.printed,
+            kept=place.is_dir(),
+        )
+        if fetch.settings.on_failure == "fail" or not outcome.kept:
+            return outcome
+        try:
+            record = read_record(place)
+            if record is None or (confirmed := record.checked_at or record.fetched_at) is None:
+                return outcome
+            now = self.run.now()
+            age_s = max(0, round((now - parse_time(confirmed)).total_seconds()))
+            if fetch.settings.max_stale is not None and age_s > fetch.settings.max_stale:
+                return replace(outcome, error=_too_stale(error, age_s, fetch.settings.max_stale))
+            reason = self.run.mask(error.message)[:500]
+            stale = Stale(rfc3339(now), age_s, error.code.value, reason)
+            kept = await self.threaded(keep_stale, record, stale, place, self.staging)
+        except StatebakeError as problem:
+            return replace(outcome, error=_not_kept(error, problem))
+        return replace(outcome, outcome=Outcome.STALE, record=kept, before=record)
+
+    async def commit_together(self) -> None:
+        """Commit every key, or none when one failed."""
+        if any(item.outcome is Outcome.FAILED for item in self.outcomes.values()):
+            for key in self.prepared:
+                held = replace(self.outcomes[key], outcome=Outcome.HELD_BACK, record=self.outcomes[key].before)
+                self.end(replace(held, note="another key failed", kept=held.record is not None))
+            return
+        try:
+            await self.threaded(commit, list(self.prepared.values()), self.state_dir)
+        except StatebakeError as error:
+            for key in self.prepared:
+                self.end(replace(self.outcomes[key], outcome=Outcome.FAILED, error=error, record=None, kept=True))
+        else:
+            for key in self.prepared:
+                self.end(self.outcomes[key])
+
+    def remember(self) -> None:
+        """Write down which keys failed."""
+        at = rfc3339(self.run.now())
+        failed = {
+            key: LastFailure(at, item.error.code.value)
+            for key, item in self.outcomes.items()
+            if item.error is not None  # those that are stale failed as well
+        }
+        write_failures(self.state_dir, self.staging, failed, self.outcomes, self.worker.discovery.keys)
+
+    async def threaded(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run what waits for the disk in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self.pool, function, *arguments)
+
+
+def _pause(end: FetchEnd, attempt: int, backoff_s: float) -> float:
+    """Return how long to wait before the next attempt: doubled each time, varied, and as long as the server asks."""
+    own: float = backoff_s * 2.0 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+    return max(own, end.retry_after or 0.0)
+
+
+def _asked_to_wait(error: StatebakeError, pause_s: float) -> StatebakeError:
+    """Return the error of the last attempt, which says why there is no other one."""
+    if pause_s > _LONGEST_PAUSE_S:
+        error.message = f"{error.message} (the server asks to wait {pause_s:.0f} s, which is too long)"
+    return error
+
+
+def _out_of_time(fetch: PlannedFetch) -> StatebakeError:
+    return StatebakeError(
+        Code.OUT_OF_TIME,
+        f"The fetch of {fetch.key} had not ended when the deadline of the refresh came.",
+        where=fetch.component.declared_at,
+        next_step="allow more time with --deadline, or more fetches side by side with --jobs",
+    )
+
+
+def _too_stale(error: StatebakeError, age_s: float, limit_s: float) -> StatebakeError:
+    error.message = f"{error.message} Its state was last confirmed {age_s:.0f} s ago; max_stale is {limit_s:.0f} s."
+    return error
+
+
+def _not_kept(error: StatebakeError, problem: StatebakeError) -> StatebakeError:
+    error.message = f"{error.message} Its old state cannot be kept instead: {problem.message}"
+    return error
+
+
+def _fresh_dir(path: Path) -> None:
+    """Make an empty directory, in place of what an earlier attempt left."""
+    try:
+        if path.exists():
+            remove_tree(path)
+        path.mkdir()
+    except OSError as error:
+        raise storage_error(error, path) from error
 
 
 def _has_state(state_dir: Path, key: str | None) -> bool:
     """Return whether ``key``, which cannot be fetched, has state from a time when it could."""
     if key is None or key_problem(key) or not (state_dir / sanitize_key(key)).is_dir():
         return False
+    return _record_of(state_dir / sanitize_key(key), key) is not None
+
+
+def _record_of(place: Path, key: str) -> Record | None:
     try:
-        record = read_record(state_dir / sanitize_key(key))
+        record = read_record(place)
     except StatebakeError:
-        return False
-    return record is not None and record.key == key
-
-
-def _requests(plan: RefreshPlan, staging: Path) -> list[FetchRequest]:
-    requests = []
-    for number, fetch in enumerate(plan.fetches):
-        key_dir = staging / fetch.name
-        try:
-            key_dir.mkdir()
-        except OSError as error:
-            raise storage_error(error, key_dir) from error
-        requests.append(FetchRequest(fetch.key, fetch.component, key_dir / "state", staging / f"{number}.log"))
-    return requests
+        return None
+    return record if record is not None and record.key == key else None

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from statebake.config import Settings, settings_for
 from statebake.errors import Code, StatebakeError
-from statebake.model.discovery import Component, Discovery, LoadFailure, unknown_keys
+from statebake.model.discovery import Component, Discovery, LoadFailure
 from statebake.model.keys import collisions, key_problem, sanitize_key
 from statebake.model.state_config import DefsStateManagementType
+from statebake.refresh.select import Selection, select
 
 
 @dataclass(frozen=True)
 class PlannedFetch:
-    """One key to fetch: its directory's name, every component that uses it, and the first of them, which fetches."""
+    """One key to fetch: its directory's name, every component that uses it, and the settings that hold for it."""
 
     key: str
     name: str
     components: tuple[Component, ...]
+    settings: Settings
 
     @property
     def component(self) -> Component:
@@ -27,10 +30,11 @@ class PlannedFetch:
 
 @dataclass(frozen=True)
 class SkippedKey:
-    """A key that a refresh leaves alone, and why."""
+    """A key that a refresh leaves alone, and why; ``age_s`` where its state is fresh enough."""
 
     key: str
-    reason: str
+    note: str
+    age_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class RefreshPlan:
 
     Attributes:
         fetches: in the order of the declarations.
-        skipped: keys whose strategy keeps no state in the project.
+        skipped: keys whose strategy keeps no state in the project, or whose state is fresh enough.
         blocked: what makes the refresh fail, whatever is fetched.
         bystanders: components that cannot be loaded, where only other keys were asked for.
     """
@@ -58,20 +62,22 @@ class RefreshPlan:
     bystanders: tuple[LoadFailure, ...]
 
 
-def plan_refresh(discovery: Discovery, selected: Sequence[str] = ()) -> RefreshPlan:
-    """Return the plan for the ``selected`` keys, or for all.
+def plan_refresh(
+    discovery: Discovery, settings: Settings, selection: Selection, ages: Mapping[str, float]
+) -> RefreshPlan:
+    """Return the plan for the selected keys.
 
-    Raises ``StatebakeError`` (``UNKNOWN_KEY``) for a selected key that no component has.
+    ``ages``: of the keys whose state is sound, the seconds since a fetch last confirmed it. Raises ``StatebakeError``
+    (``UNKNOWN_KEY``) for a selected key that no component has.
     """
     keys = list(dict.fromkeys(component.key for component in discovery.components))
-    if unknown := [key for key in selected if key not in keys]:
-        raise unknown_keys(unknown, keys, discovery.failures)
-    wanted = [key for key in keys if not selected or key in selected]
     clashing = {key: group for group in collisions(keys) for key in group}
     fetches, skipped, blocked = [], [], []
-    for key in wanted:
+    for key in select(discovery, selection):
         components = discovery.components_of(key)
         where = components[0].declared_at
+        own = settings_for(settings, key, components[0].type)
+        age = ages.get(key)
         if problem := key_problem(key):
             blocked.append(BlockedKey(key, bad_key(key, problem, where)))
         elif key in clashing:
@@ -81,15 +87,17 @@ def plan_refresh(discovery: Discovery, selected: Sequence[str] = ()) -> RefreshP
             blocked.append(BlockedKey(key, shared_by_mistake(key, components)))
         elif components[0].management_type is not DefsStateManagementType.LOCAL_FILESYSTEM:
             skipped.append(SkippedKey(key, _WHY_SKIPPED[components[0].management_type]))
+        elif age is not None and own.max_age is not None and 0 <= age < own.max_age:
+            skipped.append(SkippedKey(key, "fresh", age_s=age))
         else:
-            fetches.append(PlannedFetch(key, sanitize_key(key), components))
-    if not selected:
+            fetches.append(PlannedFetch(key, sanitize_key(key), components, own))
+    if selection.everything:
         blocked.extend(BlockedKey(None, failure.error) for failure in discovery.failures)
     return RefreshPlan(
         fetches=tuple(fetches),
         skipped=tuple(skipped),
         blocked=tuple(blocked),
-        bystanders=discovery.failures if selected else (),
+        bystanders=() if selection.everything else discovery.failures,
     )
 
 

@@ -3,49 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
-from statebake.errors import Exit, StatebakeError
+from statebake.errors import Exit
 from statebake.model.discovery import LoadFailure
-from statebake.model.record import Record
-
-
-class Outcome(Enum):
-    """What became of one key."""
-
-    UPDATED = "updated"
-    UNCHANGED = "unchanged"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True)
-class KeyOutcome:
-    """What became of one key; ``key`` is ``None`` for a component that could not be loaded.
-
-    Attributes:
-        record: of the state that is there now, if any was committed or confirmed.
-        error: why it failed.
-        note: why it was skipped.
-        duration_s: seconds of the fetch.
-        kept: whether an older state of a failed key is still there.
-    """
-
-    key: str | None
-    outcome: Outcome
-    record: Record | None = None
-    error: StatebakeError | None = None
-    note: str | None = None
-    duration_s: float | None = None
-    kept: bool = False
+from statebake.model.outcome import KeyOutcome, Outcome
 
 
 @dataclass(frozen=True)
 class RefreshReport:
-    """Every key's outcome, in the order of the declarations, and the components that were only in the way."""
+    """Every key's outcome, in the order of the declarations, and the components that were only in the way.
+
+    ``fetch_s``: the seconds from the first fetch to the last commit.
+    """
 
     keys: tuple[KeyOutcome, ...]
     bystanders: tuple[LoadFailure, ...] = ()
+    fetch_s: float = 0.0
 
     @property
     def failed(self) -> tuple[KeyOutcome, ...]:

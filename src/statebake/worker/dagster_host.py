@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from _statebake_server import HostError, describe, short_traceback, user_line
+from .errors import HostError, describe, short_traceback, user_line
 
 try:
     import dagster

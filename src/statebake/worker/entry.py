@@ -12,13 +12,18 @@ def main():
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [path for path in sys.path if os.path.abspath(path) != here]
 
+    import importlib
     import importlib.util
 
-    spec = importlib.util.spec_from_file_location("_statebake_server", os.path.join(here, "server.py"))
-    server = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = server
-    spec.loader.exec_module(server)
-    return server.serve(int(sys.argv[1]), int(sys.argv[2]))
+    # The project may have another statebake, or none: this one's files get a name of their own.
+    name = "_statebake_worker"
+    spec = importlib.util.spec_from_file_location(
+        name, os.path.join(here, "__init__.py"), submodule_search_locations=[here]
+    )
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    if sys.argv[1] == "fetch":
+        return importlib.import_module(name + ".fetching").fetch_alone(sys.argv[2], int(sys.argv[3]))
+    return importlib.import_module(name + ".server").serve(int(sys.argv[1]), int(sys.argv[2]))
 
 
 if __name__ == "__main__":

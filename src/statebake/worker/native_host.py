@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from _statebake_server import HostError, describe
+from .errors import HostError, describe
 
 try:
     import statebake

@@ -159,7 +159,7 @@ def test_a_bad_key(build, key):
         ((), "error"),
         (("Sales[*",), "error"),
         (("Te*",), "warning"),
-        (("x", "Text[[]a[]]"), "warning"),
+        (("x", "Text[a]"), "warning"),
         (("te*",), "error"),
     ],
 )

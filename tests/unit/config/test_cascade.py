@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statebake.config import SETTINGS, Settings, render_rows, resolve
+from statebake.config import SETTINGS, Kind, Settings, render_rows, resolve
+from statebake.config.schema import KeySettings, Limit
 from statebake.errors import Code, StatebakeError
 
 
@@ -50,7 +51,7 @@ def test_precedence(tmp_path_factory, flag, env, file):
         (flag, "flag --jobs"),
         (env, "env STATEBAKE_JOBS"),
         (file, "pyproject.toml:2"),
-        (16, "default"),
+        (32, "default"),
     ]
     expected = next((value, origin) for value, origin in ranked if value is not None)
     assert (resolved.settings.jobs, resolved.origins["jobs"]) == expected
@@ -63,6 +64,19 @@ VALUES = {
     "defs_module": ("acme.defs", "acme.defs"),
     "packages": ("lib,more/lib", ("lib", "more/lib")),
     "jobs": ("3", 3),
+    "timeout": ("90s", "90s"),
+    "retries": ("0", 0),
+    "backoff": ("2", 2),
+    "deadline": ("1h", "1h"),
+    "max_age": ("1.5d", "1.5d"),
+    "on_failure": ("stale", "stale"),
+    "max_stale": ("24h", "24h"),
+    "min_bytes": ("20kB", "20kB"),
+    "max_bytes": ("1 GiB", "1 GiB"),
+    "schema": ("a.json", Path("a.json")),
+    "max_shrink": ("20%", "20%"),
+    "exclude": ("*.log, !a.log", ("*.log", "!a.log")),
+    "isolation": ("spawn", "spawn"),
     "allow_runtime_fetch": ("A[*], B", ("A[*]", "B")),
     "pex.entry_point": ("acme.cli:main", "acme.cli:main"),
     "pex.lock": ("uv.lock", Path("uv.lock")),
@@ -71,11 +85,23 @@ VALUES = {
 }
 
 
+MEANT = {
+    "timeout": 90.0,
+    "backoff": 2.0,
+    "deadline": 3600.0,
+    "max_age": 129600.0,
+    "max_stale": 86400.0,
+    "min_bytes": 20_000,
+    "max_bytes": 2**30,
+    "max_shrink": 0.2,
+}
+
+
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
 def test_every_setting_from_everywhere(tmp_path, setting):
     """Every setting can come from its variable, from both files and from a flag, with the same result."""
     text, value = VALUES[setting.name]
-    expected = tmp_path / value if isinstance(value, Path) else value
+    expected = tmp_path / value if isinstance(value, Path) else MEANT.get(setting.name, value)
     toml = list(value) if isinstance(value, tuple) else value if isinstance(value, int) else str(value)
     table, _, key = setting.name.rpartition(".")
 
@@ -254,5 +280,100 @@ def test_rows(tmp_path):
     rows = render_rows(resolve(tmp_path, {"packages": ("a", "b c")}, {}))
     assert [row[0] for row in rows] == [setting.name for setting in SETTINGS]
     assert ("packages", "a 'b c'", "flag --package") in rows
-    assert ("jobs", "16", "default") in rows
+    assert ("jobs", "32", "default") in rows
     assert ("host", "-", "default") in rows
+
+
+WRONG = {
+    Kind.NATURAL: ["-1", "1.5", "x"],
+    Kind.DURATION: ["0", "-1s", "1w", "s", "1h30m", "nan", "1e3", "99999d"],
+    Kind.SIZE: ["-1", "1XB", "MB", "1,5MB"],
+    Kind.SHARE: ["0.2", "20", "101%", "-1%", "%"],
+    Kind.FAILURE_POLICY: ["Fail", "keep"],
+    Kind.ISOLATION: ["thread"],
+}
+
+
+@pytest.mark.parametrize("text", [(kind, text) for kind, texts in WRONG.items() for text in texts], ids=str)
+def test_wrong_values(tmp_path, text):
+    """What is no duration, size, share or choice is refused, and the message says what is expected."""
+    kind, value = text
+    setting = next(setting for setting in SETTINGS if setting.type is kind)
+    error = refused(tmp_path, env={setting.env: value})
+    assert error.code is Code.BAD_SETTING
+    assert error.message.endswith(f"expected: {kind.value}")
+
+
+@given(st.sampled_from(["min_bytes", "timeout"]), st.integers(1, 10**8))
+def test_shown_values_can_be_given(tmp_path_factory, name, number):
+    """What ``statebake config`` shows of a size or a duration means the same when it is given."""
+    directory = tmp_path_factory.mktemp("project")
+    resolved = resolve(directory, {name: number}, {})
+    shown = next(value for row, value, _ in render_rows(resolved) if row == name)
+    assert resolve(directory, {name: shown}, {}).settings == resolved.settings
+
+
+FOR_SOME = """
+    [tool.statebake]
+    timeout = "1m"
+
+    [tool.statebake.keys."Weather[*]"]
+    timeout = "2m"
+    retries = 0
+
+    [tool.statebake.keys."Weather[oslo]"]
+    timeout = "3m"
+
+    [tool.statebake.limits]
+    "Weather" = 2
+    "*[https://x/*]" = 1
+"""
+
+
+def test_settings_of_some_keys(project):
+    """Tables of patterns come in their order, each value with its line; limits as well."""
+    resolved = resolve(project(FOR_SOME), {}, {})
+    assert resolved.settings.timeout == 60
+    assert resolved.settings.keys == (
+        KeySettings("Weather[*]", {"timeout": 120.0, "retries": 0}),
+        KeySettings("Weather[oslo]", {"timeout": 180.0}),
+    )
+    assert resolved.settings.limits == (Limit("Weather", 2), Limit("*[https://x/*]", 1))
+    assert resolved.origins['keys."Weather[*]".retries'] == "pyproject.toml:7"
+    rows = render_rows(resolved)
+    assert ('keys."Weather[oslo]".timeout', "3m", "pyproject.toml:10") in rows
+    assert ('limits."Weather"', "2", "pyproject.toml:13") in rows
+
+
+@pytest.mark.parametrize("sources", [{"flags": {"timeout": "5s"}}, {"env": {"STATEBAKE_TIMEOUT": "5s"}}])
+def test_what_is_given_for_this_run_counts_for_all_keys(project, sources):
+    """A flag or a variable hides the setting in the tables of some keys, and only that one."""
+    settings = resolve(project(FOR_SOME), sources.get("flags", {}), sources.get("env", {})).settings
+    assert settings.timeout == 5
+    assert settings.keys == (KeySettings("Weather[*]", {"retries": 0}),)
+
+
+@pytest.mark.parametrize(
+    ("toml", "code", "message"),
+    [
+        ('keys."A*".timeot = 1', Code.UNKNOWN_SETTING, 'keys."A*".timeot is not a setting; did you mean timeout?'),
+        ('keys."A*".jobs = 1', Code.UNKNOWN_SETTING, 'keys."A*".jobs holds for the whole project only'),
+        ('keys."A*".timeout = 0', Code.BAD_SETTING, 'keys."A*".timeout is 0'),
+        ("keys.A = 1", Code.BAD_SETTING, "tool.statebake.keys.A in pyproject.toml is not a table"),
+        ("limits.A = 0", Code.BAD_SETTING, 'limits."A" is 0'),
+        ("limits = 1", Code.BAD_SETTING, "tool.statebake.limits in pyproject.toml is not a table"),
+        ("limit = 1", Code.UNKNOWN_SETTING, "limit is not a setting; did you mean limits?"),
+    ],
+)
+def test_wrong_tables(project, toml, code, message):
+    """What is wrong in a table of some keys is named with its pattern and its line."""
+    error = refused(project(f"[tool.statebake]\n{toml}\n"))
+    assert (error.code, error.message[: len(message)]) == (code, message)
+    assert error.where is not None
+    assert error.where.endswith("pyproject.toml:2")
+
+
+def test_disagreement_about_some_keys(project):
+    """Two files that say different things of one pattern disagree."""
+    directory = project('[tool.statebake]\nkeys."A".retries = 1\n', 'keys."A".retries = 2\n')
+    assert refused(directory).code is Code.CONFIGS_DISAGREE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import json
@@ -27,8 +28,26 @@ class Peer:
             for descriptor in (send, receive):
                 fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, SMALLEST_PIPE)
         self.channel = Channel(send, receive)
+        self.loop = asyncio.new_event_loop()
         self.threads: list[Thread] = []
         self.failed: list[BaseException] = []
+
+    def hear(self) -> dict[str, object] | None:
+        """Return the next answer; the loop runs until then, and sends what is still to be sent."""
+        return self.loop.run_until_complete(self.channel.hear())
+
+    def post(self, message: dict[str, object]) -> None:
+        self._in_loop(lambda: self.channel.post(message))
+
+    def shut(self) -> None:
+        """Close the tool's ends."""
+        self._in_loop(self.channel.close)
+
+    def _in_loop(self, work: Callable[[], None]) -> None:
+        async def call() -> None:
+            work()
+
+        self.loop.run_until_complete(call())
 
     def write(self, data: bytes) -> None:
         """Write all of ``data``, waiting for the other end as a worker does."""
@@ -63,7 +82,8 @@ def peer() -> Iterator[Peer]:
         assert not thread.is_alive()
     made.close()
     with contextlib.suppress(OSError):
-        made.channel.close()
+        made.shut()
+    made.loop.close()
     assert made.failed == []
 
 
@@ -73,11 +93,11 @@ def line(**fields: object) -> bytes:
 
 def test_a_message_each_way(peer):
     """What is posted arrives as one JSON line, and an answer comes back as it was sent."""
-    peer.channel.post({"do": "discover", "name": "ü\n日"})
+    peer.post({"do": "discover", "name": "ü\n日"})
     peer.write(line(text="ü\n日"))
-    assert peer.channel.hear() == {"event": "it", "text": "ü\n日"}
+    assert peer.hear() == {"event": "it", "text": "ü\n日"}
     peer.write(line(number=2))
-    assert peer.channel.hear() == {"event": "it", "number": 2}
+    assert peer.hear() == {"event": "it", "number": 2}
     sent = os.read(peer.hears, 1 << 16)
     assert sent.count(b"\n") == 1
     assert json.loads(sent) == {"do": "discover", "name": "ü\n日"}
@@ -99,21 +119,21 @@ def test_big_messages_both_ways_at_once(peer):
 
     peer.run(work)
     for request in requests:
-        peer.channel.post(request)
+        peer.post(request)
     for number in range(len(requests)):
-        answer = peer.channel.hear()
+        answer = peer.hear()
         assert answer is not None
         assert (answer["id"], len(answer["text"])) == (number, 50_000)
-    assert peer.channel.hear() == {"event": "it", "id": "last"}
+    assert peer.hear() == {"event": "it", "id": "last"}
     assert [json.loads(text) for text in received.splitlines()] == requests
 
 
 def test_several_answers_in_one_chunk(peer):
     """Answers that come in one piece are heard one by one, in order; the last one waits for its end."""
     peer.write(line(id=1) + line(id=2) + line(id=3) + line(id=4)[:9])
-    assert [peer.channel.hear()["id"] for _ in range(3)] == [1, 2, 3]
+    assert [peer.hear()["id"] for _ in range(3)] == [1, 2, 3]
     peer.write(line(id=4)[9:])
-    assert peer.channel.hear()["id"] == 4
+    assert peer.hear()["id"] == 4
 
 
 def test_an_answer_in_many_pieces(peer):
@@ -125,7 +145,7 @@ def test_an_answer_in_many_pieces(peer):
             peer.write(bytes([byte]))
 
     peer.run(work)
-    assert peer.channel.hear() == {"event": "it", "text": "日本"}
+    assert peer.hear() == {"event": "it", "text": "日本"}
 
 
 @pytest.mark.parametrize(
@@ -150,7 +170,7 @@ def test_garbage(peer, garbage):
     """A line that is no message is told from one, whatever it is made of."""
     peer.run(lambda: peer.write(garbage))
     with pytest.raises(GarbledError):
-        peer.channel.hear()
+        peer.hear()
 
 
 @pytest.mark.parametrize("before", [b"", line(id=1)[:-1], b"yyyy"], ids=["nothing", "half an answer", "garbage"])
@@ -158,14 +178,14 @@ def test_the_end(peer, before):
     """When the other end is closed there is no answer, and a part of one is none."""
     peer.write(before)
     peer.close()
-    assert peer.channel.hear() is None
+    assert peer.hear() is None
 
 
 def test_answers_before_the_end(peer):
     """What the other end has said before it was closed is heard first."""
     peer.write(line(id=1) + line(id=2))
     peer.close()
-    assert [peer.channel.hear(), peer.channel.hear(), peer.channel.hear()] == [
+    assert [peer.hear(), peer.hear(), peer.hear()] == [
         {"event": "it", "id": 1},
         {"event": "it", "id": 2},
         None,
@@ -175,17 +195,17 @@ def test_answers_before_the_end(peer):
 def test_a_peer_that_reads_no_more(peer):
     """Requests to a peer that is gone are no error: its last words, and then the end, say what became of it."""
     peer.close(peer.hears)
-    peer.channel.post({"do": "fetch", "text": "x" * 100_000})
+    peer.post({"do": "fetch", "text": "x" * 100_000})
     peer.write(line(id=1))
-    assert peer.channel.hear() == {"event": "it", "id": 1}
-    peer.channel.post({"do": "fetch", "text": "x" * 100_000})
+    assert peer.hear() == {"event": "it", "id": 1}
+    peer.post({"do": "fetch", "text": "x" * 100_000})
     peer.close(peer.says)
-    assert peer.channel.hear() is None
+    assert peer.hear() is None
 
 
 def test_closing_is_the_peers_end(peer):
     """A closed channel is the end of what the peer hears, and nobody reads what it says."""
-    peer.channel.close()
+    peer.shut()
     assert os.read(peer.hears, 1) == b""
     with pytest.raises(BrokenPipeError):
         os.write(peer.says, b"x")

@@ -12,7 +12,7 @@ import pytest
 
 from statebake.errors import Code, StatebakeError
 from statebake.model import transaction
-from statebake.model.transaction import commit_key, open_staging, recover, replace_file, storage_error
+from statebake.model.transaction import commit_keys, open_staging, recover, replace_file, storage_error
 from support.trees import read_tree, write_tree
 
 ERRORS = [
@@ -64,7 +64,7 @@ def test_a_commit_makes_the_staged_directory_the_state(state_dir, name):
     """A new key appears, an old one is replaced as a whole, and nothing of the work is left."""
     with open_staging(state_dir) as staging:
         write_tree(staging / name, {"state": "new", "sibling/x": "2"})
-        commit_key(state_dir, staging / name)
+        commit_keys(state_dir, [staging / name])
     others = {} if name == "a" else {"a/state": b"old", "a/only-old": b"1"}
     assert read_tree(state_dir) == {
         ".gitignore": b"*\n",
@@ -82,7 +82,7 @@ def test_keys_whose_names_are_alike_do_not_meet(state_dir):
         for name in ("a.old", "a", "a.old.old"):
             write_tree(staging / name, {"state": f"new {name}"})
         for name in ("a", "a.old", "a.old.old"):
-            commit_key(state_dir, staging / name)
+            commit_keys(state_dir, [staging / name])
     names = ("a", "a.old", "a.old.old")
     assert {name: (state_dir / name / "state").read_text() for name in names} == {name: f"new {name}" for name in names}
 
@@ -94,7 +94,7 @@ def test_the_longest_name_is_replaced_without_an_exchange(state_dir, monkeypatch
     write_tree(state_dir, {f"{name}/state": "old"})
     with open_staging(state_dir) as staging:
         write_tree(staging / name, {"state": "new"})
-        commit_key(state_dir, staging / name)
+        commit_keys(state_dir, [staging / name])
     assert (state_dir / name / "state").read_text() == "new"
 
 
@@ -144,7 +144,7 @@ def test_a_failed_second_rename_brings_the_old_state_back(state_dir, monkeypatch
 
         monkeypatch.setattr(Path, "rename", fail_for_the_staged)
         with pytest.raises(StatebakeError) as caught:
-            commit_key(state_dir, staging / "a")
+            commit_keys(state_dir, [staging / "a"])
     assert caught.value.code is Code.COMMIT_FAILED
     assert "The old state is unchanged" in caught.value.message
     assert read_tree(state_dir / "a") == {"state": b"old", "only-old": b"1"}
@@ -169,7 +169,7 @@ def killed_between_the_renames(state_dir: Path, monkeypatch: pytest.MonkeyPatch)
         without_exchange(patch)
         patch.setattr(Path, "rename", die_at_the_second)
         with pytest.raises(Killed):
-            commit_key(state_dir, leftover / "a")
+            commit_keys(state_dir, [leftover / "a"])
     assert not (state_dir / "a").exists()
 
 
@@ -252,7 +252,7 @@ def test_a_failed_fsync_fails_the_commit(state_dir, monkeypatch, number, code, _
         write_tree(staging / "a", {"state": "new"})
         monkeypatch.setattr(os, "fsync", failing(number))
         with pytest.raises(StatebakeError) as caught:
-            commit_key(state_dir, staging / "a")
+            commit_keys(state_dir, [staging / "a"])
     assert caught.value.code is code
     assert (state_dir / "a/state").read_text() == "old"
 
@@ -360,7 +360,7 @@ def test_readers_see_the_old_or_the_new(state_dir):
             for number in range(300):
                 scratch = staging / str(number)
                 write_tree(scratch, {"a/state": f"{number:04}" * 1000})
-                commit_key(state_dir, scratch / "a")
+                commit_keys(state_dir, [scratch / "a"])
     finally:
         done.set()
         reader.join()

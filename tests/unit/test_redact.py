@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from statebake.cli.redact import MASK, redact
+from statebake.redact import MASK, redact
 
 NAMES = ["API_TOKEN", "PGPASSWORD", "CLIENT_SECRET", "AWS_SECRET_ACCESS_KEY", "apikey", "SIGNING_KEY", "DB_PASS"]
 SECRETS = st.text(st.characters(exclude_characters="*", exclude_categories=["Cs"]), min_size=6, max_size=20)

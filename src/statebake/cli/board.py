@@ -1,0 +1,181 @@
+"""What a refresh shows while it runs: on a terminal a live table, elsewhere one line per event."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from statebake.check.check import short
+from statebake.cli import human
+from statebake.cli.console import columns
+from statebake.errors import StatebakeError
+from statebake.model.outcome import KeyOutcome, Outcome
+from statebake.progress import Observer
+
+_MARKS = {
+    Outcome.UPDATED: ("✓", "green"),
+    Outcome.UNCHANGED: ("=", "green"),
+    Outcome.STALE: ("!", "yellow"),
+    Outcome.HELD_BACK: ("~", "yellow"),
+    Outcome.FAILED: ("✗", "red"),
+}
+_SIGN_OF_LIFE_S = 60.0
+_WIDEST_ERROR = 200
+
+
+@dataclass
+class _Row:
+    """A key that is being fetched: what happens now, since when, which attempt it is, when the next one comes."""
+
+    phase: str
+    since: float
+    attempt: int = 1
+    until: float | None = None
+    why: str = ""
+
+
+@dataclass
+class Board:
+    """The keys that are being fetched, of all projects; on a terminal they are shown below what has been printed."""
+
+    console: Console
+    rows: dict[str, _Row] = field(default_factory=dict)
+    total: int = 0
+    ended: int = 0
+    failed: int = 0
+    refreshes: int = 0
+    _live: Live | None = None
+    _began: float = 0.0
+    _spoke: float = 0.0
+
+    def begin(self, keys: int) -> None:
+        """Begin to show one more refresh, of so many keys."""
+        self.refreshes += 1
+        self.total += keys
+        if self.refreshes == 1:
+            self._began = self._spoke = time.monotonic()
+            if self.console.is_terminal:
+                self._live = Live(console=self.console, auto_refresh=False, transient=True, get_renderable=self._table)
+                self._live.start()
+
+    def end(self) -> None:
+        """End to show a refresh."""
+        self.refreshes -= 1
+        if self.refreshes == 0:
+            if self._live is not None:
+                self._live.stop()
+                self._live = None
+            self.rows.clear()
+            self.total = self.ended = self.failed = 0
+
+    def print(self, line: Text) -> None:
+        """Print a line that stays."""
+        self._spoke = time.monotonic()
+        self.console.print(line)
+
+    def tick(self) -> None:
+        """Show how time goes by; where nothing can be redrawn, give a sign of life each minute."""
+        now = time.monotonic()
+        if self._live is not None:
+            self._live.refresh()
+        elif now - self._spoke > _SIGN_OF_LIFE_S and self.rows:
+            oldest = min(self.rows, key=lambda name: self.rows[name].since)
+            what = f"{oldest}, {human.seconds(now - self.rows[oldest].since)}"
+            others = f", and {len(self.rows) - 1} more" if len(self.rows) > 1 else ""
+            self.print(Text(f"  … still fetching {what}{others}; {self.ended} of {self.total} keys done", style="dim"))
+
+    def _table(self) -> RenderableType:
+        now = time.monotonic()
+        room = max(3, self.console.size.height - 4)
+        shown = list(self.rows.items())[:room]
+        cells = [
+            (
+                Text(f"  {name}"),
+                Text(self._phase(row, now), style="yellow" if row.until else "cyan"),
+                human.seconds(now - row.since),
+                f"attempt {row.attempt}" if row.attempt > 1 else "",
+                Text(row.why, style="dim"),
+            )
+            for name, row in shown
+        ]
+        lines = columns(("", " ", "  ", "   ", "    "), cells, right=("  ",))[1:] if cells else []
+        for line in lines:
+            line.truncate(self.console.size.width, overflow="ellipsis")
+        more = len(self.rows) - len(shown)
+        waiting = self.total - self.ended - len(self.rows)
+        parts = [f"{self.ended} of {self.total} done"]
+        parts += [f"{self.failed} failed"] if self.failed else []
+        parts += [f"{more} more running"] if more else []
+        parts += [f"{waiting} waiting"] if waiting else []
+        parts.append(human.seconds(now - self._began))
+        return Group(*lines, Text(f"  {', '.join(parts)}", style="bold"))
+
+    @staticmethod
+    def _phase(row: _Row, now: float) -> str:
+        return row.phase if row.until is None else f"again in {human.seconds(max(0.0, row.until - now))}"
+
+
+class Progress(Observer):
+    """Puts one project's events on the board; ``prefix`` names the project where there are several."""
+
+    def __init__(self, board: Board, err: Console, prefix: str, *, verbose: bool) -> None:
+        self._board = board
+        self._err = err
+        self._prefix = prefix
+        self._verbose = verbose
+
+    def stage(self, title: str) -> None:
+        self._err.print(f"{title} …", style="dim")
+
+    def refresh_begins(self, keys: int) -> None:
+        self._board.begin(keys)
+
+    def refresh_ends(self) -> None:
+        self._board.end()
+
+    def tick(self) -> None:
+        self._board.tick()
+
+    def fetch_begins(self, key: str, attempt: int) -> None:
+        self._board.rows[self._prefix + key] = _Row("fetching", time.monotonic(), attempt)
+        if self._verbose:
+            self._board.print(Text(f"  · {self._prefix}{key}  fetching", style="dim"))
+
+    def fetch_again(self, key: str, attempt: int, error: StatebakeError, wait_s: float) -> None:
+        now = time.monotonic()
+        self._board.rows[self._prefix + key] = _Row("", now, attempt, now + wait_s, error.message)
+        line = Text.assemble(("  ↻ ", "yellow"), f"{self._prefix}{key}  attempt {attempt} failed: ")
+        line.append(human.clip(error.message, _WIDEST_ERROR))
+        line.append(f"  again in {human.seconds(wait_s)}", style="yellow")
+        self._board.print(line)
+
+    def commit_begins(self, key: str) -> None:
+        if row := self._board.rows.get(self._prefix + key):
+            row.phase = "writing"
+
+    def fetch_ends(self, outcome: KeyOutcome) -> None:
+        self._board.rows.pop(self._prefix + str(outcome.key), None)
+        self._board.ended += 1
+        self._board.failed += outcome.outcome is Outcome.FAILED
+        mark, style = _MARKS[outcome.outcome]
+        line = Text.assemble(
+            (f"  {mark} ", style), f"{self._prefix}{outcome.key}", (f"  {outcome.outcome.value}", style)
+        )
+        if outcome.duration_s is not None:
+            line.append(f"  {outcome.duration_s:.1f} s")
+        if outcome.attempts > 1:
+            line.append(f"  {outcome.attempts} attempts")
+        if outcome.record and outcome.outcome is not Outcome.HELD_BACK:
+            record, before = outcome.record, outcome.before
+            size = f"  {human.count(record.files, 'file')}, {human.size(record.bytes)}"
+            change = human.change(record.bytes, before.bytes) if before else ""
+            line.append(f"{size} ({change})" if change else size)
+            line.append(f"  {short(record.digest)}", style="dim")
+        self._board.print(line)
+        if self._verbose and outcome.printed and outcome.error is None:
+            for text in outcome.printed.splitlines():
+                self._board.print(Text(f"    | {human.clip(text, 400)}", style="dim"))

@@ -1,0 +1,143 @@
+"""What a worker says of exceptions: in words, where in the project they come from, whether trying again can help."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_LONGEST = 100_000  # characters of an exception's message
+# RFC 9110 section 15.5, RFC 8470, RFC 6585: the client errors that a later attempt may not get.
+_PASSING_4XX = frozenset({408, 409, 423, 425, 429})
+# Neither a bug nor the local file system gets better by waiting.
+_PERMANENT = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    FileNotFoundError,
+    FileExistsError,
+    ImportError,
+    IsADirectoryError,
+    NameError,
+    NotADirectoryError,
+    NotImplementedError,
+    PermissionError,
+    RecursionError,
+    SyntaxError,
+    SystemExit,
+    TypeError,
+)
+
+
+class HostError(Exception):
+    """An error of discovery that has a code of its own: the fields are those of the ``failed`` message."""
+
+    def __init__(self, code: str, message: str, **fields: str | None) -> None:
+        super().__init__(message)
+        self.fields = {"code": code, "message": message, **fields}
+
+
+def failure(error: BaseException, project: str) -> dict[str, Any]:
+    """Return what a fetch reports of an exception, see ``server``."""
+    status, headers = http_answer(error)
+    return {
+        "type": error.__class__.__name__,
+        "message": describe(error),
+        "traceback": short_traceback(error, project),
+        "permanent": is_permanent(error, status),
+        "retry_after": retry_after(headers),
+    }
+
+
+def is_permanent(error: BaseException, status: int | None) -> bool:
+    """Return whether the same fetch would fail in the same way again."""
+    if status is not None:
+        return 400 <= status < 500 and status not in _PASSING_4XX
+    return isinstance(error, _PERMANENT)
+
+
+def http_answer(error: BaseException) -> tuple[int | None, Mapping[str, str]]:
+    """Return the status and the headers of the HTTP response that an exception, or one that caused it, carries.
+
+    Knows requests, httpx and pyairbyte (``response.status_code``), aiohttp (``status``), urllib (``code``), botocore (a
+    dictionary).
+    """
+    for cause in causes(error):
+        response = getattr(cause, "response", None)
+        if isinstance(response, Mapping):
+            meta = response.get("ResponseMetadata", {})
+            found, headers = meta.get("HTTPStatusCode"), meta.get("HTTPHeaders")
+        else:
+            places = [(response, "status_code"), (response, "status"), (cause, "status"), (cause, "code")]
+            found = next((value for place, name in places if is_status(value := getattr(place, name, None))), None)
+            headers = getattr(response if response is not None else cause, "headers", None)
+        if is_status(found):
+            return found, {str(name).lower(): str(value) for name, value in dict(headers or {}).items()}
+    return None, {}
+
+
+def is_status(value: Any) -> bool:
+    """Return whether a value is an HTTP status code."""
+    return isinstance(value, int) and not isinstance(value, bool) and 100 <= value < 600
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that ``Retry-After`` asks for (RFC 9110 section 10.2.3: seconds or a date)."""
+    import email.utils
+    import time
+
+    text = headers.get("retry-after", "").strip()
+    if text.isdecimal():
+        return float(text)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and those that led to it."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+
+
+def describe(error: BaseException) -> str:
+    """Return ``ValueError: what it says``, on one line."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # its own ``__str__`` fails
+        text = ""
+    if len(text) > _LONGEST:
+        text = f"{text[:_LONGEST]} …"
+    return f"{error.__class__.__name__}: {text}" if text else error.__class__.__name__
+
+
+def short_traceback(error: BaseException, project: str) -> str:
+    """Return the frames of an exception that are the project's own, or its last ones, and the message."""
+    frames = traceback.extract_tb(error.__traceback__ if not isinstance(error, SyntaxError) else None)
+    own = [frame for frame in frames if is_own(frame.filename, project)]
+    lines = traceback.format_list((own or frames)[-4:])
+    lines += traceback.format_exception_only(error.__class__, error)
+    return "".join(lines).rstrip()[-2 * _LONGEST :]
+
+
+def is_own(file: str, project: str) -> bool:
+    """Return whether a source file is the project's own code, and not what is installed below it."""
+    return file.startswith(project + os.sep) and f"{os.sep}site-packages{os.sep}" not in file
+
+
+def user_line(error: BaseException, project: str) -> str | None:
+    """Return ``file:line`` of the innermost frame inside the project, or ``None``."""
+    found = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        name = frame.f_code.co_filename
+        if is_own(name, project):
+            found = f"{os.path.relpath(name, project)}:{line}"
+    if isinstance(error, SyntaxError) and error.filename and error.filename.startswith(project + os.sep):
+        found = f"{os.path.relpath(error.filename, project)}:{error.lineno}"
+    return found
