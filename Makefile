@@ -1,6 +1,7 @@
-# make demo   the main job on the weather example, from nothing
-# make test   everything: lint, types, import contracts, the README's commands, and every test
-# make check  lint, types and import contracts only
+# make demo       the main job on the weather example, from nothing
+# make test       everything: lint, types, import contracts, the README's commands, and every test
+# make check      lint, types and import contracts only
+# make benchmark  what refreshes cost, with dg beside them: a table of ratios
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
@@ -33,7 +34,7 @@ $(STAMP)/dagster-%: $(STAMP)/dev tests/tools/dagster-%.txt
 	$(BIN)/uv pip install --quiet --python $(VENVS)/dagster-$*/bin/python -r tests/tools/dagster-$*.txt
 	@touch $@
 
-.PHONY: help demo check test install clean
+.PHONY: help demo check test benchmark install clean
 install: $(STAMP)/install
 
 demo: $(STAMP)/install
@@ -48,6 +49,9 @@ check: $(STAMP)/dev
 test: check $(STAMP)/dagster-1.12 $(STAMP)/dagster-1.13
 	@for python in $(OTHER_PYTHONS); do tests/tools/unit-tests-on $$python || exit 1; done
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+benchmark: $(STAMP)/dagster-1.13
+	$(BIN)/python benchmarks/refresh.py $(BENCHMARK_ARGS)
 
 clean:
 	rm -rf .venv .cache dist
