@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import RECORD_NAME
+from statebake.model.normalize import normalize
 from statebake.model.record import ComponentRef, Record, dump_json, read_record
 from statebake.model.state_config import DefsStateManagementType
 from statebake.model.transaction import commit_key, replace_file, storage_error
-from statebake.model.tree import TreeSummary, materialize_links, remove_byte_code, summarize_dir
+from statebake.model.tree import TreeSummary, summarize_dir
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,18 @@ class Settled:
     changed: bool
 
 
-def settle(fetched: Fetched, state_dir: Path, staged: Path) -> Settled:
+def settle(fetched: Fetched, state_dir: Path, staged: Path, check: Callable[[], None] = lambda: None) -> Settled:
     """Make what is in ``staged`` (``<staging>/<sanitized key>``) the state of its key, if it is valid.
+
+    ``check`` is called when ``staged`` is known to be state, and refuses it by raising.
 
     The same bytes as before are not written again: only the record's confirmation is new, so that an artifact does not
     change. Raises ``StatebakeError``: ``FETCH_WROTE_NOTHING``, ``FETCH_LEFT_FOREIGN``, ``NEWER_FORMAT`` (of the old
-    record), ``COMMIT_FAILED``, ``READ_ONLY``. The old state is then unchanged.
+    record), ``COMMIT_FAILED``, ``READ_ONLY``, and what ``check`` raises. The old state is then unchanged.
     """
     place = state_dir / staged.name
     summary = _validate(fetched, staged)
+    check()
     old = _old_record(place)
     same = old if old is not None and old.digest == summary.digest else None
     time = fetched.at.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -76,12 +81,17 @@ def settle(fetched: Fetched, state_dir: Path, staged: Path) -> Settled:
 
 
 def _validate(fetched: Fetched, staged: Path) -> TreeSummary:
+    if staged.is_symlink():
+        raise StatebakeError(
+            Code.FETCH_LEFT_FOREIGN,
+            f"The fetch of {fetched.key!r} put a symbolic link in place of the directory that it was to write to.",
+            where=fetched.where,
+            next_step="have the component write regular files and directories only",
+        )
     if not staged.is_dir():
         raise _wrote_nothing(fetched, "it removed the directory that it was to write to")
     try:
-        materialize_links(staged)
-        remove_byte_code(staged)
-        summary = summarize_dir(staged)
+        summary = summarize_dir(staged, normalize(staged))
     except StatebakeError as error:
         inside = (error.where or "").removeprefix(f"{staged}/")
         raise StatebakeError(
