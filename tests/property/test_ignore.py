@@ -71,6 +71,8 @@ def kept_by_git(root: Path, patterns: list[str], outside: Path) -> set[str]:
 @example({"a/b/a/b", "a", "b/a/b"}, ["*/"])
 @example({"a/b/a/b", "a", "b/a/b"}, ["**/"])
 @example({"a ", "a", " a"}, ["a\\ ", "a "])
+@example({"a /b", "a/b", "a\\ /b", "b"}, ["a /", "b  "])
+@example({"a", "a\\", "a\\ "}, ["a\\\\ "])
 @example({"!a", "#a", "a"}, ["!!a", "\\#a"])
 @example({"!a", "#a", "a"}, ["*", "!!a", "!#a"])
 def test_patterns_mean_what_they_mean_to_git(paths, patterns):

@@ -53,7 +53,7 @@ def is_ignored(rules: Sequence[IgnoreRule], path: str, *, is_dir: bool) -> bool 
 def _parse(pattern: str) -> IgnoreRule | None:
     from pathspec import GitIgnoreSpec
 
-    line = re.sub(r"(?<!\\) +$", "", pattern)
+    line = _trim(pattern)
     if not line or line.startswith("#"):
         return None
     if any(sign in line for sign in "\n\r\0"):
@@ -63,6 +63,8 @@ def _parse(pattern: str) -> IgnoreRule | None:
     directories_only = glob.endswith("/")
     if directories_only:
         glob = glob[:-1]
+        if glob.endswith(" ") and not glob.endswith("\\ "):  # no space at the end of a line, so it counts
+            glob = f"{glob[:-1]}[ ]"
     if not glob.strip("/"):
         raise _bad(pattern, "there is nothing in it that could match")
     if negated and glob.startswith(("!", "#")):
@@ -74,6 +76,17 @@ def _parse(pattern: str) -> IgnoreRule | None:
     if compiled.include is None or compiled.regex is None:
         raise _bad(pattern, "its glob cannot be read")
     return IgnoreRule(compiled.regex, negated, directories_only, anchored="/" in glob)
+
+
+def _trim(line: str) -> str:
+    """Return ``line`` without the spaces at its end that no backslash keeps."""
+    kept = position = 0
+    while position < len(line):
+        escapes = line[position] == "\\" and position + 1 < len(line)
+        position += 2 if escapes else 1
+        if escapes or line[position - 1] != " ":
+            kept = position
+    return line[:kept]
 
 
 def _bad(pattern: str, why: str) -> StatebakeError:
