@@ -40,6 +40,7 @@ class Code(Enum):
     UNKNOWN_KEY = "SB110"
     UNKNOWN_CODE = "SB111"
     NOT_AN_ARTIFACT = "SB112"
+    EXTRA_NOT_INSTALLED = "SB113"
     # 2xx: the project's own code and declarations
     BAD_YAML = "SB201"
     BAD_TYPE = "SB202"
@@ -77,6 +78,8 @@ class Code(Enum):
     LOCKED = "SB406"
     READ_ONLY = "SB407"
     STORE_NOT_BUILT_IN = "SB408"
+    CONTENT_REJECTED = "SB409"
+    CONTENT_SHRUNK = "SB410"
     FETCH_TIMED_OUT = "SB411"
     OUT_OF_TIME = "SB412"
     # 7xx: outside tools

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from statebake.model.units import show_bytes
+
 
 def size(count: int | None) -> str:
-    """Return bytes in SI units: ``532 B``, ``1.2 kB``, ``25.4 MB``."""
-    if count is None:
-        return "–"
-    if count < 1000:
-        return f"{count} B"
-    units = ("kB", "MB", "GB", "TB")
-    power = next((n for n in range(1, len(units)) if round(count / 1000**n, 1) < 1000), len(units))
-    return f"{count / 1000**power:.1f} {units[power - 1]}"
+    """Return bytes in SI units, ``–`` where they are not known."""
+    return "–" if count is None else show_bytes(count)
 
 
 def age(seconds: float | None) -> str:

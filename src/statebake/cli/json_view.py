@@ -80,6 +80,7 @@ class JsonView(View):
                     "kept": item.kept,
                     "before": item.before.to_json() if item.before else None,
                     "printed": item.printed,
+                    "pruned": item.pruned,
                     "record": item.record.to_json() if item.record else None,
                     "error": error_json(item.error) if item.error else None,
                 }

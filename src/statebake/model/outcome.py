@@ -33,6 +33,7 @@ class KeyOutcome:
         duration_s: seconds of the last attempt.
         attempts: how many there were.
         printed: the end of what the last attempt printed.
+        pruned: how many files that are no state were left out.
         kept: whether an older state of a failed key is still there.
     """
 
@@ -46,4 +47,5 @@ class KeyOutcome:
     duration_s: float | None = None
     attempts: int = 0
     printed: str | None = None
+    pruned: int = 0
     kept: bool = False

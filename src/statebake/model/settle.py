@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import RECORD_NAME
+from statebake.model.normalize import normalize
 from statebake.model.record import ComponentRef, Record, Stale, dump_json, read_record
 from statebake.model.state_config import DefsStateManagementType
 from statebake.model.transaction import commit_keys, replace_file, storage_error
-from statebake.model.tree import TreeSummary, materialize_links, remove_byte_code, summarize_dir
+from statebake.model.tree import TreeSummary, summarize_dir
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,16 @@ class Prepared:
     changed: bool
 
 
-def prepare(fetched: Fetched, state_dir: Path, staged: Path) -> Prepared:
+def prepare(fetched: Fetched, state_dir: Path, staged: Path, check: Callable[[], None] = lambda: None) -> Prepared:
     """Validate and digest what is in ``staged``, and write its record.
 
-    Raises ``StatebakeError``: ``FETCH_WROTE_NOTHING``, ``FETCH_LEFT_FOREIGN``, ``NEWER_FORMAT`` (of the old record),
-    ``COMMIT_FAILED``, ``READ_ONLY``. The state is as it was, then and otherwise.
+    ``check`` is called when ``staged`` is known to be state, and refuses it by raising. Raises ``StatebakeError``:
+    ``FETCH_WROTE_NOTHING``, ``FETCH_LEFT_FOREIGN``, ``NEWER_FORMAT`` (of the old record), ``COMMIT_FAILED``,
+    ``READ_ONLY``, and what ``check`` raises. The state is as it was, then and otherwise.
     """
     place = state_dir / staged.name
     summary = _validate(fetched, staged)
+    check()
     old = _old_record(place)
     same = old if old is not None and old.digest == summary.digest else None
     time = rfc3339(fetched.at)
@@ -131,12 +134,17 @@ def parse_time(text: str) -> datetime:
 
 
 def _validate(fetched: Fetched, staged: Path) -> TreeSummary:
+    if staged.is_symlink():
+        raise StatebakeError(
+            Code.FETCH_LEFT_FOREIGN,
+            f"The fetch of {fetched.key!r} put a symbolic link in place of the directory that it was to write to.",
+            where=fetched.where,
+            next_step="have the component write regular files and directories only",
+        )
     if not staged.is_dir():
         raise _wrote_nothing(fetched, "it removed the directory that it was to write to")
     try:
-        materialize_links(staged)
-        remove_byte_code(staged)
-        summary = summarize_dir(staged)
+        summary = summarize_dir(staged, normalize(staged))
     except StatebakeError as error:
         inside = (error.where or "").removeprefix(f"{staged}/")
         raise StatebakeError(

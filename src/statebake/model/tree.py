@@ -6,6 +6,7 @@ relative path. It knows nothing of times, owners, modes or empty directories, be
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -17,9 +18,12 @@ from typing import BinaryIO
 
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import RECORD_NAME, STATE_NAME
+from statebake.model.units import show_bytes
 
 _CHUNK = 1 << 20
 MAX_DEPTH = 200
+SPARSE_BYTES = 1 << 30
+"""A smaller sparse file is read like any other: its zeros cost little."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +52,42 @@ class TreeFile:
     size: int
 
 
+@dataclass(frozen=True)
+class TreeEntry:
+    """A file or directory that a walk came across.
+
+    Attributes:
+        path: its ``/``-separated relative path.
+        source: where it is.
+        status: its status; that of what it points to, for a link.
+        is_link: it is itself a symbolic link.
+        linked: it is one, or was reached through one.
+    """
+
+    path: str
+    source: Path
+    status: os.stat_result
+    is_link: bool
+    linked: bool
+
+
 def list_files(root: Path) -> list[TreeFile]:
     """Return every file under ``root`` but the record, sorted bytewise by relative path.
 
     Symbolic links that stay inside ``root`` are followed and count as files. Raises ``StatebakeError``
-    (``FOREIGN_FILE``) for any other link, a device, a socket, a FIFO, or a name that cannot be digested.
+    (``FOREIGN_FILE``) for any other link, a device, a socket, a FIFO, a large sparse file, or a name that cannot be
+    digested.
     """
-    found = [file for file in _walk(root, "", os.path.realpath(root), ()) if file.path != RECORD_NAME]
-    return sorted(found, key=lambda file: os.fsencode(file.path))
+    return sort_files(
+        TreeFile(entry.path, entry.source, entry.status.st_size)
+        for entry in walk(root)
+        if stat.S_ISREG(entry.status.st_mode)
+    )
+
+
+def sort_files(files: Iterable[TreeFile]) -> list[TreeFile]:
+    """Return ``files`` without the record, in the order in which they are digested."""
+    return sorted((file for file in files if file.path != RECORD_NAME), key=lambda file: os.fsencode(file.path))
 
 
 def summarize(files: Iterable[tuple[str, int, Callable[[], BinaryIO]]], *, state_is_dir: bool) -> TreeSummary:
@@ -86,73 +118,106 @@ def summarize(files: Iterable[tuple[str, int, Callable[[], BinaryIO]]], *, state
     return TreeSummary(digest=f"sha256:{total.hexdigest()}", files=count, bytes=size, empty=empty)
 
 
-def summarize_dir(root: Path) -> TreeSummary:
-    """Return the summary of the key directory ``root``; raises as ``list_files`` does, and ``OSError``."""
+def summarize_dir(root: Path, files: Iterable[TreeFile] | None = None) -> TreeSummary:
+    """Return the summary of the key directory ``root``; raises as ``list_files`` does, and ``OSError``.
+
+    ``files`` are those of ``root``, where the caller has listed them already.
+    """
     return summarize(
-        ((file.path, file.size, _opener(file.source)) for file in list_files(root)),
+        ((file.path, file.size, _opener(file.source)) for file in (list_files(root) if files is None else files)),
         state_is_dir=(root / STATE_NAME).is_dir(),
     )
 
 
-def materialize_links(root: Path) -> None:
-    """Replace every symbolic link under ``root`` by a copy of what it points to.
+def walk(root: Path, *, mend: bool = False) -> Iterator[TreeEntry]:
+    """Yield everything under ``root``, a directory before what is in it, without reading any file.
 
-    Archives carry no links, so a key must mean the same with and without them. Raises as ``list_files`` does.
+    With ``mend``, directories that their owner cannot list or change are made so first. Raises ``StatebakeError`` and
+    ``OSError`` as ``list_files`` does.
     """
-    import shutil
-    import uuid
-
-    files = list_files(root)  # first the rules, then the change
-    linked = [file for file in files if _goes_through_link(root, file.path)]
-    copies = {file.path: root / f"~{uuid.uuid4().hex}" for index, file in enumerate(linked)}
-    for file in linked:
-        shutil.copyfile(file.source, copies[file.path])
-    for directory, names, file_names in os.walk(root):
-        for name in (*names, *file_names):
-            path = Path(directory, name)
-            if path.is_symlink():
-                path.unlink()
-    for relative, copy in copies.items():
-        target = root / relative
-        target.parent.mkdir(parents=True, exist_ok=True)
-        copy.rename(target)
+    return _walk(root, "", os.path.realpath(root), (), linked=False, mend=mend)
 
 
-def remove_byte_code(root: Path) -> None:
-    """Remove Python's byte code under ``root``: PEXes do not carry it, and no state is made of it."""
-    for directory, _, names in os.walk(root):
-        for name in names:
-            if name.endswith((".pyc", ".pyo")):
-                Path(directory, name).unlink()
-
-
-def _walk(directory: Path, prefix: str, real_root: str, seen: tuple[str, ...]) -> Iterator[TreeFile]:
-    real = os.path.realpath(directory)
-    if len(seen) > MAX_DEPTH:
+def _walk(
+    directory: Path, prefix: str, real: str, above: tuple[str, ...], *, linked: bool, mend: bool
+) -> Iterator[TreeEntry]:
+    if len(above) > MAX_DEPTH:
         raise _foreign(directory.parent, f"a tree of more than {MAX_DEPTH} levels")
-    if real in seen:
+    if real in above:
         raise _foreign(directory, "a symbolic link that leads back to one of its own parents")
+    above = (*above, real)
+    if mend:
+        make_usable(directory)
     with os.scandir(directory) as entries:
         found = sorted(entries, key=lambda entry: entry.name)
     for entry in found:
-        relative = prefix + entry.name
         path = Path(entry.path)
         _check_name(entry.name, path)
         status = entry.stat(follow_symlinks=False)
-        if stat.S_ISLNK(status.st_mode):
-            target = os.path.realpath(path)
-            if not (target + os.sep).startswith(real_root + os.sep):
-                raise _foreign(path, f"a symbolic link that leaves the key directory, to {path.readlink()}")
-            try:
-                status = path.stat()
-            except OSError as error:
-                raise _foreign(path, "a symbolic link to nothing") from error
-        if stat.S_ISDIR(status.st_mode):
-            yield from _walk(path, relative + "/", real_root, (*seen, real))
-        elif stat.S_ISREG(status.st_mode):
-            yield TreeFile(path=relative, source=path, size=status.st_size)
-        else:
+        is_link = stat.S_ISLNK(status.st_mode)
+        target = f"{real}/{entry.name}"
+        if is_link:
+            target, status = _follow(path, above[0])
+        if stat.S_ISREG(status.st_mode):
+            if _is_sparse(path, status):
+                raise _foreign(path, f"a sparse file of {show_bytes(status.st_size)}, most of which was never written")
+        elif not stat.S_ISDIR(status.st_mode):
             raise _foreign(path, _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file"))
+        yield TreeEntry(prefix + entry.name, path, status, is_link=is_link, linked=linked or is_link)
+        if stat.S_ISDIR(status.st_mode):
+            inside = prefix + entry.name + "/"
+            yield from _walk(path, inside, target, above, linked=linked or is_link, mend=mend)
+
+
+def make_usable(directory: Path) -> None:
+    """Let the owner of ``directory`` list and change it, and nobody who is a stranger to its group change it."""
+    mode = stat.S_IMODE(directory.stat().st_mode)
+    if (wanted := (mode | stat.S_IRWXU) & ~stat.S_IWOTH) != mode:
+        directory.chmod(wanted)
+
+
+def _follow(link: Path, real_root: str) -> tuple[str, os.stat_result]:
+    """Return where ``link`` ends, and what is there; a link that does not end inside of ``real_root`` is foreign."""
+    target = os.path.realpath(link)
+    try:
+        status = link.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _foreign(link, "a loop of symbolic links, which lead back to themselves") from error
+        if _leaves(target, real_root):
+            raise _leaving(link) from error
+        if error.errno in {errno.ENOENT, errno.ENOTDIR}:
+            raise _foreign(link, "a symbolic link to nothing") from error
+        raise
+    if _leaves(target, real_root):
+        raise _leaving(link)
+    return target, status
+
+
+def _leaves(target: str, real_root: str) -> bool:
+    return not (target + os.sep).startswith(real_root + os.sep)
+
+
+def _leaving(link: Path) -> StatebakeError:
+    return _foreign(link, f"a symbolic link that leaves the key directory, to {link.readlink()}")
+
+
+def _is_sparse(path: Path, status: os.stat_result) -> bool:
+    """Return whether more than half of a large file is a hole.
+
+    Few blocks alone may be compression, or data that the file system has not placed yet: then there is no hole.
+    """
+    if status.st_size <= SPARSE_BYTES or status.st_blocks * 512 >= status.st_size / 2:
+        return False
+    if not hasattr(os, "SEEK_HOLE"):
+        return True
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return os.lseek(descriptor, 0, os.SEEK_HOLE) < status.st_size
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
 
 
 _KINDS = {
@@ -164,6 +229,8 @@ _KINDS = {
 
 
 def _check_name(name: str, path: Path) -> None:
+    if name.isascii() and name.isprintable():
+        return
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -198,12 +265,3 @@ def _checksum_line(path: str, digest: str) -> bytes:
     escaped = path.replace("\\", "\\\\")
     mark = "\\" if escaped != path else ""
     return f"{mark}{digest}  {escaped}\n".encode()
-
-
-def _goes_through_link(root: Path, relative: str) -> bool:
-    path = root
-    for part in relative.split("/"):
-        path = path / part
-        if path.is_symlink():
-            return True
-    return False

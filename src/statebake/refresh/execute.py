@@ -21,8 +21,10 @@ from statebake.model.record import Record, Stale, read_record
 from statebake.model.settle import Fetched, Prepared, commit, keep_stale, parse_time, prepare, rfc3339
 from statebake.model.transaction import open_staging, remove_tree, storage_error
 from statebake.progress import Observer
+from statebake.refresh.guards import Guards, check_content
 from statebake.refresh.history import LastFailure, write_failures
 from statebake.refresh.plan import PlannedFetch, RefreshPlan
+from statebake.refresh.prune import prune
 from statebake.refresh.report import RefreshReport
 from statebake.refresh.slots import Slots
 
@@ -98,11 +100,12 @@ async def execute_refresh(
 
 @dataclass
 class _Attempts:
-    """How the fetching of a key went: how often, how long the last attempt took, and where its output is."""
+    """How the fetching of a key went: how often, how long the last attempt took, its output, what was pruned."""
 
     count: int = 0
     duration_s: float | None = None
     log: Path | None = None
+    pruned: int = 0
 
     @property
     def printed(self) -> str | None:
@@ -217,8 +220,10 @@ class _Refresh:
         return self.outcome(prepared, attempts)
 
     def prepare(self, fetch: PlannedFetch, attempts: _Attempts) -> Prepared:
-        """Validate what was fetched; runs in a thread."""
-        staged = self.staging / fetch.name
+        """Take out what is no state, and validate the rest; runs in a thread."""
+        staged, settings = self.staging / fetch.name, fetch.settings
+        attempts.pruned = prune(staged, settings.exclude).files
+        guards = Guards(settings.min_bytes, settings.max_bytes, settings.schema, settings.max_shrink)
         fetched = Fetched(
             key=fetch.key,
             components=refs(fetch.components),
@@ -229,7 +234,19 @@ class _Refresh:
             tool=self.run.tool,
             host=self.worker.discovery.host,
         )
-        return prepare(fetched, self.state_dir, staged)
+        return prepare(
+            fetched,
+            self.state_dir,
+            staged,
+            lambda: check_content(
+                staged,
+                self.state_dir / fetch.name,
+                guards,
+                key=fetch.key,
+                where=fetched.where,
+                allow_shrink=self.run.allow_shrink,
+            ),
+        )
 
     def outcome(self, prepared: Prepared, attempts: _Attempts) -> KeyOutcome:
         return KeyOutcome(
@@ -240,6 +257,7 @@ class _Refresh:
             duration_s=attempts.duration_s,
             attempts=attempts.count,
             printed=attempts.printed,
+            pruned=attempts.pruned,
         )
 
     async def failed(self, fetch: PlannedFetch, attempts: _Attempts, error: StatebakeError) -> KeyOutcome:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from statebake.errors import Code, StatebakeError
-from statebake.model.tree import list_files, materialize_links, summarize, summarize_dir
-from support.trees import read_tree, write_tree
+from statebake.model.normalize import normalize
+from statebake.model.tree import list_files, summarize, summarize_dir
+from support.trees import write_tree
 
 
 def refused(root: Path) -> StatebakeError:
@@ -20,7 +21,7 @@ def refused(root: Path) -> StatebakeError:
         list_files(root)
     assert caught.value.code is Code.FOREIGN_FILE
     with pytest.raises(StatebakeError):
-        materialize_links(root)
+        normalize(root)
     return caught.value
 
 
@@ -143,13 +144,59 @@ def test_a_link_through_a_link_that_leaves_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("target", "why"), [("missing", "to nothing"), ("link", "to nothing"), (".", "back to one of its own parents")]
+    ("target", "why"), [("missing", "to nothing"), ("link", "a loop"), (".", "back to one of its own parents")]
 )
 def test_a_link_to_nothing_or_round_in_a_circle_is_refused(tmp_path, target, why):
-    """A link that dangles, points at itself, or at a parent, is refused."""
+    """A link that dangles, points at itself, or at a parent, is refused, and told apart."""
     write_tree(tmp_path, {"state": "1"})
     (tmp_path / "link").symlink_to(target)
     assert why in refused(tmp_path).message
+
+
+@pytest.mark.parametrize("links", [{"a": "b", "b": "a"}, {"a": "deep/b", "deep/b": "../a/x"}, {"a": "../key/a"}])
+def test_links_that_lead_to_one_another_are_a_loop(tmp_path, links):
+    """A loop is called one, however many links it has."""
+    root = write_tree(tmp_path / "key", {"state": "1", "deep/x": "2"})
+    for name, target in links.items():
+        (root / name).symlink_to(target)
+    assert "a loop of symbolic links" in refused(root).message
+
+
+def test_a_link_out_to_a_loop_is_a_loop(tmp_path):
+    """A loop with one foot outside leads nowhere either."""
+    root = write_tree(tmp_path / "key", {"state": "1"})
+    (root / "a").symlink_to("../b")
+    (tmp_path / "b").symlink_to("key/a")
+    assert "a loop" in refused(root).message
+
+
+@pytest.mark.parametrize("deeper", ["", "project/"])
+def test_a_large_sparse_file_is_refused_unread(tmp_path, deeper):
+    """A file of a terabyte without content is refused by its path; reading it would take hours."""
+    path = tmp_path / f"{deeper}state"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("wb") as stream:
+        stream.truncate(1_100_000_000_000)
+    error = refused(tmp_path)
+    assert "a sparse file of 1.1 TB" in error.message
+    assert error.where == str(path)
+
+
+def test_a_small_sparse_file_is_a_file(tmp_path):
+    """Databases leave small holes; they are read as zeros."""
+    with (tmp_path / "state").open("wb") as stream:
+        stream.truncate(1 << 20)
+    assert summarize_dir(tmp_path).bytes == 1 << 20
+
+
+def test_few_blocks_without_a_hole_are_no_sparse_file(tmp_path, monkeypatch):
+    """A compressed file has few blocks too, and is read."""
+    monkeypatch.setattr("statebake.model.tree.SPARSE_BYTES", 1 << 16)
+    (tmp_path / "state").write_bytes(b"x" * (1 << 17))
+    os.truncate(tmp_path / "state", 1 << 22)
+    assert "a sparse file of 4.2 MB" in refused(tmp_path).message
+    monkeypatch.setattr(os, "lseek", lambda descriptor, start, how: 1 << 22)
+    assert summarize_dir(tmp_path).bytes == 1 << 22
 
 
 def test_a_fifo_is_refused_at_once(tmp_path):
@@ -189,53 +236,3 @@ def test_names_that_cannot_be(tmp_path, name, kind):
     assert "name" in error.message
     assert error.where.isprintable()
     error.where.encode()
-
-
-def test_materialized_links_change_nothing_but_the_links(tmp_path):
-    """Every link becomes a copy of what it points to: no link is left, and the digest is the same."""
-    root = write_tree(tmp_path / "key", {"state/a": "1", "real/deep/b": "2"})
-    (root / "state/link").symlink_to("a")
-    (root / "dir").symlink_to("real")
-    (root / "state/via").symlink_to("../dir/deep/b")
-    (root / "real/deep/again").symlink_to(root / "state/a")
-    (root / "nothing-in-it").mkdir()
-    (root / "to-empty").symlink_to("nothing-in-it")
-    before = summarize_dir(root)
-    materialize_links(root)
-    assert not [path for path in root.rglob("*") if path.is_symlink()]
-    assert summarize_dir(root) == before
-    assert read_tree(root) == {
-        "state/a": b"1",
-        "state/link": b"1",
-        "state/via": b"2",
-        "real/deep/b": b"2",
-        "real/deep/again": b"1",
-        "dir/deep/b": b"2",
-        "dir/deep/again": b"1",
-    }
-
-
-def test_state_that_is_itself_a_link(tmp_path):
-    """A ``state`` that links to its sibling becomes that sibling's copy."""
-    root = write_tree(tmp_path, {"versions/2/a": "1"})
-    (root / "state").symlink_to("versions/2")
-    materialize_links(root)
-    assert read_tree(root) == {"state/a": b"1", "versions/2/a": b"1"}
-    assert summarize_dir(root).empty is None
-
-
-def test_materializing_leaves_the_components_own_files_alone(tmp_path):
-    """No name that a component may use is used for the copies in between."""
-    root = write_tree(tmp_path, {"state": "1", ".statebake-copy-0": "the component's own"})
-    (root / "link").symlink_to("state")
-    materialize_links(root)
-    assert read_tree(root) == {"state": b"1", "link": b"1", ".statebake-copy-0": b"the component's own"}
-
-
-def test_a_foreign_file_stops_materializing_before_any_change(tmp_path):
-    """The rules come first: where one file breaks them, no link has been replaced."""
-    root = write_tree(tmp_path, {"state": "1"})
-    (root / "a").symlink_to("state")
-    os.mkfifo(root / "z")
-    refused(root)
-    assert (root / "a").is_symlink()

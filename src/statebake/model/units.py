@@ -1,0 +1,12 @@
+"""Amounts as messages show them."""
+
+from __future__ import annotations
+
+
+def show_bytes(count: int) -> str:
+    """Return bytes in SI units: ``532 B``, ``1.2 kB``, ``25.4 MB``."""
+    if count < 1000:
+        return f"{count} B"
+    units = ("kB", "MB", "GB", "TB")
+    power = next((n for n in range(1, len(units)) if round(count / 1000**n, 1) < 1000), len(units))
+    return f"{count / 1000**power:.1f} {units[power - 1]}"
