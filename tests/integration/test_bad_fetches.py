@@ -112,7 +112,7 @@ BAD = [
         "link-loop",
         "state_path.symlink_to('other')\n(state_path.parent / 'other').symlink_to('state')",
         "SB404",
-        "left other: the state contains a symbolic link",
+        "left other: the state contains a loop of symbolic links",
     ),
     Bad(
         "link-to-parent",

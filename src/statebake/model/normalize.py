@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import uuid
 from collections import Counter
 from pathlib import Path
 
-from statebake.model.tree import TreeEntry, TreeFile, sort_files, walk
+from statebake.model.tree import MAX_DEPTH, TreeEntry, TreeFile, sort_files, walk
 
 _NOT_KEPT = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX | stat.S_IWGRP | stat.S_IWOTH
 _BYTE_CODE = (".pyc", ".pyo")
@@ -25,7 +26,13 @@ def normalize(root: Path) -> list[TreeFile]:
     The rules come before any change but the modes of directories. Raises ``StatebakeError`` and ``OSError`` as
     ``list_files`` does.
     """
-    found = list(walk(root, mend=True))
+    try:
+        found = list(walk(root))
+    except PermissionError:  # also through a link that comes before what it leads to
+        _make_all_usable(root)
+        found = list(walk(root))
+    for directory in (root, *(entry.source for entry in found if _is_dir(entry) and not entry.linked)):
+        make_usable(directory)
     files = [entry for entry in found if stat.S_ISREG(entry.status.st_mode)]
     own = [entry for entry in files if not entry.linked]
     names = Counter(_inode(entry) for entry in own)
@@ -50,6 +57,27 @@ def normalize(root: Path) -> list[TreeFile]:
         for entry in files
         if not entry.path.endswith(_BYTE_CODE)
     )
+
+
+def make_usable(directory: Path) -> None:
+    """Let the owner of ``directory`` list and change it, and nobody who is a stranger to its group change it."""
+    mode = stat.S_IMODE(directory.stat().st_mode)
+    if (wanted := (mode | stat.S_IRWXU) & ~stat.S_IWOTH) != mode:
+        directory.chmod(wanted)
+
+
+def _make_all_usable(root: Path) -> None:
+    waiting = [(root, 0)]
+    while waiting:
+        directory, depth = waiting.pop()
+        make_usable(directory)
+        if depth <= MAX_DEPTH:  # what is deeper is refused
+            with os.scandir(directory) as entries:
+                waiting += [(Path(entry.path), depth + 1) for entry in entries if entry.is_dir(follow_symlinks=False)]
+
+
+def _is_dir(entry: TreeEntry) -> bool:
+    return stat.S_ISDIR(entry.status.st_mode)
 
 
 def _inode(entry: TreeEntry) -> tuple[int, int]:

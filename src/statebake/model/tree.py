@@ -129,25 +129,20 @@ def summarize_dir(root: Path, files: Iterable[TreeFile] | None = None) -> TreeSu
     )
 
 
-def walk(root: Path, *, mend: bool = False) -> Iterator[TreeEntry]:
+def walk(root: Path) -> Iterator[TreeEntry]:
     """Yield everything under ``root``, a directory before what is in it, without reading any file.
 
-    With ``mend``, directories that their owner cannot list or change are made so first. Raises ``StatebakeError`` and
-    ``OSError`` as ``list_files`` does.
+    Raises ``StatebakeError`` and ``OSError`` as ``list_files`` does.
     """
-    return _walk(root, "", os.path.realpath(root), (), linked=False, mend=mend)
+    return _walk(root, "", os.path.realpath(root), (), linked=False)
 
 
-def _walk(
-    directory: Path, prefix: str, real: str, above: tuple[str, ...], *, linked: bool, mend: bool
-) -> Iterator[TreeEntry]:
+def _walk(directory: Path, prefix: str, real: str, above: tuple[str, ...], *, linked: bool) -> Iterator[TreeEntry]:
     if len(above) > MAX_DEPTH:
         raise _foreign(directory.parent, f"a tree of more than {MAX_DEPTH} levels")
     if real in above:
         raise _foreign(directory, "a symbolic link that leads back to one of its own parents")
     above = (*above, real)
-    if mend:
-        make_usable(directory)
     with os.scandir(directory) as entries:
         found = sorted(entries, key=lambda entry: entry.name)
     for entry in found:
@@ -166,14 +161,7 @@ def _walk(
         yield TreeEntry(prefix + entry.name, path, status, is_link=is_link, linked=linked or is_link)
         if stat.S_ISDIR(status.st_mode):
             inside = prefix + entry.name + "/"
-            yield from _walk(path, inside, target, above, linked=linked or is_link, mend=mend)
-
-
-def make_usable(directory: Path) -> None:
-    """Let the owner of ``directory`` list and change it, and nobody who is a stranger to its group change it."""
-    mode = stat.S_IMODE(directory.stat().st_mode)
-    if (wanted := (mode | stat.S_IRWXU) & ~stat.S_IWOTH) != mode:
-        directory.chmod(wanted)
+            yield from _walk(path, inside, target, above, linked=linked or is_link)
 
 
 def _follow(link: Path, real_root: str) -> tuple[str, os.stat_result]:

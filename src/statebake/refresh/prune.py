@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from statebake.model.keys import STATE_NAME
+from statebake.model.normalize import make_usable
 from statebake.model.transaction import remove_tree, storage_error
-from statebake.model.tree import MAX_DEPTH, make_usable
+from statebake.model.tree import MAX_DEPTH
 from statebake.refresh.ignore import is_ignored, parse_rules
 
 _DBT_PROJECT = "dbt_project.yml"

@@ -266,7 +266,7 @@ def test_what_is_no_directory_is_left_to_others(root, tmp_path, what):
     assert read_tree(outside) == {"x": b"1"}
 
 
-@pytest.mark.parametrize("pattern", ["!", "/", "!/", "//", "   /", "a\\", "[a", "a\nb", "a\0"])
+@pytest.mark.parametrize("pattern", ["!", "/", "!/", "//", "a\\", "[a", "a\nb", "a\0"])
 def test_a_pattern_that_is_none(root, pattern):
     """A pattern that could never match is an error that names it, before anything is removed."""
     write_tree(root, {"state": "1", "a": "2"})
