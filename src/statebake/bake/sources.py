@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from statebake.config import source_roots
+from statebake.config import import_root
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import STATE_DIR_NAME
 
@@ -35,22 +35,6 @@ class SourceFile:
 
     source: Path
     path: str
-
-
-def import_root(project: Path, defs_dir: Path) -> Path:
-    """Return the directory of ``project`` that is on the import path and has ``defs_dir`` in it.
-
-    Raises ``StatebakeError`` (``OTHER_COPY``) when the definitions are imported from somewhere else.
-    """
-    for root in source_roots(project.resolve()):
-        if defs_dir.resolve().is_relative_to(root.resolve()) and "site-packages" not in defs_dir.parts:
-            return root
-    raise StatebakeError(
-        Code.OTHER_COPY,
-        "The definitions are imported from another copy of the project, so state would be written there.",
-        where=str(defs_dir),
-        next_step="uninstall that copy from the project's interpreter, or install the project with pip install -e",
-    )
 
 
 def collect_sources(

@@ -25,7 +25,8 @@ from statebake.errors import Code, Exit, StatebakeError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from statebake.pipeline import BakeInputs, OpenProject, Target
+    from statebake.pipeline import OpenProject, Target
+    from statebake.pipeline.baking import BakeInputs
 
     Ready = tuple[OpenProject, BakeInputs]
 
@@ -71,6 +72,7 @@ def bake_pex_command(  # noqa: PLR0917 - the command's options
     The PEX is opened again before it appears: every key's digest in it is the one that was checked.
     """
     from statebake import pipeline
+    from statebake.pipeline import baking
     from statebake.refresh import Selection
 
     env = environment()
@@ -82,7 +84,7 @@ def bake_pex_command(  # noqa: PLR0917 - the command's options
 
         async def make_ready(opened: OpenProject) -> Ready | int:
             target = opened.target
-            inputs = pipeline.prepare_bake(opened)
+            inputs = baking.prepare_bake(opened)
             if not no_refresh:
                 refresh_plan = pipeline.plan(opened, Selection(), datetime.now(timezone.utc))
                 if dry_run:
@@ -107,8 +109,8 @@ def bake_pex_command(  # noqa: PLR0917 - the command's options
             if dry_run:
                 view.bake_inputs(target, inputs)
                 return Exit.OK
-            plan = pipeline.plan_bake(opened, inputs, snapshot, env)
-            baked = pipeline.bake_pex(
+            plan = baking.plan_bake(opened, inputs, snapshot, env)
+            baked = baking.bake_pex(
                 opened, plan, upgrade=upgrade, cache_dir=cache_dir(env), env=env, observer=view.observer(target)
             )
             view.bake_report(target, baked)

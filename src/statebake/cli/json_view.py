@@ -18,7 +18,8 @@ from statebake.redact import redact
 if TYPE_CHECKING:
     from statebake.check import CheckReport, StatusRow
     from statebake.model.discovery import Discovery
-    from statebake.pipeline import BakeInputs, BakeReport, Target
+    from statebake.pipeline import Target
+    from statebake.pipeline.baking import BakeInputs, BakeReport
     from statebake.refresh import RefreshPlan, RefreshReport
     from statebake.verify import ArtifactState
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from statebake.check import CheckReport, StatusRow
     from statebake.errors import StatebakeError
     from statebake.model.discovery import Discovery
-    from statebake.pipeline import BakeInputs, BakeReport, Target
+    from statebake.pipeline import Target
+    from statebake.pipeline.baking import BakeInputs, BakeReport
     from statebake.progress import Observer
     from statebake.refresh import RefreshPlan, RefreshReport
     from statebake.verify import ArtifactState

@@ -7,7 +7,7 @@ from statebake.config.detect import configure, with_detected
 from statebake.config.dg import DgProject
 from statebake.config.environment import unknown_variables
 from statebake.config.interpreter import Interpreter, choose_python
-from statebake.config.modules import module_path, source_roots
+from statebake.config.modules import import_root, module_path, source_roots
 from statebake.config.policy import selects, settings_for
 from statebake.config.project import Project, find_projects
 from statebake.config.render import markdown_table, render_rows
@@ -30,6 +30,7 @@ __all__ = [
     "choose_python",
     "configure",
     "find_projects",
+    "import_root",
     "load_if_there",
     "load_toml",
     "markdown_table",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from statebake.errors import Code, StatebakeError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -49,3 +51,19 @@ def detect_module(directory: Path, name: str) -> str | None:
 
 def _is_package(path: Path) -> bool:
     return path.is_dir() and (path.name == DEFS_DIR_NAME or (path / DEFS_DIR_NAME).is_dir() or any(path.glob("*.py")))
+
+
+def import_root(project: Path, defs_dir: Path) -> Path:
+    """Return the directory of ``project`` that is on the import path and has ``defs_dir`` in it.
+
+    Raises ``StatebakeError`` (``OTHER_COPY``) when the definitions are imported from somewhere else.
+    """
+    for root in source_roots(project.resolve()):
+        if defs_dir.resolve().is_relative_to(root.resolve()) and "site-packages" not in defs_dir.parts:
+            return root
+    raise StatebakeError(
+        Code.OTHER_COPY,
+        "The definitions are imported from another copy of the project, so state would be written there.",
+        where=str(defs_dir),
+        next_step="uninstall that copy from the project's interpreter, or install the project with pip install -e",
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from statebake.errors import Code, StatebakeError
@@ -80,7 +81,14 @@ class Discovery:
 
     def components_of(self, key: str) -> tuple[Component, ...]:
         """Return the components that use ``key``, in the order of their declarations."""
-        return tuple(component for component in self.components if component.key == key)
+        return self._by_key.get(key, ())
+
+    @cached_property
+    def _by_key(self) -> Mapping[str, tuple[Component, ...]]:
+        found: dict[str, tuple[Component, ...]] = {}
+        for component in self.components:
+            found[component.key] = (*found.get(component.key, ()), component)
+        return found
 
 
 def refs(components: Iterable[Component]) -> tuple[ComponentRef, ...]:

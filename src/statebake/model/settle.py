@@ -81,7 +81,10 @@ def prepare(fetched: Fetched, state_dir: Path, staged: Path, check: Callable[[],
     )
     changed = not (same and _is_on_disk(place, summary))
     if changed:
-        replace_file(staged / RECORD_NAME, dump_json(record.to_json()), staged.parent)
+        try:  # made durable with the rest of the directory, when it is committed
+            (staged / RECORD_NAME).write_text(dump_json(record.to_json()), encoding="utf-8")
+        except OSError as error:
+            raise storage_error(error, staged) from error
     return Prepared(record, staged, old, changed)
 
 

@@ -145,12 +145,11 @@ def commit_keys(state_dir: Path, staged: Sequence[Path]) -> None:
             for directory in staged:
                 _swap(state_dir / directory.name, directory)
                 done.append(directory)
+            _fsync_dir(state_dir)
         except OSError:
-            for directory in done:
+            for directory in reversed(done):
                 _swap_back(state_dir / directory.name, directory)
             raise
-        finally:
-            _fsync_dir(state_dir)
     except OSError as error:
         raise storage_error(error, state_dir / staged[0].name) from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from statebake.bake import collect_sources
-from statebake.bake.sources import import_root
+from statebake.config import import_root
 from statebake.errors import Code, StatebakeError
 from support.trees import write_tree
 

@@ -1,19 +1,11 @@
-"""The straight line: configuration, discovery, refresh, check, bake, proof. Each step takes and returns values."""
+"""The second half of the line: from checked state to a proved PEX."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from statebake import __version__
 from statebake.bake import (
     BakePlan,
     DependencySource,
@@ -25,66 +17,19 @@ from statebake.bake import (
     plan_pex,
     resolve_dependencies,
 )
-from statebake.bake.sources import import_root
 from statebake.bake.templates import render
-from statebake.check import CheckReport, Snapshot, check, read_snapshot, sound_ages
-from statebake.config import Project, ResolvedConfig, Settings, choose_python, configure, find_projects
+from statebake.check import Snapshot
+from statebake.config import import_root
 from statebake.errors import Code, StatebakeError
-from statebake.hosts import Host, Worker, discover_request, find_host, open_worker
-from statebake.model.discovery import Discovery
-from statebake.model.keys import STATE_DIR_NAME, sanitize_key
+from statebake.hosts import Host, find_host
+from statebake.model.keys import sanitize_key
 from statebake.model.manifest import Manifest
 from statebake.model.state_config import DefsStateManagementType
 from statebake.model.tree import list_files
-from statebake.process import run_interruptible, run_tool
+from statebake.pipeline import TOOL, OpenProject
+from statebake.process import run_tool
 from statebake.progress import Observer
-from statebake.redact import redact
-from statebake.refresh import (
-    RefreshPlan,
-    RefreshReport,
-    Run,
-    Selection,
-    Slots,
-    execute_refresh,
-    plan_refresh,
-    read_failures,
-    unmatched,
-)
 from statebake.verify import compare, is_pex, read_pex
-
-T = TypeVar("T")
-
-TOOL = f"statebake {__version__}"
-
-
-@dataclass(frozen=True)
-class Target:
-    """A project to work on, its settings, and the interpreter for its code (path, and who chose it)."""
-
-    project: Project
-    config: ResolvedConfig
-    python: str
-    python_origin: str
-
-    @property
-    def settings(self) -> Settings:
-        """The project's settings."""
-        return self.config.settings
-
-
-@dataclass(frozen=True)
-class OpenProject:
-    """A project that has been discovered, and how many seconds that took; its worker lives only while it is open."""
-
-    target: Target
-    worker: Worker
-    state_dir: Path
-    discovery_s: float
-
-    @property
-    def discovery(self) -> Discovery:
-        """What was found in it."""
-        return self.worker.discovery
 
 
 @dataclass(frozen=True)
@@ -107,100 +52,6 @@ class BakeReport:
     manifest: Manifest
     dependencies: DependencySource
     dependencies_reused: bool
-
-
-def find_targets(dirs: Sequence[Path], flags: Mapping[str, object], env: Mapping[str, str], cwd: Path) -> list[Target]:
-    """Return the projects in ``dirs``, or the one around ``cwd``, with their settings; raises ``StatebakeError``."""
-    targets = []
-    for project in find_projects(dirs, cwd):
-        config = configure(project, flags, env, cwd=cwd)
-        python = choose_python(project, config.settings, config.origins["python"], env)
-        targets.append(Target(project, config, str(python.path), python.origin))
-    return targets
-
-
-@contextlib.asynccontextmanager
-async def open_project(target: Target, env: Mapping[str, str]) -> AsyncIterator[OpenProject]:
-    """Discover a project and give it open; raises ``StatebakeError`` as ``open_worker`` does, and ``OTHER_COPY``."""
-    began = time.monotonic()
-    request = discover_request(target.project, target.settings)
-    async with open_worker(target.python, target.project.directory, request, env) as worker:
-        import_root(target.project.directory, worker.discovery.defs_dir)
-        state_dir = worker.discovery.defs_dir / STATE_DIR_NAME
-        yield OpenProject(target, worker, state_dir, round(time.monotonic() - began, 3))
-
-
-def side_by_side(
-    targets: Sequence[Target], env: Mapping[str, str], work: Callable[[OpenProject], Awaitable[T]]
-) -> list[T | StatebakeError]:
-    """Open every project, each in its own interpreter, do ``work``, and return what it returned or raised.
-
-    An interrupt ends all that runs and raises ``KeyboardInterrupt``.
-    """
-
-    async def one(target: Target, opening: asyncio.Semaphore) -> T | StatebakeError:
-        try:
-            async with contextlib.AsyncExitStack() as stack:
-                async with opening:
-                    opened = await stack.enter_async_context(open_project(target, env))
-                return await work(opened)
-        except StatebakeError as error:
-            return error
-
-    async def every() -> list[T | StatebakeError]:
-        opening = asyncio.Semaphore(max(2, os.cpu_count() or 1))  # importing is work for the processor
-        return await asyncio.gather(*(one(target, opening) for target in targets))
-
-    return run_interruptible(every())
-
-
-def plan(opened: OpenProject, selection: Selection, now: datetime, *, only_failed: bool = False) -> RefreshPlan:
-    """Return what a refresh of the selected keys would do; raises ``UNKNOWN_KEY``."""
-    settings = opened.target.settings
-    if only_failed:
-        selection = replace(selection, failed=frozenset(read_failures(opened.state_dir)))
-    timed = settings.max_age is not None or any("max_age" in section.values for section in settings.keys)
-    ages = sound_ages(read_snapshot(opened.state_dir), now) if timed else {}
-    return plan_refresh(opened.discovery, settings, selection, ages)
-
-
-def selected_here(opened: OpenProject, selection: Selection) -> Selection | None:
-    """Return the part of a selection for several projects that is about this one; ``None`` where nothing is."""
-    foreign = set(unmatched(opened.discovery, selection))
-    here = replace(
-        selection,
-        keys=tuple(key for key in selection.keys if key not in foreign),
-        patterns=tuple(pattern for pattern in selection.patterns if pattern not in foreign),
-    )
-    lost = (selection.keys and not here.keys) or (selection.patterns and not here.patterns)
-    return None if lost else here
-
-
-def start_run(
-    targets: Sequence[Target], env: Mapping[str, str], *, all_or_nothing: bool = False, allow_shrink: bool = False
-) -> Run:
-    """Return what the refreshes of ``targets`` share; its deadline counts from now."""
-    deadlines = [target.settings.deadline for target in targets if target.settings.deadline is not None]
-    limits = [limit for target in targets for limit in target.settings.limits]
-    return Run(
-        tool=TOOL,
-        slots=Slots(max(target.settings.jobs for target in targets), limits),
-        ends_at=time.monotonic() + min(deadlines) if deadlines else None,
-        all_or_nothing=all_or_nothing,
-        allow_shrink=allow_shrink,
-        mask=partial(redact, env=env),
-    )
-
-
-async def refresh(opened: OpenProject, refresh_plan: RefreshPlan, run: Run, observer: Observer) -> RefreshReport:
-    """Do what the plan says; see ``execute_refresh``."""
-    return await execute_refresh(refresh_plan, opened.worker, opened.state_dir, run=run, observer=observer)
-
-
-def check_state(opened: OpenProject) -> tuple[Snapshot, CheckReport]:
-    """Return the state as it is, and what is wrong with it."""
-    snapshot = read_snapshot(opened.state_dir)
-    return snapshot, check(opened.discovery, snapshot, opened.target.settings.allow_runtime_fetch)
 
 
 def prepare_bake(opened: OpenProject) -> BakeInputs:
