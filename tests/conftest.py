@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from support.dagster import dagster_python
+from support.mounts import image, mounted, reflink
 from support.pythons import old_pythons
 from support.service import Service
 
@@ -73,14 +74,53 @@ def _absent_overlay() -> str | None:
     return None
 
 
+def _absent_strace() -> str | None:
+    if not shutil.which("strace"):
+        return "no strace program"
+    probe = ["strace", "-f", "-o", os.devnull, "-e", "inject=getsid:error=EIO", "true"]
+    ended = subprocess.run(probe, capture_output=True, check=False)
+    return None if ended.returncode == 0 else "strace may not trace, or cannot inject"
+
+
+def _absent_gcc() -> str | None:
+    return None if shutil.which("gcc") else "no gcc program"
+
+
+def _absent_ext4() -> str | None:
+    return _absent_mount() or _absent_image("ext4", 16)
+
+
+def _absent_reflink() -> str | None:
+    return _absent_mount() or _absent_image("xfs", 320)
+
+
+def _absent_image(kind: str, megabytes: int) -> str | None:
+    if not shutil.which(f"mkfs.{kind}"):
+        return f"no mkfs.{kind} program"
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory)
+        try:
+            with mounted(root / "it", "-o", "loop", image(root / "image", kind, megabytes)) as place:
+                if kind == "xfs":
+                    (place / "one").write_text("one")
+                    reflink(place / "one", place / "other")
+        except subprocess.CalledProcessError as error:
+            return f"an image file with {kind} cannot be mounted by loop: {error}"
+    return None
+
+
 ABSENT: dict[str, Callable[[], str | None]] = {
     "dagster-1.12": _absent_dagster("1.12"),
     "dagster-1.13": _absent_dagster("1.13"),
+    "ext4": _absent_ext4,
+    "gcc": _absent_gcc,
     "mount": _absent_mount,
     "namespaces": _absent_namespaces,
     "old-python": _absent_old_python,
     "overlay": _absent_overlay,
+    "reflink": _absent_reflink,
     "root": _absent_root,
+    "strace": _absent_strace,
     "uv": _absent_uv,
 }
 

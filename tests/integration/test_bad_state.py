@@ -17,6 +17,7 @@ import pytest
 from support.cli import Result, run, statebake
 from support.dagster import dagster_python
 from support.hosts import NATIVE, HostKit
+from support.mounts import mounted
 from support.shown import assert_no_crash, shown, the_error
 from support.trees import leftovers, read_tree
 
@@ -245,16 +246,6 @@ def test_what_a_killed_refresh_left_is_removed(project: Path) -> None:
 
 
 # --- file systems ----------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def mounted(place: Path, *options: str) -> Iterator[None]:
-    """Mount a file system at ``place`` for as long as the context lasts."""
-    subprocess.run(["mount", *options, place], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", place], check=True)
 
 
 @pytest.fixture

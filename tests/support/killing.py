@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -28,8 +29,19 @@ class Tally:
         return f"seed {self.seed}: {', '.join(parts)} the commits; torn keys after {len(self.torn)} of them"
 
 
-def kill_at(argv: list[str | Path], moment: float, *, cwd: Path, env: Mapping[str, str | None]) -> bool:
-    """Start a command, ``kill -9`` its process (and no other) after ``moment`` seconds; return whether it still ran."""
+def kill_at(
+    argv: list[str | Path],
+    moment: float,
+    *,
+    cwd: Path,
+    env: Mapping[str, str | None],
+    after: Path | None = None,
+    number: int = signal.SIGKILL,
+) -> bool:
+    """Start a command, send its process (and no other) a signal after ``moment`` seconds; return whether it still ran.
+
+    ``after``: the seconds count from when this file is there.
+    """
     process = subprocess.Popen(
         [str(arg) for arg in argv],
         cwd=cwd,
@@ -39,9 +51,11 @@ def kill_at(argv: list[str | Path], moment: float, *, cwd: Path, env: Mapping[st
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+    while after and not after.exists() and process.poll() is None:
+        time.sleep(0.001)
     time.sleep(moment)
     alive = process.poll() is None
-    process.kill()
+    process.send_signal(number)
     process.wait()
     return alive
 
