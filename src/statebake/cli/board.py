@@ -72,6 +72,12 @@ class Board:
             self.rows.clear()
             self.total = self.ended = self.failed = 0
 
+    def leave(self) -> None:
+        """Put the terminal in order: the process ends at once."""
+        if self._live is not None:
+            self.console.show_cursor(True)
+            self.console.print()
+
     def print(self, line: Text) -> None:
         """Print a line that stays."""
         self._spoke = time.monotonic()
@@ -147,10 +153,10 @@ class Progress(Observer):
 
     def fetch_again(self, key: str, attempt: int, error: StatebakeError, wait_s: float) -> None:
         now = time.monotonic()
-        self._board.rows[self._prefix + key] = _Row("", now, attempt, now + wait_s, error.message)
-        line = Text.assemble(("  ↻ ", "yellow"), f"{self._prefix}{key}  attempt {attempt} failed: ")
-        line.append(human.clip(error.message, _WIDEST_ERROR))
-        line.append(f"  again in {human.seconds(wait_s)}", style="yellow")
+        why = human.clip(error.message.removeprefix(f"The fetch of {key} ").rstrip("."), _WIDEST_ERROR)
+        self._board.rows[self._prefix + key] = _Row("", now, attempt, now + wait_s, why)
+        line = Text.assemble(("  ↻ ", "yellow"), f"{self._prefix}{key}  attempt {attempt} {why}")
+        line.append(f"; again in {human.seconds(wait_s)}", style="yellow")
         self._board.print(line)
 
     def commit_begins(self, key: str) -> None:

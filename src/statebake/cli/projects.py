@@ -32,7 +32,7 @@ def for_each(
     for target in targets:
         view.warnings(target.config.warnings)
     code: int = Exit.OK
-    for target, result in zip(targets, pipeline.side_by_side(targets, env, work), strict=True):
+    for target, result in zip(targets, pipeline.side_by_side(targets, env, work, leave=view.leave), strict=True):
         try:
             if isinstance(result, StatebakeError):
                 raise result

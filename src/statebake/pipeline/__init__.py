@@ -92,11 +92,16 @@ async def open_project(target: Target, env: Mapping[str, str]) -> AsyncIterator[
 
 
 def side_by_side(
-    targets: Sequence[Target], env: Mapping[str, str], work: Callable[[OpenProject], Awaitable[T]]
+    targets: Sequence[Target],
+    env: Mapping[str, str],
+    work: Callable[[OpenProject], Awaitable[T]],
+    *,
+    leave: Callable[[], None] = lambda: None,
 ) -> list[T | StatebakeError]:
     """Open every project, each in its own interpreter, do ``work``, and return what it returned or raised.
 
-    An interrupt ends all that runs and raises ``KeyboardInterrupt``.
+    An interrupt ends all that runs and raises ``KeyboardInterrupt``; a second one ends the process at once, after
+    ``leave``.
     """
 
     async def one(target: Target, opening: asyncio.Semaphore) -> T | StatebakeError:
@@ -112,7 +117,7 @@ def side_by_side(
         opening = asyncio.Semaphore(max(2, os.cpu_count() or 1))  # importing is work for the processor
         return await asyncio.gather(*(one(target, opening) for target in targets))
 
-    return run_interruptible(every())
+    return run_interruptible(every(), leave)
 
 
 def plan(opened: OpenProject, selection: Selection, now: datetime, *, only_failed: bool = False) -> RefreshPlan:
