@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from statebake.errors import Code, StatebakeError
+from statebake.worker.processes import adopt_orphans, children, end_children
 
 T = TypeVar("T")
 
 _INTERRUPTED = 130
+_ours: set[int] = set()  # workers that are running
+_others: set[int] = set()  # children of this process that are no concern of ours
 _GRACE_S = 2.0
 TAIL_LINES = 20
 
@@ -121,8 +124,17 @@ def run_interruptible(main: Coroutine[Any, Any, T], leave: Callable[[], None]) -
                 signal.signal(number, handler)
 
 
+def adopt(process: subprocess.Popen[bytes]) -> None:
+    """Take over what ``process`` leaves behind should it be killed; ``stop`` ends that as well."""
+    if not _ours:
+        _others.update(children(os.getpid()))
+        _others.discard(process.pid)
+        adopt_orphans()
+    _ours.add(process.pid)
+
+
 def stop(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
-    """End a process that leads its own group, and the group: politely first, then for good."""
+    """End a process that leads its own group, the group, and what it left behind: politely first, then for good."""
     for number, patience in ((signal.SIGTERM, _GRACE_S), (signal.SIGKILL, None)):
         if process.poll() is not None and number == signal.SIGTERM:
             continue
@@ -130,6 +142,10 @@ def stop(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> None:
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=patience)
+    if process.pid in _ours:
+        _ours.discard(process.pid)
+        if process.returncode != 0:  # a worker that ends by itself has ended what it started
+            end_children({*_ours, *_others})
 
 
 def tail(text: str, lines: int = TAIL_LINES) -> str:

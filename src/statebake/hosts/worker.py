@@ -24,7 +24,7 @@ from statebake.hosts.answers import (
 )
 from statebake.hosts.channel import Channel, GarbledError
 from statebake.model.discovery import Discovery
-from statebake.process import project_env, read_tail, signal_name, stop
+from statebake.process import adopt, project_env, read_tail, signal_name, stop
 
 _ENTRY = Path(__file__).resolve().parent.parent / "worker" / "entry.py"
 _END_S = 5.0  # for the worker to end a fetch with all that it started
@@ -193,6 +193,7 @@ async def open_worker(
                 pass_fds=(to_worker, from_worker),
                 start_new_session=True,
             )
+            adopt(process)
             worker = Worker(process, Channel(send, hear), log)
             stack.push_async_callback(worker.close)
         except OSError as error:

@@ -1,1 +1,1 @@
-"""Files that run in the project's interpreter, by path; never imported by the tool."""
+"""Files that run in the project's interpreter, by path; the tool imports ``processes`` only."""

@@ -18,7 +18,8 @@ def test_table_is_the_schema():
 
 def test_examples_are_valid(tmp_path):
     """Every TOML example of settings in the documentation is accepted."""
-    blocks = DOCS.read_text(encoding="utf-8").split("```toml\n")[1:]
+    text = DOCS.read_text(encoding="utf-8") + (DOCS.parents[1] / "README.md").read_text(encoding="utf-8")
+    blocks = text.split("```toml\n")[1:]
     for block in blocks:
         text = block.partition("```")[0]
         if "directory_type" in text:
@@ -29,7 +30,7 @@ def test_examples_are_valid(tmp_path):
         (tmp_path / name).write_text(text)
         assert "default" in resolve(tmp_path, {}, {}).origins.values()
         assert any(origin.startswith(name) for origin in resolve(tmp_path, {}, {}).origins.values())
-    assert len(blocks) == 4
+    assert len(blocks) == 5
 
 
 def test_names_do_not_clash():
