@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -30,13 +29,6 @@ print("fresh" if checked_at > datetime.now(timezone.utc) else "due")
 @pytest.fixture
 def clock(tmp_path: Path) -> Clock:
     return Clock(tmp_path)
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Versions]:
-    project = Versions(tmp_path / "it", keys=4)
-    yield project
-    project.end()
 
 
 def checked_at(project: Versions, key: int) -> datetime:

@@ -221,7 +221,7 @@ def test_a_naive_refresh_hangs(project: Versions, name: str, tmp_path: Path) -> 
     """The control: the same fetch holds up a refresh that has no limit, and leaves a torn key when that is ended."""
     let(project, CASES[name].code)
     with pytest.raises(subprocess.TimeoutExpired):
-        naive_refresh(project, 0, tmp_path, timeout=5)
+        naive_refresh(project, 0, tmp_path, timeout=3)
     assert project.end(), "the fetch has ended by itself"
     assert torn(project.state_dir, project.old, project.new) == [BAD]
 

@@ -92,7 +92,7 @@ def test_killed_refresh(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_killed_first_refresh(tmp_path: Path) -> None:
     """Where there was no state, a killed refresh leaves whole keys only, and the next one completes them."""
     project = Versions(tmp_path, keys=6)
-    for fraction in fractions(SEED, 8):
+    for fraction in fractions(SEED, 5):
         shutil.rmtree(project.state_dir)
         kill_at(project.command, fraction * project.seconds, cwd=project.directory, env=project.env)
         project.assert_no_process()
@@ -107,8 +107,8 @@ def test_an_unsafe_writer_is_caught(
     writer: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The control: the same kills find torn keys where a writer does not change a key as a whole."""
-    old = write_version(tmp_path / "old", "old", keys=KEYS, files=10)
-    new = write_version(tmp_path / "new", "new", keys=KEYS, files=10)
+    old = write_version(tmp_path / "old", "old", keys=6, files=10)
+    new = write_version(tmp_path / "new", "new", keys=6, files=10)
     known = [digests(read_tree(version)) for version in (old, new)]
     place, log = tmp_path / "state", tmp_path / "log"
     argv = command(writer, place, new, log)
@@ -128,9 +128,8 @@ def test_an_unsafe_writer_is_caught(
     assert tally.torn
 
 
-def test_a_kill_while_a_fetch_hangs(tmp_path: Path) -> None:
+def test_a_kill_while_a_fetch_hangs(project: Versions, tmp_path: Path) -> None:
     """A killed refresh takes its worker, a fetch that hangs, and what that had started with it."""
-    project = Versions(tmp_path, keys=2)
     begun = tmp_path / "begun"
     hang = f"""
 import subprocess, time
@@ -153,9 +152,8 @@ time.sleep(600)
 
 
 @pytest.mark.parametrize("leftover", ["lock", "file", "directory"])
-def test_leftovers_are_cleared(tmp_path: Path, leftover: str) -> None:
+def test_leftovers_are_cleared(project: Versions, leftover: str) -> None:
     """Whatever a killed process left in staging is gone after the next refresh."""
-    project = Versions(tmp_path, keys=2)
     staging = project.state_dir / ".staging"
     if leftover == "lock":
         (staging / "lock").write_text("99999999\n")
@@ -166,9 +164,8 @@ def test_leftovers_are_cleared(tmp_path: Path, leftover: str) -> None:
     project.assert_next_refresh()
 
 
-def test_a_kill_between_two_renames(tmp_path: Path) -> None:
+def test_a_kill_between_two_renames(project: Versions, tmp_path: Path) -> None:
     """Where two directories cannot be exchanged, a kill can leave a key in staging only: the next start restores it."""
-    project = Versions(tmp_path, keys=2)
     script = tmp_path / "dies.py"
     script.write_text(BETWEEN_TWO_RENAMES)
     assert run([sys.executable, script, project.state_dir], cwd=tmp_path).code == -signal.SIGKILL

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,15 +11,6 @@ from support.versions import Versions
 from support.whole import keys_in
 
 pytestmark = pytest.mark.needs("strace")
-
-KEYS = 4
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Versions]:
-    project = Versions(tmp_path, keys=KEYS)
-    yield project
-    project.end()
 
 
 def without_exchange(project: Versions, error: str) -> list[str]:
@@ -37,11 +26,12 @@ def without_exchange(project: Versions, error: str) -> list[str]:
 def test_a_refresh_without_exchange(project: Versions, error: str) -> None:
     """Every key is replaced although no exchange works, and the old ones are gone."""
     trace = without_exchange(project, error)
-    assert sum("RENAME_EXCHANGE" in line and "INJECTED" in line for line in trace) == KEYS, "the fault did not come"
+    assert sum("RENAME_EXCHANGE" in line and "INJECTED" in line for line in trace) == len(project.old), (
+        "the fault did not come"
+    )
     assert keys_in(project.state_dir) == project.new
     project.assert_whole()
     project.assert_nothing_left()
-    project.restore()
     project.assert_next_refresh()
 
 

@@ -110,22 +110,15 @@ def cut_power(disk: Disk, writer: Callable[..., None], root: Path, check: Callab
     place, log = disk.place / "state", root / "through"
     argv = [str(part) for part in command(writer, place, new, log)]
     cuts = Cuts()
-    seconds = 0.0
-    for fraction in [None, *fractions(SEED, POWER_CUTS)]:
+    for fraction in fractions(SEED, POWER_CUTS):
         shutil.rmtree(place, ignore_errors=True)
         settled(place, old)
         os.sync()
         log.write_text("")
         with another_program(disk.place):
             process = subprocess.Popen(argv, env=clean_env(), stdin=subprocess.DEVNULL)
-            while not log.read_text() and process.poll() is None:
-                time.sleep(0.001)
-            started = time.monotonic()
-            if fraction is None:  # the first one shows how long it takes
-                assert process.wait() == 0
-                seconds = time.monotonic() - started
-                continue
-            time.sleep(fraction * seconds)
+            while len(log.read_text().splitlines()) < fraction * KEYS and process.poll() is None:
+                time.sleep(0.0002)
             through = log.read_text().splitlines()
             copy = reflink(disk.image, disk.copies / "copy")
             assert process.wait() == 0

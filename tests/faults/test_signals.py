@@ -28,21 +28,6 @@ SLOW_COMMITS = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", os.devnull, "-e", 
 SLOW_COMMITS += ["-e", "trace=fsync", "-e", "inject=fsync:delay_enter=10000"]
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Versions:
-    return Versions(tmp_path_factory.mktemp("signals"), keys=6)
-
-
-@pytest.fixture
-def project(template: Versions) -> Iterator[Versions]:
-    template.restore()
-    init = template.directory / "src/shop/__init__.py"
-    yield template
-    init.write_text("")
-    template.hook.unlink(missing_ok=True)
-    template.end()
-
-
 @contextmanager
 def ending(project: Versions, process: subprocess.Popen[str]) -> Iterator[None]:
     """End whatever is left of a refresh if the test fails."""

@@ -43,17 +43,10 @@ if name == "2":
 """
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Versions]:
-    project = Versions(tmp_path, keys=5)
-    yield project
-    project.end()
-
-
 # --- staging ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("jobs", ["1", "5"])
+@pytest.mark.parametrize("jobs", ["1", "6"])
 def test_staging_is_deleted_by_a_fetch(project: Versions, jobs: str) -> None:
     """A fetch that removes staging fails or not, by a code; no key is torn, and the next refresh works."""
     project.hook.write_text(DELETE_STAGING)

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,13 +56,6 @@ os.close(os.open(sys.argv[1], os.O_CREAT | os.O_EXCL))
 print("held", flush=True)
 time.sleep(600)
 """
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Iterator[Versions]:
-    project = Versions(tmp_path, keys=4)
-    yield project
-    project.end()
 
 
 def holding(project: Versions, begun: Path, then: str = "") -> subprocess.Popen[str]:

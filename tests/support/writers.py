@@ -112,8 +112,6 @@ def _fetched(name: str) -> Fetched:
 
 
 def _main(name: str, state_dir: str, source: str, log: str = os.devnull) -> int:
-    with tempfile.TemporaryDirectory() as scratch:  # so that all is imported when the real thing begins
-        WRITERS[name](Path(scratch), Path(source))
     through = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def note(key: str) -> None:
@@ -121,6 +119,8 @@ def _main(name: str, state_dir: str, source: str, log: str = os.devnull) -> int:
             os.write(through, f"{key}\n".encode())
 
     if STOPS in os.environ:
+        with tempfile.TemporaryDirectory() as scratch:  # so that what is left to import is imported
+            WRITERS[name](Path(scratch), Path(source))
         os.kill(os.getpid(), signal.SIGSTOP)
     try:
         WRITERS[name](Path(state_dir), Path(source), note)
