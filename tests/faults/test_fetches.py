@@ -87,7 +87,6 @@ CASES = {
     "raises after half": Case(f"{HALF}raise OSError('gone')", "SB401"),
     "leaves a FIFO": Case("os.mkfifo(state_path.parent / 'pipe')", "SB404"),
     "leaves a device": Case("os.mknod(state_path.parent / 'zero', 0o20666, os.makedev(1, 5))", "SB404", root=True),
-    "leaves a hard link": Case("os.link(hook.parent / 'foreign', state_path.parent / 'linked')", "SB404"),
     "leaves a sparse file": Case(
         "with (state_path.parent / 'sparse').open('wb') as stream:\n    os.truncate(stream.fileno(), 1 << 40)",
         "SB404",
@@ -161,6 +160,30 @@ def test_a_fetch(project: Versions, case: Case) -> None:
     assert kinds == {stat.S_IFREG, stat.S_IFDIR}
     project.restore()
     project.assert_next_refresh()
+
+
+LINK = "os.link(hook.parent / 'foreign', state_path.parent / 'linked')"
+
+
+def test_a_fetch_that_leaves_a_hard_link(project: Versions) -> None:
+    """The state gets a copy of its own: what is written to the other name later does not change it."""
+    let(project, LINK)
+    project.refresh().ok()
+    foreign, linked = project.hook.parent / "foreign", project.state_dir / BAD / "linked"
+    assert linked.stat().st_nlink == 1
+    foreign.write_text("changed")
+    assert linked.read_text() == "somebody's own"
+    assert keys_in(project.state_dir)[HEALTHY] == project.new[HEALTHY]
+    project.assert_nothing_left()
+    project.assert_next_refresh()
+
+
+def test_a_hard_link_of_a_naive_refresh_is_caught(project: Versions, tmp_path: Path) -> None:
+    """The control: taken as it is, the state changes with the foreign file."""
+    let(project, LINK)
+    assert naive_refresh(project, 0, tmp_path).code == 0
+    (project.hook.parent / "foreign").write_text("changed")
+    assert (project.state_dir / BAD / "linked").read_text() == "changed"
 
 
 def test_a_fetch_that_eats_memory(project: Versions) -> None:

@@ -26,9 +26,7 @@ def without_exchange(project: Versions, error: str) -> list[str]:
 def test_a_refresh_without_exchange(project: Versions, error: str) -> None:
     """Every key is replaced although no exchange works, and the old ones are gone."""
     trace = without_exchange(project, error)
-    assert sum("RENAME_EXCHANGE" in line and "INJECTED" in line for line in trace) == len(project.old), (
-        "the fault did not come"
-    )
+    assert sum("INJECTED" in line for line in trace) == len(project.old), "the fault did not come"
     assert keys_in(project.state_dir) == project.new
     project.assert_whole()
     project.assert_nothing_left()

@@ -76,6 +76,7 @@ def test_a_signal_before_the_commits(project: Versions, phase: str, number: sign
 @pytest.mark.needs("strace")
 def test_a_signal_within_the_commits(project: Versions, number: signal.Signals) -> None:
     """Between two commits or within one, a signal leaves some keys new and the others old, each of them whole."""
+    project.hook.write_text("import time\ntime.sleep(0.3 * int(name))")  # commits come one after another
     process = subprocess.Popen(
         [*SLOW_COMMITS, *map(str, project.command)],
         cwd=project.directory,

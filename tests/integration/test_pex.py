@@ -334,7 +334,7 @@ def test_only_local_state_is_baked(tmp_path):
     refused = bake(project, tmp_path / "shop.pex")
     assert refused.code == 3
     assert not (tmp_path / "shop.pex").exists()
-    report = only_project(bake(project, tmp_path / "shop.pex", "--allow-runtime-fetch", "Text[[]two]").ok())
+    report = only_project(bake(project, tmp_path / "shop.pex", "--allow-runtime-fetch", "Text[two]").ok())
     assert [record["key"] for record in report["pex"]["manifest"]["keys"]] == ["Text[one]"]
 
 

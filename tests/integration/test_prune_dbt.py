@@ -52,13 +52,20 @@ Path("answer.json").write_text(json.dumps({"assets": keys, "built": result.succe
 
 @pytest.mark.needs("dagster-1.13")
 def test_a_pruned_project_loads_and_runs(tmp_path):
-    """What is pruned from a real dbt key directory is what was planted; the definitions load, and dbt runs, without."""
+    """What is pruned from a real dbt key directory is what was planted; the definitions load, and dbt runs, without.
+
+    A refresh prunes by itself, and ``!pattern`` keeps something.
+    """
     project = copy_example("jaffle", tmp_path / "jaffle")
     write_tree(project / "dbt", PLANTED)
+    (project / "statebake.toml").write_text('exclude = ["!**/.user.yml"]\n')
     command = ("refresh", "--project", project, "--key", KEY)
     statebake(*command, cwd=tmp_path, env={**ENV, "WEATHER_URL": "http://127.0.0.1:9"}).ok()
     key_dir = project / KEY_DIR
     assert read_record(key_dir) is not None
+    kept = {name for name in read_tree(key_dir) if name.removeprefix("project/") in PLANTED}
+    assert kept == {"project/.user.yml"}
+    write_tree(key_dir / "project", PLANTED)
     write_tree(key_dir / "project/.git", {"config": "url = https://hunter2@example.com/x\n"})  # as a clone leaves it
     before = read_tree(key_dir)
     assert {f"project/{name}" for name in PLANTED} <= set(before)

@@ -103,7 +103,7 @@ class TextView(View):
         took = f"  {human.seconds(discovery_s + report.fetch_s)}" if parts else ""
         self._out.print(Text.assemble(mark, text, (took, "dim")))
         if len(report.failed) > 1:
-            self._err.print(f"  next: mend what is above, then: statebake refresh --failed{_project_option(target)}")
+            self._out.print(f"  next: statebake refresh --failed{_project_option(target)}", style="dim")
 
     def status(self, target: Target, discovery: Discovery, rows: Sequence[StatusRow], report: CheckReport) -> None:
         self._heading(target, f"{discovery.host}, Python {discovery.python.version} ({target.python_origin})")
