@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from statebake.model.record import ComponentRef
 from statebake.model.settle import Fetched, settle
 from statebake.model.state_config import DefsStateManagementType
 from statebake.model.transaction import open_staging
+from statebake.refresh.execute import COMMITS
 
 
 def commit_keys(state_dir: Path, staged: list[Path]) -> None:
-    """Settle the staged key directories one after another, as ``statebake.refresh.execute`` does."""
-    for directory in staged:
-        settle(_fetched(directory.name), state_dir, directory)
+    """Settle the staged key directories in threads, as ``statebake.refresh.execute`` does."""
+    with ThreadPoolExecutor(COMMITS) as pool:
+        list(pool.map(lambda directory: settle(_fetched(directory.name), state_dir, directory), staged))
 
 
 def commit_seconds(directory: Path, count: int, size: int, *, over: bool) -> float:

@@ -86,11 +86,13 @@ class Refresher:
     """Refreshes a project with statebake, or with ``dg``, from no state each time.
 
     Attributes:
+        env: further variables for statebake.
         timing: the best of statebake's own runs so far.
     """
 
     project: BenchProject
     seconds: float
+    env: Mapping[str, str] = field(default_factory=dict)
     timing: Timing = field(default_factory=Timing)
 
     def statebake(self) -> float:
@@ -127,7 +129,7 @@ class Refresher:
         return self.seconds * math.ceil(count / int(jobs))
 
     def _run(self, *arguments: str) -> tuple[float, str]:
-        env = {"STATEBAKE_PYTHON": str(self.project.python), SECONDS: str(self.seconds)}
+        env = {"STATEBAKE_PYTHON": str(self.project.python), SECONDS: str(self.seconds), **self.env}
         return wall([*STATEBAKE, *arguments], self.project.directory, env)
 
 

@@ -74,6 +74,17 @@ def blocking(bench: Bench) -> list[Row]:
     return [Row(what, Figure(refresher.timing.fetch), ("dg", dg), Figure(1.5))]
 
 
+def isolation(bench: Bench) -> list[Row]:
+    """What a fetch costs in a fork of the process that imported the project, beside an interpreter that imports again."""
+    count = 32
+    project = dagster_project(bench.directory / "isolation", bench.dagster, count)
+    ways = {way: Refresher(project, seconds=0.0, env={"STATEBAKE_ISOLATION": way}) for way in ("fork", "spawn")}
+    ways["fork"].warm_up()
+    interleaved(bench.repeat, {way: refresher.statebake for way, refresher in ways.items()})
+    fork, spawn = (Figure(ways[way].timing.fetch / count) for way in ("fork", "spawn"))
+    return [Row("a fetch of 0 s in a fork, Dagster imported", fork, ("an interpreter of its own", spawn), 0.1)]
+
+
 def native(bench: Bench) -> list[Row]:
     """1,000 native components of 0.5 s."""
     refresher = Refresher(native_project(bench.directory / "native", PYTHON, 1000), seconds=0.5)
@@ -146,6 +157,7 @@ def help_page(bench: Bench) -> list[Row]:
 BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
     "sync": sync,
     "blocking": blocking,
+    "isolation": isolation,
     "native": native,
     "commit": commit,
     "memory": memory,
@@ -166,7 +178,7 @@ def main() -> None:
     parser.add_argument("--dagster", type=Path, default=DAGSTER, metavar="PYTHON", help="the interpreter with Dagster")
     options = parser.parse_args()
     names = options.only or list(BENCHMARKS)
-    if not options.dagster.exists() and not {"sync", "blocking"}.isdisjoint(names):
+    if not options.dagster.exists() and not {"sync", "blocking", "isolation"}.isdisjoint(names):
         raise SystemExit(f"{options.dagster} is not there: `make benchmark` makes it, --dagster names another")
     options.directory.mkdir(parents=True, exist_ok=True)
     rows = []

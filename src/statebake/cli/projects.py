@@ -10,6 +10,7 @@ from statebake.errors import Exit, StatebakeError
 
 if TYPE_CHECKING:
     from statebake.pipeline import OpenProject, Target
+    from statebake.refresh import Run
 
 T = TypeVar("T")
 
@@ -20,9 +21,11 @@ def for_each(
     view: View,
     work: Callable[[OpenProject], Awaitable[T]],
     then: Callable[[Target, T], int],
+    *,
+    run: Run | None = None,
 ) -> int:
     """Discover every project and do ``work`` with it, side by side; ``then`` one after another; return the highest
-    exit code.
+    exit code. ``run`` has the deadline.
 
     With one project, its ``StatebakeError`` is the command's; with several, it is shown and the others go on.
     """
@@ -32,7 +35,9 @@ def for_each(
     for target in targets:
         view.warnings(target.config.warnings)
     code: int = Exit.OK
-    for target, result in zip(targets, pipeline.side_by_side(targets, env, work, leave=view.leave), strict=True):
+    for target, result in zip(
+        targets, pipeline.side_by_side(targets, env, work, run=run, leave=view.leave), strict=True
+    ):
         try:
             if isinstance(result, StatebakeError):
                 raise result

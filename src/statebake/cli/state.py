@@ -78,7 +78,7 @@ def refresh_command(  # noqa: PLR0917 - the command's options
             view.refresh_report(target, report, opened.discovery_s)
             return report.exit
 
-        return for_each(targets, env, view, work, lambda _, code: code)
+        return for_each(targets, env, view, work, lambda _, code: code, run=run)
 
 
 def _must_match(selection: Selection, targets: Sequence[Target], env: Mapping[str, str]) -> None:

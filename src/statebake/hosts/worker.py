@@ -27,6 +27,7 @@ from statebake.model.discovery import Discovery
 from statebake.process import adopt, project_env, read_tail, signal_name, stop
 
 _ENTRY = Path(__file__).resolve().parent.parent / "worker" / "entry.py"
+_LAST_WORDS_S = 1.0
 _END_S = 5.0  # for the worker to end a fetch with all that it started
 
 
@@ -57,10 +58,19 @@ class Worker:
         await asyncio.to_thread(stop, self._process)
         self._log.close()
 
-    async def discover(self, request: Mapping[str, Any]) -> Discovery:
+    async def discover(self, request: Mapping[str, Any], within_s: float | None) -> Discovery:
         """Have the project imported and return its components; raises ``StatebakeError``."""
         self._channel.post({"do": "discover", **request})
-        answer = await self._hear()
+        try:
+            answer = await asyncio.wait_for(self._hear(), within_s)
+        except asyncio.TimeoutError:
+            raise StatebakeError(
+                Code.OUT_OF_TIME,
+                "The project had not been loaded when the deadline of the refresh came.",
+                where=self._python,
+                next_step="look for code that waits for something at import time, or allow more time with --deadline",
+                detail=read_tail(self._log) or None,
+            ) from None
         if answer is None:
             raise StatebakeError(
                 Code.WORKER_DIED,
@@ -139,6 +149,9 @@ class Worker:
                 waiting = self._running.get(answer.get("id", -1))
                 if waiting is not None and not waiting.done():
                     waiting.set_result(answer)
+            with contextlib.suppress(subprocess.TimeoutExpired):  # nothing more comes of it, so it has to end
+                await asyncio.to_thread(self._process.wait, _LAST_WORDS_S)
+            await asyncio.to_thread(stop, self._process)
         finally:
             for waiting in self._running.values():
                 if not waiting.done():
@@ -171,12 +184,15 @@ class Worker:
 
 @contextlib.asynccontextmanager
 async def open_worker(
-    python: str, project: Path, request: Mapping[str, Any], env: Mapping[str, str]
+    python: str, project: Path, request: Mapping[str, Any], env: Mapping[str, str], within_s: float | None = None
 ) -> AsyncIterator[Worker]:
-    """Start the project's interpreter, discover, and give the worker; it is ended with all that it started.
+    """Start the project's interpreter, discover ``within_s`` seconds, and give the worker.
+
+    It is ended with all that it started.
 
     ``request`` is the ``discover`` message of ``worker/server.py`` without ``do``. Raises ``StatebakeError``:
-    ``NO_INTERPRETER``, ``OLD_INTERPRETER``, ``HOST_NOT_INSTALLED``, ``WORKER_DIED``, or what is wrong in the project.
+    ``NO_INTERPRETER``, ``OLD_INTERPRETER``, ``HOST_NOT_INSTALLED``, ``WORKER_DIED``, ``OUT_OF_TIME``, or what is wrong
+    in the project.
     """
     to_worker, send = os.pipe()
     hear, from_worker = os.pipe()
@@ -209,5 +225,5 @@ async def open_worker(
         finally:
             os.close(to_worker)
             os.close(from_worker)
-        await worker.discover(request)
+        await worker.discover(request, within_s)
         yield worker

@@ -81,11 +81,16 @@ def find_targets(dirs: Sequence[Path], flags: Mapping[str, object], env: Mapping
 
 
 @contextlib.asynccontextmanager
-async def open_project(target: Target, env: Mapping[str, str]) -> AsyncIterator[OpenProject]:
-    """Discover a project and give it open; raises ``StatebakeError`` as ``open_worker`` does, and ``OTHER_COPY``."""
+async def open_project(
+    target: Target, env: Mapping[str, str], within_s: float | None = None
+) -> AsyncIterator[OpenProject]:
+    """Discover a project ``within_s`` seconds, and give it open.
+
+    Raises ``StatebakeError`` as ``open_worker`` does, and ``OTHER_COPY``.
+    """
     began = time.monotonic()
     request = discover_request(target.project, target.settings)
-    async with open_worker(target.python, target.project.directory, request, env) as worker:
+    async with open_worker(target.python, target.project.directory, request, env, within_s) as worker:
         import_root(target.project.directory, worker.discovery.defs_dir)
         state_dir = worker.discovery.defs_dir / STATE_DIR_NAME
         yield OpenProject(target, worker, state_dir, round(time.monotonic() - began, 3))
@@ -96,19 +101,20 @@ def side_by_side(
     env: Mapping[str, str],
     work: Callable[[OpenProject], Awaitable[T]],
     *,
+    run: Run | None = None,
     leave: Callable[[], None] = lambda: None,
 ) -> list[T | StatebakeError]:
     """Open every project, each in its own interpreter, do ``work``, and return what it returned or raised.
 
-    An interrupt ends all that runs and raises ``KeyboardInterrupt``; a second one ends the process at once, after
-    ``leave``.
+    ``run`` has the deadline, which counts for discovery as well. An interrupt ends all that runs and raises
+    ``KeyboardInterrupt``; a second one ends the process at once, after ``leave``.
     """
 
     async def one(target: Target, opening: asyncio.Semaphore) -> T | StatebakeError:
         try:
             async with contextlib.AsyncExitStack() as stack:
                 async with opening:
-                    opened = await stack.enter_async_context(open_project(target, env))
+                    opened = await stack.enter_async_context(open_project(target, env, run.left_s() if run else None))
                 return await work(opened)
         except StatebakeError as error:
             return error

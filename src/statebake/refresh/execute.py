@@ -31,7 +31,7 @@ from statebake.refresh.slots import Slots
 T = TypeVar("T")
 
 _TICK_S = 0.2
-_COMMITS = 16  # threads: most of a commit is waiting for the disk
+COMMITS = 16  # threads: most of a commit is waiting for the disk
 _LONGEST_PAUSE_S = 300.0
 
 
@@ -95,6 +95,7 @@ async def execute_refresh(
         ),
         bystanders=plan.bystanders,
         fetch_s=round(time.monotonic() - began, 3),
+        known=len(worker.discovery.keys),
     )
 
 
@@ -125,7 +126,7 @@ class _Refresh:
     outcomes: dict[str, KeyOutcome] = field(default_factory=dict)
     prepared: dict[str, Prepared] = field(default_factory=dict)
     committing: set[str] = field(default_factory=set)
-    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_COMMITS, thread_name_prefix="commit"))
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(COMMITS, thread_name_prefix="commit"))
     out_of_time: bool = False
 
     async def all_keys(self) -> Mapping[str, KeyOutcome]:
@@ -291,7 +292,7 @@ class _Refresh:
 
     async def commit_together(self) -> None:
         """Commit every key, or none when one failed."""
-        if any(item.outcome is Outcome.FAILED for item in self.outcomes.values()):
+        if self.plan.blocked or any(item.outcome is Outcome.FAILED for item in self.outcomes.values()):
             for key in self.prepared:
                 held = replace(self.outcomes[key], outcome=Outcome.HELD_BACK, record=self.outcomes[key].before)
                 self.end(replace(held, note="another key failed", kept=held.record is not None))

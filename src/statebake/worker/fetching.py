@@ -2,7 +2,7 @@
 
 A fork costs milliseconds and imports nothing, and a fetch that hangs, dies or leaks takes only itself along; threads
 share their fate, and a pool of workers pays the import, seconds for Dagster, per worker. Libraries whose threads or
-connections do not survive a fork need ``isolation = "spawn"``. The figures are in ``benchmarks/isolation.md``.
+connections do not survive a fork need ``isolation = "spawn"``. What was measured is in ``CONTRIBUTING.md``.
 """
 
 from __future__ import annotations
