@@ -75,7 +75,7 @@ def blocking(bench: Bench) -> list[Row]:
 
 
 def isolation(bench: Bench) -> list[Row]:
-    """What a fetch costs in a fork of the process that imported the project, beside an interpreter that imports again."""
+    """What a fetch costs in a fork of the process that has imported the project, beside one that imports it again."""
     count = 32
     project = dagster_project(bench.directory / "isolation", bench.dagster, count)
     ways = {way: Refresher(project, seconds=0.0, env={"STATEBAKE_ISOLATION": way}) for way in ("fork", "spawn")}
