@@ -20,9 +20,10 @@ def for_each(
     view: View,
     work: Callable[[OpenProject], Awaitable[T]],
     then: Callable[[Target, T], int],
+    ends_at: float | None = None,
 ) -> int:
     """Discover every project and do ``work`` with it, side by side; ``then`` one after another; return the highest
-    exit code.
+    exit code. What is not discovered at ``ends_at`` (``time.monotonic``) is given up.
 
     With one project, its ``StatebakeError`` is the command's; with several, it is shown and the others go on.
     """
@@ -32,7 +33,7 @@ def for_each(
     for target in targets:
         view.warnings(target.config.warnings)
     code: int = Exit.OK
-    for target, result in zip(targets, pipeline.side_by_side(targets, env, work), strict=True):
+    for target, result in zip(targets, pipeline.side_by_side(targets, env, work, ends_at), strict=True):
         try:
             if isinstance(result, StatebakeError):
                 raise result

@@ -16,7 +16,7 @@ from typing import TypeVar
 from statebake import __version__
 from statebake.check import CheckReport, Snapshot, check, read_snapshot, sound_ages
 from statebake.config import Project, ResolvedConfig, Settings, choose_python, configure, find_projects, import_root
-from statebake.errors import StatebakeError
+from statebake.errors import Code, StatebakeError
 from statebake.hosts import Worker, discover_request, open_worker
 from statebake.model.discovery import Discovery
 from statebake.model.keys import STATE_DIR_NAME
@@ -92,19 +92,31 @@ async def open_project(target: Target, env: Mapping[str, str]) -> AsyncIterator[
 
 
 def side_by_side(
-    targets: Sequence[Target], env: Mapping[str, str], work: Callable[[OpenProject], Awaitable[T]]
+    targets: Sequence[Target],
+    env: Mapping[str, str],
+    work: Callable[[OpenProject], Awaitable[T]],
+    ends_at: float | None = None,
 ) -> list[T | StatebakeError]:
     """Open every project, each in its own interpreter, do ``work``, and return what it returned or raised.
 
-    An interrupt ends all that runs and raises ``KeyboardInterrupt``.
+    A project that is not open at ``ends_at`` (``time.monotonic``) is given up, with ``OUT_OF_TIME``; ``work`` has to
+    look at the time itself. An interrupt ends all that runs and raises ``KeyboardInterrupt``.
     """
+
+    async def open_one(target: Target, opening: asyncio.Semaphore, stack: contextlib.AsyncExitStack) -> OpenProject:
+        async with opening:
+            return await stack.enter_async_context(open_project(target, env))
 
     async def one(target: Target, opening: asyncio.Semaphore) -> T | StatebakeError:
         try:
             async with contextlib.AsyncExitStack() as stack:
-                async with opening:
-                    opened = await stack.enter_async_context(open_project(target, env))
-                return await work(opened)
+                task = asyncio.ensure_future(open_one(target, opening, stack))
+                try:
+                    await asyncio.wait({task}, timeout=None if ends_at is None else ends_at - time.monotonic())
+                finally:
+                    task.cancel()
+                    await asyncio.wait({task})
+                return await work(task.result()) if not task.cancelled() else _not_loaded_in_time(target)
         except StatebakeError as error:
             return error
 
@@ -113,6 +125,15 @@ def side_by_side(
         return await asyncio.gather(*(one(target, opening) for target in targets))
 
     return run_interruptible(every())
+
+
+def _not_loaded_in_time(target: Target) -> StatebakeError:
+    return StatebakeError(
+        Code.OUT_OF_TIME,
+        "The project was not loaded when the deadline of the refresh came.",
+        where=str(target.project.directory),
+        next_step="allow more time with --deadline, or look for code that waits at import time",
+    )
 
 
 def plan(opened: OpenProject, selection: Selection, now: datetime, *, only_failed: bool = False) -> RefreshPlan:

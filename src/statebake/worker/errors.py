@@ -40,7 +40,10 @@ class HostError(Exception):
 
 def failure(error: BaseException, project: str) -> dict[str, Any]:
     """Return what a fetch reports of an exception, see ``server``."""
-    status, headers = http_answer(error)
+    try:
+        status, headers = http_answer(error)
+    except Exception:  # its own attributes fail, or are something else than their names say
+        status, headers = None, {}
     return {
         "type": error.__class__.__name__,
         "message": describe(error),
