@@ -95,8 +95,9 @@ class TextView(View):
             self.warning(f"{failure.declared_at} is not needed here, but cannot be loaded: {failure.error.message}")
         counts = Counter(item.outcome for item in report.keys)
         parts = [f"{counts[outcome]} {outcome.value}" for outcome in Outcome if counts[outcome]]
-        text = f"{target.project.name}: {', '.join(parts) or 'there are no state-backed components'}"
-        mark = _BAD if report.failed else _ODD if counts[Outcome.STALE] or not parts else _OK
+        nothing = "nothing to refresh" if report.known else "there are no state-backed components"
+        text = f"{target.project.name}: {', '.join(parts) or nothing}"
+        mark = _BAD if report.failed else _ODD if counts[Outcome.STALE] or not (parts or report.known) else _OK
         took = f"  {human.seconds(discovery_s + report.fetch_s)}" if parts else ""
         self._out.print(Text.assemble(mark, text, (took, "dim")))
         if len(report.failed) > 1:

@@ -95,6 +95,7 @@ async def execute_refresh(
         ),
         bystanders=plan.bystanders,
         fetch_s=round(time.monotonic() - began, 3),
+        known=len(worker.discovery.keys),
     )
 
 

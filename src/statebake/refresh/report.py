@@ -13,12 +13,13 @@ from statebake.model.outcome import KeyOutcome, Outcome
 class RefreshReport:
     """Every key's outcome, in the order of the declarations, and the components that were only in the way.
 
-    ``fetch_s``: the seconds from the first fetch to the last commit.
+    ``fetch_s``: the seconds from the first fetch to the last commit; ``known``: how many keys the project has.
     """
 
     keys: tuple[KeyOutcome, ...]
     bystanders: tuple[LoadFailure, ...] = ()
     fetch_s: float = 0.0
+    known: int = 0
 
     @property
     def failed(self) -> tuple[KeyOutcome, ...]:
