@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from support.api import Api, serving
 from support.dagster import dagster_python
 from support.mounts import image, mounted, reflink
 from support.pythons import old_pythons
@@ -145,4 +146,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The examples' HTTP service, on loopback, on a fresh database; ended by its process id."""
     with Service.start(tmp_path_factory.mktemp("service")) as running:
+        yield running
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    """An HTTP server on loopback, in this process, that answers as a test tells it."""
+    with serving() as running:
         yield running

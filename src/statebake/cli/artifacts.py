@@ -116,7 +116,7 @@ def bake_pex_command(  # noqa: PLR0917 - the command's options
             view.bake_report(target, baked)
             return Exit.OK
 
-        return for_each(targets, env, view, make_ready, bake, run=run)
+        return for_each(targets, env, view, make_ready, bake, run=None if no_refresh else run)
 
 
 def _one_output_each(targets: Sequence[Target]) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from statebake.check import CheckReport, Snapshot
     from statebake.pipeline import OpenProject, Target
-    from statebake.refresh import Selection
+    from statebake.refresh import Run, Selection
 
 _DISCOVERY = ("host", "python", "module", "defs_module")
 
@@ -62,7 +62,7 @@ def refresh_command(  # noqa: PLR0917 - the command's options
         targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
         run = pipeline.start_run(targets, env, all_or_nothing=all_or_nothing, allow_shrink=allow_shrink)
         if len(targets) > 1:
-            _must_match(selection, targets, env)
+            _must_match(selection, targets, env, run)
 
         async def work(opened: OpenProject) -> int:
             target = opened.target
@@ -81,7 +81,7 @@ def refresh_command(  # noqa: PLR0917 - the command's options
         return for_each(targets, env, view, work, lambda _, code: code, run=run)
 
 
-def _must_match(selection: Selection, targets: Sequence[Target], env: Mapping[str, str]) -> None:
+def _must_match(selection: Selection, targets: Sequence[Target], env: Mapping[str, str], run: Run) -> None:
     """Raise ``UNKNOWN_KEY`` for what no project has, before anything is fetched."""
     from statebake import pipeline
     from statebake.refresh import unmatched
@@ -92,7 +92,8 @@ def _must_match(selection: Selection, targets: Sequence[Target], env: Mapping[st
     async def discover(opened: OpenProject) -> Discovery:
         return opened.discovery
 
-    found = [one for one in pipeline.side_by_side(targets, env, discover) if not isinstance(one, StatebakeError)]
+    ended = pipeline.side_by_side(targets, env, discover, run=run)
+    found = [one for one in ended if not isinstance(one, StatebakeError)]
     missing = [set(unmatched(one, selection)) for one in found]
     if unknown := sorted(set.intersection(*missing)) if missing else []:
         known = {key for one in found for key in one.keys}

@@ -97,11 +97,10 @@ class TextView(View):
         for failure in report.bystanders:
             self.warning(f"{failure.declared_at} is not needed here, but cannot be loaded: {failure.error.message}")
         counts = Counter(item.outcome for item in report.keys)
-        none = f"none of {human.count(report.known, 'key')} is selected"
-        nothing = none if report.known else "there are no state-backed components"
         parts = [f"{counts[outcome]} {outcome.value}" for outcome in Outcome if counts[outcome]]
+        nothing = "nothing to refresh" if report.known else "there are no state-backed components"
         text = f"{target.project.name}: {', '.join(parts) or nothing}"
-        mark = _BAD if report.failed else _ODD if counts[Outcome.STALE] or not parts else _OK
+        mark = _BAD if report.failed else _ODD if counts[Outcome.STALE] or not (parts or report.known) else _OK
         took = f"  {human.seconds(discovery_s + report.fetch_s)}" if parts else ""
         self._out.print(Text.assemble(mark, text, (took, "dim")))
         if len(report.failed) > 1:

@@ -66,7 +66,7 @@ class Worker:
         except asyncio.TimeoutError:
             raise StatebakeError(
                 Code.OUT_OF_TIME,
-                "The project had not been loaded when the deadline of the refresh came.",
+                "The project was not loaded when the deadline of the refresh came.",
                 where=self._python,
                 next_step="look for code that waits for something at import time, or allow more time with --deadline",
                 detail=read_tail(self._log) or None,

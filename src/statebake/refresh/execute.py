@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from statebake.errors import Code, StatebakeError
-from statebake.hosts import FetchEnd, FetchRequest, Worker, log_tail
+from statebake.hosts import FetchRequest, Worker, log_tail
 from statebake.model.discovery import refs
 from statebake.model.keys import key_problem, sanitize_key
 from statebake.model.outcome import KeyOutcome, Outcome
@@ -101,9 +101,10 @@ async def execute_refresh(
 
 @dataclass
 class _Attempts:
-    """How the fetching of a key went: how often, how long the last attempt took, its output, what was pruned."""
+    """How the fetching of a key went: how often, how the last attempt ended, its output, what was pruned."""
 
     count: int = 0
+    error: StatebakeError | None = None
     duration_s: float | None = None
     log: Path | None = None
     pruned: int = 0
@@ -125,7 +126,7 @@ class _Refresh:
     observer: Observer
     outcomes: dict[str, KeyOutcome] = field(default_factory=dict)
     prepared: dict[str, Prepared] = field(default_factory=dict)
-    committing: set[str] = field(default_factory=set)
+    returned: set[str] = field(default_factory=set)  # no deadline ends what comes after the fetch
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(COMMITS, thread_name_prefix="commit"))
     out_of_time: bool = False
 
@@ -133,10 +134,11 @@ class _Refresh:
         """Fetch every key, within the time that there is, and return what became of each."""
         tasks = {asyncio.create_task(self.key(fetch)): fetch.key for fetch in self.plan.fetches}
         try:
+            await asyncio.sleep(0)  # a task that has not begun cannot say why it was cancelled
             late = await self.wait(set(tasks))
             self.out_of_time = True
             for task in late:
-                if tasks[task] not in self.committing:
+                if tasks[task] not in self.returned:
                     task.cancel()
             await asyncio.gather(*tasks)
             if self.run.all_or_nothing:
@@ -168,7 +170,7 @@ class _Refresh:
         except asyncio.CancelledError:
             if not self.out_of_time:
                 raise
-            outcome = await self.failed(fetch, attempts, _out_of_time(fetch))
+            outcome = await self.failed(fetch, attempts, _out_of_time(fetch, attempts))
         except StatebakeError as error:
             outcome = await self.failed(fetch, attempts, error)
         if outcome is not None:
@@ -200,18 +202,21 @@ class _Refresh:
                     settings.timeout,
                 )
                 attempts.duration_s = round(time.monotonic() - began, 3)
+            attempts.error = end.error
             if end.error is None:
                 return
-            pause = _pause(end, attempts.count, settings.backoff)
-            if not end.retry or attempts.count > settings.retries or pause > _LONGEST_PAUSE_S:
-                raise _asked_to_wait(end.error, pause)
+            if not end.retry or attempts.count > settings.retries:
+                raise end.error
+            if (asked := end.retry_after or 0.0) > _LONGEST_PAUSE_S:
+                raise _asked_to_wait(end.error, asked)
+            pause = max(_backoff(attempts.count, settings.backoff), asked)
             self.observer.fetch_again(fetch.key, attempts.count, end.error, pause)
             await asyncio.sleep(pause)
 
     async def settle(self, fetch: PlannedFetch, attempts: _Attempts) -> KeyOutcome | None:
         """Check and commit what was fetched; ``None`` where all keys are committed together later."""
         self.observer.commit_begins(fetch.key)
-        self.committing.add(fetch.key)
+        self.returned.add(fetch.key)
         prepared = await self.threaded(self.prepare, fetch, attempts)
         if self.run.all_or_nothing:
             self.prepared[fetch.key] = prepared
@@ -263,6 +268,7 @@ class _Refresh:
 
     async def failed(self, fetch: PlannedFetch, attempts: _Attempts, error: StatebakeError) -> KeyOutcome:
         """Return what a failure means for a key: with the right settings, its old state goes on."""
+        self.returned.add(fetch.key)
         place = self.state_dir / fetch.name
         outcome = KeyOutcome(
             fetch.key,
@@ -321,25 +327,26 @@ class _Refresh:
         return await asyncio.get_running_loop().run_in_executor(self.pool, function, *arguments)
 
 
-def _pause(end: FetchEnd, attempt: int, backoff_s: float) -> float:
-    """Return how long to wait before the next attempt: doubled each time, varied, and as long as the server asks."""
-    own: float = backoff_s * 2.0 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
-    return max(own, end.retry_after or 0.0)
+def _backoff(attempt: int, first_s: float) -> float:
+    """Return how long to wait after so many attempts: doubled each time, up to a limit, and varied."""
+    pause = min(first_s * 2.0 ** min(attempt - 1, 60), max(first_s, _LONGEST_PAUSE_S))
+    return pause * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
 
 
-def _asked_to_wait(error: StatebakeError, pause_s: float) -> StatebakeError:
+def _asked_to_wait(error: StatebakeError, asked_s: float) -> StatebakeError:
     """Return the error of the last attempt, which says why there is no other one."""
-    if pause_s > _LONGEST_PAUSE_S:
-        error.message = f"{error.message} (the server asks to wait {pause_s:.0f} s, which is too long)"
+    error.message = f"{error.message} (the server asks to wait {asked_s:.0f} s, which is too long)"
     return error
 
 
-def _out_of_time(fetch: PlannedFetch) -> StatebakeError:
+def _out_of_time(fetch: PlannedFetch, attempts: _Attempts) -> StatebakeError:
+    before = f"Its last attempt, number {attempts.count}: {attempts.error.message}" if attempts.error else None
     return StatebakeError(
         Code.OUT_OF_TIME,
         f"The fetch of {fetch.key} had not ended when the deadline of the refresh came.",
         where=fetch.component.declared_at,
         next_step="allow more time with --deadline, or more fetches side by side with --jobs",
+        detail=before,
     )
 
 

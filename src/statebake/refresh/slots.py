@@ -10,13 +10,14 @@ from statebake.config import Limit, selects
 
 
 class Slots:
-    """Places for running fetches, over all projects of a run."""
+    """Places for running fetches, over all projects of a run; of several limits for one pattern the lowest counts."""
 
     def __init__(self, jobs: int, limits: Iterable[Limit] = ()) -> None:
         self._all = asyncio.Semaphore(jobs)
-        self._limited: dict[str, asyncio.Semaphore] = {}
+        lowest: dict[str, int] = {}
         for limit in limits:
-            self._limited.setdefault(limit.pattern, asyncio.Semaphore(limit.count))
+            lowest[limit.pattern] = min(limit.count, lowest.get(limit.pattern, limit.count))
+        self._limited = {pattern: asyncio.Semaphore(count) for pattern, count in lowest.items()}
 
     @contextlib.asynccontextmanager
     async def place(self, key: str, component_type: str) -> AsyncIterator[None]:

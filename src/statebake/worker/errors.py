@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _LONGEST = 100_000  # characters of an exception's message
+_SHOWN_MEMBERS = 3
 # RFC 9110 section 15.5, RFC 8470, RFC 6585: the client errors that a later attempt may not get.
 _PASSING_4XX = frozenset({408, 409, 423, 425, 429})
 # Neither a bug nor the local file system gets better by waiting.
@@ -40,7 +41,10 @@ class HostError(Exception):
 
 def failure(error: BaseException, project: str) -> dict[str, Any]:
     """Return what a fetch reports of an exception, see ``server``."""
-    status, headers = http_answer(error)
+    try:
+        status, headers = http_answer(error)
+    except BaseException:  # its own attributes fail, or are something else than their names say
+        status, headers = None, {}
     return {
         "type": error.__class__.__name__,
         "message": describe(error),
@@ -97,19 +101,30 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and those that led to it."""
+    """Yield an exception and those that led to it, the members of groups included."""
     seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        current = waiting.pop(0)
+        if current is None or id(current) in seen:
+            continue
         seen.add(id(current))
         yield current
-        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+        waiting += members(current)
+        waiting.append(current.__cause__ or (None if current.__suppress_context__ else current.__context__))
+
+
+def members(error: BaseException) -> list[BaseException]:
+    """Return the exceptions of a group (PEP 654, or its backport); none of any other exception."""
+    found = getattr(error, "exceptions", None)
+    return [one for one in found if isinstance(one, BaseException)] if isinstance(found, (tuple, list)) else []
 
 
 def describe(error: BaseException) -> str:
-    """Return ``ValueError: what it says``, on one line."""
+    """Return ``ValueError: what it says``, on one line; of a group also what its first members say."""
     try:
         text = " ".join(str(error).split())
+        text = ": ".join(filter(None, [text, "; ".join(map(describe, members(error)[:_SHOWN_MEMBERS]))]))
     except Exception:  # its own ``__str__`` fails
         text = ""
     if len(text) > _LONGEST:

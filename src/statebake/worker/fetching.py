@@ -91,6 +91,12 @@ def reported(said: bytes) -> Any:
         return {"type": "GarbledReport", "message": message, "traceback": "", "permanent": True, "retry_after": None}
 
 
+def not_started(error: OSError) -> dict[str, Any]:
+    """Return what is reported of a fetch that the system has no room for."""
+    message = f"no process can be started for it: {error.strerror}"
+    return {"type": "NotStarted", "message": message, "traceback": "", "permanent": False, "retry_after": None}
+
+
 def flush_streams() -> None:
     """Flush what user code left of the streams: they may be closed, ``None``, or anything."""
     for stream in (sys.stdout, sys.stderr):

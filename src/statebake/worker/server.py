@@ -24,7 +24,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from .fetching import flush_streams, reported, run_fetch
+from .fetching import flush_streams, not_started, reported, run_fetch
 from .loading import Host, load
 from .processes import adopt_orphans, children, end_children, end_tree, send_group
 
@@ -112,8 +112,16 @@ class Server:
         assert self.host is not None
         self.restore_process()
         flush_streams()
-        read_end, write_end = os.pipe()
-        pid = os.fork()
+        with contextlib.ExitStack() as opened:
+            try:
+                read_end, write_end = os.pipe()
+                opened.callback(os.close, read_end)
+                opened.callback(os.close, write_end)
+                pid = os.fork()
+            except OSError as error:  # of descriptors, processes or memory: there may be enough later
+                self.say({"event": "fetched", "id": request["id"], "error": not_started(error)})
+                return
+            opened.pop_all()
         if pid == 0:
             try:
                 for descriptor in (read_end, self.in_fd, self.out_fd):

@@ -179,3 +179,24 @@ def test_what_failed_and_strategies(build):
     assert planned(discovery, failed=frozenset()).fetches == ()
     plan = planned(discovery, management_type=DefsStateManagementType.VERSIONED_STATE_STORAGE)
     assert ([item.key for item in plan.skipped], plan.fetches) == (["stored"], ())
+
+
+@pytest.mark.parametrize(
+    ("pattern", "keys"),
+    [
+        ("Text[one]", ["Text[one]"]),
+        ("Text[t?o]", ["Text[two]"]),
+        ("type:shop.components.Code", ["Text[two]"]),
+        ("type:*.C*", ["Text[two]"]),
+        ("type:Text", ["Text[one]"]),
+        ("key:*o]", ["Text[two]"]),
+        ("path:src/shop/defs/more/", ["Text[two]"]),
+        ("path:src/shop/defs/more", ["Text[two]"]),
+        ("path:src/shop/defs/*/defs.yaml", ["Text[one]", "Text[two]"]),
+    ],
+)
+def test_forms_of_a_pattern(build, pattern, keys):
+    """A pattern is of the key or the class; with a method in front, of just that, or of the file or its directory."""
+    other = build.component("Text[two]", 1, type="shop.components.Code", declared_at="src/shop/defs/more/defs.yaml:1")
+    plan = planned(build.discovery(build.component("Text[one]"), other), patterns=(pattern,))
+    assert [fetch.key for fetch in plan.fetches] == keys
