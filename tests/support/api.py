@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Api:
     def pauses(self, path: str) -> list[float]:
         """Return the seconds between the requests for ``path``."""
         times = self.asked[path]
-        return [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        return [later - earlier for earlier, later in pairwise(times)]
 
     def answer(self, path: str) -> Answer:
         """Return the answer to a request when it is due."""

@@ -40,8 +40,9 @@ class Worker:
 
     discovery: Discovery
 
-    def __init__(self, process: subprocess.Popen[bytes], channel: Channel, log: IO[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], project: Path, channel: Channel, log: IO[bytes]) -> None:
         self._process = process
+        self._project = project
         self._channel = channel
         self._log = log
         self._garbled = False
@@ -67,7 +68,7 @@ class Worker:
             raise StatebakeError(
                 Code.OUT_OF_TIME,
                 "The project was not loaded when the deadline of the refresh came.",
-                where=self._python,
+                where=str(self._project),
                 next_step="look for code that waits for something at import time, or allow more time with --deadline",
                 detail=read_tail(self._log) or None,
             ) from None
@@ -210,7 +211,7 @@ async def open_worker(
                 start_new_session=True,
             )
             adopt(process)
-            worker = Worker(process, Channel(send, hear), log)
+            worker = Worker(process, project, Channel(send, hear), log)
             stack.push_async_callback(worker.close)
         except OSError as error:
             for descriptor in (send, hear):
