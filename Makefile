@@ -8,6 +8,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 VENVS := .cache/venvs
+# Many tests wait for something, so one more than there are cores.
+TEST_PROCESSES ?= $(shell expr $$(nproc 2>/dev/null || echo 1) + 1)
 STAMP := .cache/stamps
 # The oldest and the newest Python that are at hand: the unit tests run on these as well.
 OTHER_PYTHONS ?= $(shell tests/tools/other-pythons)
@@ -48,7 +50,7 @@ check: $(STAMP)/dev
 
 test: check $(STAMP)/dagster-1.12 $(STAMP)/dagster-1.13
 	@for python in $(OTHER_PYTHONS); do tests/tools/unit-tests-on $$python || exit 1; done
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
 
 benchmark: $(STAMP)/dagster-1.13
 	$(BIN)/python benchmarks/refresh.py $(BENCHMARK_ARGS)
