@@ -83,6 +83,16 @@ def _absent_strace() -> str | None:
     return None if ended.returncode == 0 else "strace may not trace, or cannot inject"
 
 
+def _absent_immutable() -> str | None:
+    if os.geteuid() != 0 or not shutil.which("chattr"):
+        return "not root, or no chattr program"
+    with tempfile.TemporaryDirectory() as place:
+        if subprocess.run(["chattr", "+i", place], capture_output=True, check=False).returncode:
+            return "the file system of the temporary directory has no immutable files"
+        subprocess.run(["chattr", "-i", place], check=True)
+    return None
+
+
 def _absent_gcc() -> str | None:
     return None if shutil.which("gcc") else "no gcc program"
 
@@ -115,6 +125,7 @@ ABSENT: dict[str, Callable[[], str | None]] = {
     "dagster-1.13": _absent_dagster("1.13"),
     "ext4": _absent_ext4,
     "gcc": _absent_gcc,
+    "immutable": _absent_immutable,
     "mount": _absent_mount,
     "namespaces": _absent_namespaces,
     "old-python": _absent_old_python,

@@ -192,6 +192,10 @@ class TextView(View):
             header = ("key", "proof", "age", "size", "files", "digest", "origin")
             for line in columns(header, rows, right=("age", "size", "files")):
                 self._out.print(line)
+            for record in (key.record for key in state.keys):
+                if stale := record.stale:
+                    since = f"it was confirmed {human.age(stale.age_s)} before the fetch at {stale.failed_at} failed"
+                    self._out.print(Text(f"  stale: {record.key}: {since}: {human.clip(stale.reason, 400)}", "yellow"))
             if error := artifact_error(state, str(path)):
                 self._error(error)
 

@@ -92,13 +92,13 @@ def commit(prepared: Sequence[Prepared], state_dir: Path) -> None:
     """Make prepared states the states of their keys: all of them or, where one cannot be, none.
 
     The same bytes as before are not written again: only the record's confirmation is new, so that an artifact does not
-    change. Raises ``StatebakeError`` (``COMMIT_FAILED``, ``READ_ONLY``); the old states are then unchanged.
+    change. Confirmations come first, for they change no state where a swap fails. Raises ``StatebakeError`` (``COMMIT_FAILED``, ``READ_ONLY``); the old states are then unchanged.
     """
-    commit_keys(state_dir, [one.staged for one in prepared if one.changed])
     for one in prepared:
         if not one.changed:
             place = state_dir / one.staged.name
             replace_file(place / RECORD_NAME, dump_json(one.record.to_json()), one.staged.parent)
+    commit_keys(state_dir, [one.staged for one in prepared if one.changed])
 
 
 def settle(fetched: Fetched, state_dir: Path, staged: Path) -> Prepared:

@@ -125,7 +125,7 @@ class _Refresh:
     run: Run
     observer: Observer
     outcomes: dict[str, KeyOutcome] = field(default_factory=dict)
-    prepared: dict[str, Prepared] = field(default_factory=dict)
+    ready: dict[str, tuple[Prepared, KeyOutcome]] = field(default_factory=dict)  # to be committed together
     returned: set[str] = field(default_factory=set)  # no deadline ends what comes after the fetch
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(COMMITS, thread_name_prefix="commit"))
     out_of_time: bool = False
@@ -219,8 +219,7 @@ class _Refresh:
         self.returned.add(fetch.key)
         prepared = await self.threaded(self.prepare, fetch, attempts)
         if self.run.all_or_nothing:
-            self.prepared[fetch.key] = prepared
-            self.outcomes[fetch.key] = self.outcome(prepared, attempts)
+            self.ready[fetch.key] = prepared, self.outcome(prepared, attempts)
             return None
         await self.threaded(commit, [prepared], self.state_dir)
         return self.outcome(prepared, attempts)
@@ -297,28 +296,28 @@ class _Refresh:
         return replace(outcome, outcome=Outcome.STALE, record=kept, before=record)
 
     async def commit_together(self) -> None:
-        """Commit every key, or none when one failed."""
+        """Commit every key, or none when one failed or could not be fetched at all."""
         if self.plan.blocked or any(item.outcome is Outcome.FAILED for item in self.outcomes.values()):
-            for key in self.prepared:
-                held = replace(self.outcomes[key], outcome=Outcome.HELD_BACK, record=self.outcomes[key].before)
-                self.end(replace(held, note="another key failed", kept=held.record is not None))
+            for _, outcome in self.ready.values():
+                held = replace(outcome, outcome=Outcome.HELD_BACK, record=outcome.before, note="another key failed")
+                self.end(replace(held, kept=held.record is not None))
             return
         try:
-            await self.threaded(commit, list(self.prepared.values()), self.state_dir)
+            await self.threaded(commit, [prepared for prepared, _ in self.ready.values()], self.state_dir)
         except StatebakeError as error:
-            for key in self.prepared:
-                self.end(replace(self.outcomes[key], outcome=Outcome.FAILED, error=error, record=None, kept=True))
+            for _, outcome in self.ready.values():
+                self.end(replace(outcome, outcome=Outcome.FAILED, error=error, record=None, kept=True))
         else:
-            for key in self.prepared:
-                self.end(self.outcomes[key])
+            for _, outcome in self.ready.values():
+                self.end(outcome)
 
     def remember(self) -> None:
-        """Write down which keys failed."""
+        """Write down which keys failed; those that are stale, and those that were held back, did so as well."""
         at = rfc3339(self.run.now())
         failed = {
-            key: LastFailure(at, item.error.code.value)
+            key: LastFailure(at, item.error.code.value if item.error else None)
             for key, item in self.outcomes.items()
-            if item.error is not None  # those that are stale failed as well
+            if item.error is not None or item.outcome is Outcome.HELD_BACK
         }
         write_failures(self.state_dir, self.staging, failed, self.outcomes, self.worker.discovery.keys)
 

@@ -1,4 +1,4 @@
-"""Which keys failed when they were last refreshed: ``.staging/last.json``, for ``--failed`` and ``status``."""
+"""Which keys failed when they were last refreshed: ``.staging/last.json``, for ``--failed``."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from statebake.model.transaction import replace_file
 
 @dataclass(frozen=True)
 class LastFailure:
-    """A failed fetch: when (RFC 3339 UTC), and the code of its error."""
+    """A key that did not become new: when (RFC 3339 UTC), and the code of its error; ``None``: it was held back."""
 
     at: str
-    code: str
+    code: str | None
 
 
 def read_failures(state_dir: Path) -> dict[str, LastFailure]:
     """Return the keys that failed last; none where that is not known."""
     try:
         failed = json.loads((state_dir / STAGING_NAME / LAST_NAME).read_text(encoding="utf-8"))["failed"]
-        return {str(key): LastFailure(str(item["at"]), str(item["code"])) for key, item in failed.items()}
+        return {str(key): LastFailure(str(item["at"]), item["code"]) for key, item in failed.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 
