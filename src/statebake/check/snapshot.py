@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,7 @@ from statebake.errors import Code, StatebakeError
 from statebake.model.keys import IGNORE_NAME, STAGING_NAME
 from statebake.model.record import Record, read_record
 from statebake.model.settle import parse_time
-from statebake.model.tree import TreeSummary, summarize_dir
+from statebake.model.tree import TreeSummary, list_files, summarize_dir
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,12 @@ def read_snapshot(state_dir: Path) -> Snapshot:
         names = sorted(path.name for path in state_dir.iterdir() if path.is_dir()) if state_dir.is_dir() else []
     except OSError as error:
         raise _unreadable(error, state_dir) from error
+    real = os.path.realpath(state_dir)
     return Snapshot(
         state_dir=state_dir,
         exists=state_dir.is_dir(),
         has_ignore_file=(state_dir / IGNORE_NAME).is_file(),
-        key_dirs={name: _read_key_dir(state_dir / name) for name in names if name != STAGING_NAME},
+        key_dirs={name: _read_key_dir(state_dir / name, real) for name in names if name != STAGING_NAME},
     )
 
 
@@ -65,10 +67,11 @@ def sound_ages(snapshot: Snapshot, now: datetime) -> dict[str, float]:
     return ages
 
 
-def _read_key_dir(path: Path) -> KeyDir:
+def _read_key_dir(path: Path, real_parent: str) -> KeyDir:
     summary = record = content_error = record_error = None
     try:
-        summary = summarize_dir(path)
+        files = list_files(path, None if path.is_symlink() else f"{real_parent}/{path.name}")
+        summary = summarize_dir(path, files)
     except StatebakeError as error:
         content_error = error
     except OSError as error:

@@ -71,16 +71,17 @@ class TreeEntry:
     linked: bool
 
 
-def list_files(root: Path) -> list[TreeFile]:
+def list_files(root: Path, real: str | None = None) -> list[TreeFile]:
     """Return every file under ``root`` but the record, sorted bytewise by relative path.
 
+    ``real`` is ``os.path.realpath(root)``, where the caller knows it: finding it costs more than a small directory.
     Symbolic links that stay inside ``root`` are followed and count as files. Raises ``StatebakeError``
     (``FOREIGN_FILE``) for any other link, a device, a socket, a FIFO, a large sparse file, or a name that cannot be
     digested.
     """
     return sort_files(
         TreeFile(entry.path, entry.source, entry.status.st_size)
-        for entry in walk(root)
+        for entry in walk(root, real)
         if stat.S_ISREG(entry.status.st_mode)
     )
 
@@ -129,12 +130,12 @@ def summarize_dir(root: Path, files: Iterable[TreeFile] | None = None) -> TreeSu
     )
 
 
-def walk(root: Path) -> Iterator[TreeEntry]:
+def walk(root: Path, real: str | None = None) -> Iterator[TreeEntry]:
     """Yield everything under ``root``, a directory before what is in it, without reading any file.
 
     Raises ``StatebakeError`` and ``OSError`` as ``list_files`` does.
     """
-    return _walk(root, "", os.path.realpath(root), (), linked=False)
+    return _walk(root, "", real or os.path.realpath(root), (), linked=False)
 
 
 def _walk(directory: Path, prefix: str, real: str, above: tuple[str, ...], *, linked: bool) -> Iterator[TreeEntry]:

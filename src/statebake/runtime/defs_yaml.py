@@ -8,7 +8,7 @@ from statebake.runtime.suggest import did_you_mean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from typing import Any
 
@@ -48,7 +48,7 @@ def read_documents(file: Path) -> list[Document | BadDocument]:
     except OSError as error:
         return [_bad(file, 1, f"cannot be read: {error.strerror}")]
     try:
-        for node in yaml.compose_all(text, Loader=yaml.SafeLoader):
+        for node in _nodes(text):
             if not _is_null(node):
                 found.append(_read_document(file, node))
     except yaml.MarkedYAMLError as error:
@@ -62,6 +62,18 @@ def read_documents(file: Path) -> list[Document | BadDocument]:
         line = text[: error.position].count("\n") + 1
         found.append(_bad(file, line, "does not parse: it contains a character that YAML does not allow"))
     return found
+
+
+def _nodes(text: str) -> Iterable[Node]:
+    """Return the root node of every document; where one does not parse, iterating raises ``yaml.YAMLError``."""
+    import yaml
+
+    if hasattr(yaml, "CSafeLoader"):
+        try:
+            return list(yaml.compose_all(text, Loader=yaml.CSafeLoader))
+        except yaml.YAMLError:
+            pass  # the parser in C is several times faster, the one in Python says better what is wrong
+    return yaml.compose_all(text, Loader=yaml.SafeLoader)
 
 
 def _read_document(file: Path, node: Node) -> Document | BadDocument:
