@@ -111,9 +111,11 @@ def status_command(projects: tuple[Path, ...], output_format: str, **settings: A
 
     env = environment()
     with open_view(output_format, env) as view:
+        targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
+        ahead = pipeline.read_ahead(targets)
 
         async def work(opened: OpenProject) -> tuple[Discovery, Snapshot, CheckReport]:
-            return opened.discovery, *pipeline.check_state(opened)
+            return opened.discovery, *pipeline.check_state(opened, ahead)
 
         def show(target: Target, found: tuple[Discovery, Snapshot, CheckReport]) -> int:
             discovery, snapshot, report = found
@@ -121,7 +123,6 @@ def status_command(projects: tuple[Path, ...], output_format: str, **settings: A
             view.status(target, discovery, rows, report)
             return Exit.OK
 
-        targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
         return for_each(targets, env, view, work, show)
 
 
@@ -135,13 +136,14 @@ def check_command(projects: tuple[Path, ...], output_format: str, **settings: An
 
     env = environment()
     with open_view(output_format, env) as view:
+        targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
+        ahead = pipeline.read_ahead(targets)
 
         async def work(opened: OpenProject) -> CheckReport:
-            return pipeline.check_state(opened)[1]
+            return pipeline.check_state(opened, ahead)[1]
 
         def show(target: Target, report: CheckReport) -> int:
             view.check_report(target, report)
             return report.exit
 
-        targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
         return for_each(targets, env, view, work, show)

@@ -7,6 +7,7 @@ import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -15,7 +16,16 @@ from typing import TypeVar
 
 from statebake import __version__
 from statebake.check import CheckReport, Snapshot, check, read_snapshot, sound_ages
-from statebake.config import Project, ResolvedConfig, Settings, choose_python, configure, find_projects, import_root
+from statebake.config import (
+    Project,
+    ResolvedConfig,
+    Settings,
+    choose_python,
+    configure,
+    find_projects,
+    import_root,
+    module_path,
+)
 from statebake.errors import StatebakeError
 from statebake.hosts import Worker, discover_request, open_worker
 from statebake.model.discovery import Discovery
@@ -169,7 +179,23 @@ async def refresh(opened: OpenProject, refresh_plan: RefreshPlan, run: Run, obse
     return await execute_refresh(refresh_plan, opened.worker, opened.state_dir, run=run, observer=observer)
 
 
-def check_state(opened: OpenProject) -> tuple[Snapshot, CheckReport]:
-    """Return the state as it is, and what is wrong with it."""
-    snapshot = read_snapshot(opened.state_dir)
+def read_ahead(targets: Sequence[Target]) -> Mapping[Path, Future[Snapshot]]:
+    """Begin to read the state of ``targets`` where it most likely is, while their code is imported; by directory."""
+    found = {}
+    with_defs = [(target.project.directory, target.settings.defs_module) for target in targets]
+    pool = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
+    for directory, module in with_defs:
+        if module is not None and (path := module_path(directory, module)) is not None and path.is_dir():
+            state_dir = path / STATE_DIR_NAME
+            found[state_dir] = pool.submit(read_snapshot, state_dir)
+    pool.shutdown(wait=False)
+    return found
+
+
+def check_state(
+    opened: OpenProject, ahead: Mapping[Path, Future[Snapshot]] | None = None
+) -> tuple[Snapshot, CheckReport]:
+    """Return the state as it is, or as it was when it was read ``ahead``, and what is wrong with it."""
+    early = (ahead or {}).get(opened.state_dir)
+    snapshot = early.result() if early else read_snapshot(opened.state_dir)
     return snapshot, check(opened.discovery, snapshot, opened.target.settings.allow_runtime_fetch)
