@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group, RenderableType
@@ -58,17 +60,13 @@ class Board:
         self.total += keys
         if self.refreshes == 1:
             self._began = self._spoke = time.monotonic()
-            if self.console.is_terminal:
-                self._live = Live(console=self.console, auto_refresh=False, transient=True, get_renderable=self._table)
-                self._live.start()
+            self._show_table()
 
     def end(self) -> None:
         """End to show a refresh."""
         self.refreshes -= 1
         if self.refreshes == 0:
-            if self._live is not None:
-                self._live.stop()
-                self._live = None
+            self._remove_table()
             self.rows.clear()
             self.total = self.ended = self.failed = 0
 
@@ -77,6 +75,26 @@ class Board:
         if self._live is not None:
             self.console.show_cursor(True)
             self.console.print()
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take the table away while something is printed past the board, which would spoil both."""
+        self._remove_table()
+        try:
+            yield
+        finally:
+            if self.refreshes:
+                self._show_table()
+
+    def _show_table(self) -> None:
+        if self.console.is_terminal:
+            self._live = Live(console=self.console, auto_refresh=False, transient=True, get_renderable=self._table)
+            self._live.start()
+
+    def _remove_table(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
     def print(self, line: Text) -> None:
         """Print a line that stays."""
@@ -104,7 +122,7 @@ class Board:
                 Text(self._phase(row, now), style="yellow" if row.until else "cyan"),
                 human.seconds(now - row.since),
                 f"attempt {row.attempt}" if row.attempt > 1 else "",
-                Text(row.why, style="dim"),
+                Text(human.clip(row.why, _WIDEST_ERROR), style="dim"),
             )
             for name, row in shown
         ]

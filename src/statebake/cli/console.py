@@ -54,6 +54,10 @@ class _Console(Console):
         """Let the command line's boundary decide, instead of exiting here."""
         raise ReaderGoneError
 
+    def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002
+        """Leave the cursor where it is to be seen: a process that is killed could not bring it back."""
+        return False
+
 
 def open_console(env: Mapping[str, str], *, stderr: bool = False) -> Console:
     """Return a console on standard output or standard error; the terminal wraps what is too long for it."""

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from statebake.model.units import show_bytes
+
+# ECMA-48: operating system commands, control sequences, other escapes; then what is left of control characters.
+_CONTROL_CODES = re.compile(
+    r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|\x1b[ -/]*[0-~]?|[\x00-\x08\x0a-\x1f\x7f-\x9f]"
+)
 
 
 def size(count: int | None) -> str:
@@ -49,5 +55,9 @@ def path(value: Path) -> str:
 
 
 def clip(text: str, limit: int) -> str:
-    """Return at most ``limit`` characters of ``text``; a text that is cut says how long it was."""
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+    """Return at most ``limit`` characters of a line of somebody else's, and nothing that would control a terminal.
+
+    A text that is cut says how long it was.
+    """
+    plain = _CONTROL_CODES.sub("", text)
+    return plain if len(plain) <= limit else f"{plain[:limit]}… ({len(plain)} characters)"

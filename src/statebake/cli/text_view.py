@@ -78,6 +78,10 @@ class TextView(View):
         self._out.print(f"  dependencies from {human.path(inputs.dependencies.path)}")
 
     def refresh_report(self, target: Target, report: RefreshReport, discovery_s: float) -> None:
+        with self._board.aside():
+            self._refresh_report(target, report, discovery_s)
+
+    def _refresh_report(self, target: Target, report: RefreshReport, discovery_s: float) -> None:
         for item in report.keys:
             if item.outcome is Outcome.SKIPPED and (self._verbose or item.age_s is None):
                 note = _why_skipped(item.note or "", item.age_s)
@@ -222,7 +226,7 @@ class TextView(View):
         style = "red" if finding.severity is Severity.ERROR else "yellow"
         subject = f"{finding.key}: " if finding.key else ""
         label = f"{finding.severity.value}[{finding.code.value}]: "
-        self._err.print(Text.assemble((label, style), f"{subject}{finding.message}"))
+        self._err.print(Text.assemble((label, style), human.clip(f"{subject}{finding.message}", 1000)))
         if finding.where:
             self._err.print(f"  at {finding.where}")
         if finding.next_step:

@@ -166,10 +166,18 @@ class Worker:
             self._garbled = True
         else:
             self._garbled = answer is not None and not is_answer(answer)
-        if not self._garbled:
+        if not self._garbled and answer is not None:
             return answer
-        await asyncio.to_thread(stop, self._process)
+        await asyncio.to_thread(stop if self._garbled else self._let_end, self._process)
         return None
+
+    @staticmethod
+    def _let_end(process: subprocess.Popen[bytes]) -> None:
+        """Wait for a process that has closed its end of the pipe; one that goes on nevertheless is ended."""
+        try:
+            process.wait(timeout=_END_S)
+        except subprocess.TimeoutExpired:
+            stop(process)
 
     @property
     def _python(self) -> str:

@@ -28,4 +28,12 @@ def main():
 
 if __name__ == "__main__":
     # Not even a thread that the project started at import keeps the process alive when the tool is gone.
-    os._exit(main())
+    code = 1
+    try:
+        code = main()
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        os._exit(code)

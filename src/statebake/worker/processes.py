@@ -31,10 +31,15 @@ def adopt_orphans() -> None:
 
 def die_with_parent(parent: int) -> None:
     """Have the kernel end this process when its ``parent`` ends, where the system can."""
+    signal_at_parents_end(signal.SIGKILL)
+    if LINUX and os.getppid() != parent:
+        os._exit(1)
+
+
+def signal_at_parents_end(number: int) -> None:
+    """Have the kernel send this process a signal when its parent ends, where the system can."""
     if LINUX:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 def children(pid: int) -> list[int]:

@@ -26,7 +26,15 @@ from typing import Any, NoReturn
 
 from .fetching import flush_streams, not_started, reported, run_fetch
 from .loading import Host, load
-from .processes import adopt_orphans, children, end_children, end_tree, send_group
+from .processes import (
+    adopt_orphans,
+    children,
+    end_children,
+    end_tree,
+    living_descendants,
+    send_group,
+    signal_at_parents_end,
+)
 
 _REAP_S = 0.5
 _PATIENCE_S = 1.0
@@ -39,6 +47,7 @@ def serve(in_fd: int, out_fd: int) -> int:
     adopt_orphans()
     server = Server(in_fd, out_fd)
     server.restore_process()
+    signal_at_parents_end(signal.SIGTERM)  # an import that hangs does not see the pipe's end
     try:
         server.run()
     finally:
@@ -92,7 +101,8 @@ class Server:
             if request["do"] == "discover":
                 self.discover = request
                 self.host, answer = load(request)
-                self.own = set(children(os.getpid()))
+                # Not only its children: what those leave behind is adopted later.
+                self.own = {*children(os.getpid()), *living_descendants(os.getpid())}
                 gc.freeze()  # a collection in a child would copy every page that the import made
                 self.say(answer)
             elif request["do"] == "fetch":
