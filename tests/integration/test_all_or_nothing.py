@@ -92,7 +92,9 @@ def test_a_key_that_cannot_be_fetched_at_all(tmp_path: Path) -> None:
 def test_the_content_is_refused(project: Versions) -> None:
     """State that is rejected after its fetch is a failure like any other."""
     before = read_tree(project.state_dir)
-    project.hook.write_text("if name == '3':\n  state_path.mkdir()\n  state_path = state_path.parent.parent / 'other' / 'x'\n")
+    project.hook.write_text(
+        "if name == '3':\n  state_path.mkdir()\n  state_path = state_path.parent.parent / 'other' / 'x'\n"
+    )
     assert project.refresh(*TOGETHER).code == 4
     assert read_tree(project.state_dir) == before
     project.assert_nothing_left()

@@ -44,7 +44,12 @@ def refresh(project: Path, host: HostKit, text: str, *args: str) -> Result:
 BROKEN = {
     "min_bytes": ('min_bytes = "100B"', "{}", "SB409", ["2 bytes", "`min_bytes` of 100"]),
     "max_bytes": ('max_bytes = "2kB"', OLD * 3, "SB409", ["`max_bytes` of 2000"]),
-    "schema": ('schema = "rules/connectors.json"', '{"connectors": [{"id": 1}]}', "SB409", ["connectors.json", "tables"]),
+    "schema": (
+        'schema = "rules/connectors.json"',
+        '{"connectors": [{"id": 1}]}',
+        "SB409",
+        ["connectors.json", "tables"],
+    ),
     "no JSON": ('schema = "rules/connectors.json"', "<html>sign in</html>", "SB409", ["not JSON"]),
     "max_shrink": ('max_shrink = "20%"', HALF, "SB410", ["20 %", "connectors: 20 → 10 (gone: c1, c3, c5 and 7 more)"]),
 }
@@ -108,7 +113,11 @@ def test_a_rejected_fetch_may_be_stale(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("files", "says"),
-    [({}, "rules/none.json"), ({"rules/none.json": "{"}, "none.json"), ({"rules/none.json": '{"type": 5}'}, "none.json")],
+    [
+        ({}, "rules/none.json"),
+        ({"rules/none.json": "{"}, "none.json"),
+        ({"rules/none.json": '{"type": 5}'}, "none.json"),
+    ],
     ids=["missing", "not JSON", "no schema"],
 )
 def test_a_schema_that_is_none(files: dict[str, str], says: str, tmp_path: Path) -> None:
@@ -125,7 +134,9 @@ def test_a_schema_that_is_none(files: dict[str, str], says: str, tmp_path: Path)
 
 def test_a_schema_without_the_extra(tmp_path: Path) -> None:
     """Where ``jsonschema`` is not installed, the error says how to install it, and nothing is committed unchecked."""
-    hidden = write_tree(tmp_path / "hidden", {"jsonschema/__init__.py": "raise ModuleNotFoundError(name='jsonschema')\n"})
+    hidden = write_tree(
+        tmp_path / "hidden", {"jsonschema/__init__.py": "raise ModuleNotFoundError(name='jsonschema')\n"}
+    )
     settings = {"statebake.toml": 'schema = "rules.json"\n', "rules.json": "{}"}
     project = native_project(tmp_path / "it", component("it", text="{}"), settings)
     result = statebake("refresh", cwd=project, env={"PYTHONPATH": str(hidden)})

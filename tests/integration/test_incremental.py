@@ -1,4 +1,4 @@
-"""Fetching only what is needed: what is old enough, what was selected, what failed last; unchanged state is left alone."""
+"""Fetching only what is needed: what is old, what was selected, what failed last; unchanged state is left alone."""
 
 from __future__ import annotations
 
@@ -256,7 +256,9 @@ def test_what_failed_in_a_run_that_was_interrupted(tmp_path: Path) -> None:
     result = finish(process, timeout=20)
     assert result.code == 130
     assert_no_crash(result.err)
-    write_tree(project, {"src/shop/defs/things/defs.yaml": documents(*(component(n) for n in ("fails", "waits", "new")))})
+    write_tree(
+        project, {"src/shop/defs/things/defs.yaml": documents(*(component(n) for n in ("fails", "waits", "new")))}
+    )
     assert set(outcomes(refresh(project, "--failed").ok())) == {"Text[fails]", "Text[waits]", "Text[new]"}
 
 

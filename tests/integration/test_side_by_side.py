@@ -136,7 +136,9 @@ def test_projects_of_a_workspace_are_fetched_side_by_side(api: Api, tmp_path: Pa
     """Each project has an interpreter of its own, and they do not wait for each other."""
     api.gather("meet", 2)
     names = ("sales", "finance")
-    root = workspace(tmp_path, {name: code_component("it", fetching(f"{api.url}/meet/{name}") + PIDS) for name in names})
+    root = workspace(
+        tmp_path, {name: code_component("it", fetching(f"{api.url}/meet/{name}") + PIDS) for name in names}
+    )
     statebake("refresh", cwd=root, timeout=60).ok()
     assert api.peak["meet"] == 2
     parents = {(state_dir(root / name) / "Text__it__/state").read_text().split()[1] for name in names}
@@ -163,7 +165,9 @@ def test_more_jobs_than_descriptors(tmp_path: Path) -> None:
 
     from support.cli import clean_env
 
-    text = documents(*(code_component(str(n), "import time; time.sleep(0.5); state_path.write_text('x')") for n in range(60)))
+    text = documents(
+        *(code_component(str(n), "import time; time.sleep(0.5); state_path.write_text('x')") for n in range(60))
+    )
     project = native_project(tmp_path, text)
 
     def few() -> None:

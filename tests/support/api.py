@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 from collections import Counter, defaultdict
@@ -52,7 +53,7 @@ class Api:
     def pauses(self, path: str) -> list[float]:
         """Return the seconds between the requests for ``path``."""
         times = self.asked[path]
-        return [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        return [later - earlier for earlier, later in itertools.pairwise(times)]
 
     def answer(self, path: str) -> Answer:
         """Return the answer to a request when it is due."""

@@ -116,7 +116,7 @@ def bake_pex_command(  # noqa: PLR0917 - the command's options
             view.bake_report(target, baked)
             return Exit.OK
 
-        return for_each(targets, env, view, make_ready, bake, None if no_refresh else run.ends_at)
+        return for_each(targets, env, view, make_ready, bake, ends_at=None if no_refresh else run.ends_at)
 
 
 def _one_output_each(targets: Sequence[Target]) -> None:

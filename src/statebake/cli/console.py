@@ -54,7 +54,7 @@ class _Console(Console):
         """Let the command line's boundary decide, instead of exiting here."""
         raise ReaderGoneError
 
-    def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002
+    def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002
         """Leave the cursor where it is to be seen: a process that is killed could not bring it back."""
         return False
 

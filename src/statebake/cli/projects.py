@@ -20,6 +20,7 @@ def for_each(
     view: View,
     work: Callable[[OpenProject], Awaitable[T]],
     then: Callable[[Target, T], int],
+    *,
     ends_at: float | None = None,
 ) -> int:
     """Discover every project and do ``work`` with it, side by side; ``then`` one after another; return the highest

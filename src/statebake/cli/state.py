@@ -78,7 +78,7 @@ def refresh_command(  # noqa: PLR0917 - the command's options
             view.refresh_report(target, report, opened.discovery_s)
             return report.exit
 
-        return for_each(targets, env, view, work, lambda _, code: code, run.ends_at)
+        return for_each(targets, env, view, work, lambda _, code: code, ends_at=run.ends_at)
 
 
 def _must_match(selection: Selection, targets: Sequence[Target], env: Mapping[str, str], ends_at: float | None) -> None:

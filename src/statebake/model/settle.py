@@ -92,7 +92,8 @@ def commit(prepared: Sequence[Prepared], state_dir: Path) -> None:
     """Make prepared states the states of their keys: all of them or, where one cannot be, none.
 
     The same bytes as before are not written again: only the record's confirmation is new, so that an artifact does not
-    change. Confirmations come first, for they change no state where a swap fails. Raises ``StatebakeError`` (``COMMIT_FAILED``, ``READ_ONLY``); the old states are then unchanged.
+    change. Confirmations come first, for they change no state where a swap fails. Raises ``StatebakeError``
+    (``COMMIT_FAILED``, ``READ_ONLY``); the old states are then unchanged.
     """
     for one in prepared:
         if not one.changed:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from statebake.errors import Code, StatebakeError
-from statebake.hosts import FetchEnd, FetchRequest, Worker, log_tail
+from statebake.hosts import FetchRequest, Worker, log_tail
 from statebake.model.discovery import refs
 from statebake.model.keys import key_problem, sanitize_key
 from statebake.model.outcome import KeyOutcome, Outcome
