@@ -91,6 +91,7 @@ def test_a_signal_before_the_commits(project: Versions, phase: str, number: sign
 @pytest.mark.needs("strace")
 def test_a_signal_within_the_commits(project: Versions, number: signal.Signals) -> None:
     """Between two commits or within one, a signal leaves some keys new and the others old, each of them whole."""
+    project.hook.write_text("import time\nif name == '5':\n    time.sleep(600)\n")  # all others are committed at once
     process = subprocess.Popen(
         [*SLOW_COMMITS, *map(str, project.command)],
         cwd=project.directory,
