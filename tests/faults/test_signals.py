@@ -28,6 +28,21 @@ SLOW_COMMITS = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", os.devnull, "-e", 
 SLOW_COMMITS += ["-e", "trace=fsync", "-e", "inject=fsync:delay_enter=10000"]
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Versions:
+    return Versions(tmp_path_factory.mktemp("signals"), keys=6)
+
+
+@pytest.fixture
+def project(template: Versions) -> Iterator[Versions]:
+    template.restore()
+    init = template.directory / "src/shop/__init__.py"
+    yield template
+    init.write_text("")
+    template.hook.unlink(missing_ok=True)
+    template.end()
+
+
 @contextmanager
 def ending(project: Versions, process: subprocess.Popen[str]) -> Iterator[None]:
     """End whatever is left of a refresh if the test fails."""
@@ -76,7 +91,7 @@ def test_a_signal_before_the_commits(project: Versions, phase: str, number: sign
 @pytest.mark.needs("strace")
 def test_a_signal_within_the_commits(project: Versions, number: signal.Signals) -> None:
     """Between two commits or within one, a signal leaves some keys new and the others old, each of them whole."""
-    project.hook.write_text("import time\ntime.sleep(0.3 * int(name))")  # commits come one after another
+    project.hook.write_text("import time\nif name == '5':\n    time.sleep(600)\n")  # all others are committed at once
     process = subprocess.Popen(
         [*SLOW_COMMITS, *map(str, project.command)],
         cwd=project.directory,

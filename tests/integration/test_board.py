@@ -24,6 +24,11 @@ SECRET = "tok-5ae1c0ffee"
 ESC = "\x1b"
 
 
+def fails_once(seen: Path) -> str:
+    """Return the beginning of a fetch whose first attempt fails."""
+    return f"seen = Path({str(seen)!r})\nif not seen.exists():\n  seen.touch()\n  raise ConnectionError('gone')\n"
+
+
 # --- a terminal ------------------------------------------------------------------------------------------------------
 
 
@@ -34,7 +39,7 @@ def waiting_for(path: Path, then: str = "state_path.write_text('x')") -> str:
 def test_a_live_table(tmp_path: Path) -> None:
     """While keys are fetched each has a line that says so; in the end one line per key is left, and nothing else."""
     go = tmp_path / "go"
-    once = f"seen = Path({str(tmp_path / 'seen')!r})\nif not seen.exists():\n  seen.touch()\n  raise ConnectionError('gone')\n"
+    once = fails_once(tmp_path / "seen")
     texts = [
         component("quick"),
         code_component("slow", waiting_for(go)),
@@ -130,7 +135,7 @@ def test_an_interrupt_leaves_a_terminal_as_it_was(impatient: bool, tmp_path: Pat
 
 def test_lines_in_a_log(tmp_path: Path) -> None:
     """Without a terminal there is one plain line per event, and no control code."""
-    once = f"seen = Path({str(tmp_path / 'seen')!r})\nif not seen.exists():\n  seen.touch()\n  raise ConnectionError('gone')\n"
+    once = fails_once(tmp_path / "seen")
     texts = [component("one"), code_component("two", once + "state_path.write_text('x')")]
     project = native_project(tmp_path / "it", documents(*texts))
     result = statebake("refresh", cwd=project, env={"FORCE_COLOR": None}).ok()

@@ -1,4 +1,4 @@
-"""Fetching only what is needed: what is old enough, selected, or failed last; unchanged state is left alone."""
+"""Fetching only what is needed: what is old, what was selected, what failed last; unchanged state is left alone."""
 
 from __future__ import annotations
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Api:
     def pauses(self, path: str) -> list[float]:
         """Return the seconds between the requests for ``path``."""
         times = self.asked[path]
-        return [later - earlier for earlier, later in pairwise(times)]
+        return [later - earlier for earlier, later in itertools.pairwise(times)]
 
     def answer(self, path: str) -> Answer:
         """Return the answer to a request when it is due."""
