@@ -26,7 +26,7 @@ PHASES = {
     "spawned fetch": BEGUN + "import time\ntime.sleep(600)",
     "retry pause": BEGUN + "raise ConnectionError('gone')",
     "large commit": "state_path.write_text('x')\n"
-    "for n in range(3000):\n  (state_path.parent / str(n)).write_text('x' * 99)\n" + BEGUN,
+    "for n in range(1000):\n  (state_path.parent / str(n)).write_text('x' * 99)\n" + BEGUN,
 }
 
 
