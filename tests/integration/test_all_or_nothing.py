@@ -166,7 +166,7 @@ def test_a_confirmation_that_fails(obstacle, project: Versions) -> None:
 
 # --- a tool that is killed -------------------------------------------------------------------------------------------
 
-ROUNDS = 8
+ROUNDS = 5
 SLOW_COMMITS = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "signal=none"]
 SLOW_COMMITS += ["-e", "trace=renameat2,fsync", "-e", "inject=renameat2:delay_exit=15000"]
 

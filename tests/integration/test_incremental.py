@@ -117,11 +117,8 @@ def test_the_same_bytes_again(host: HostKit, tmp_path: Path) -> None:
 
 SELECTIONS = {
     "pattern": (["--select", "Text[t*]"], {"two", "three"}),
-    "class": (["--select", "Code"], {"two"}),
-    "type": (["--select", "type:Text"], {"one", "three", "four"}),
     "key only": (["--select", "key:Text[o*]"], {"one"}),
     "file": (["--select", "path:src/shop/defs/more/defs.yaml"], {"four"}),
-    "path pattern": (["--select", "path:*/more/*"], {"four"}),
     "several": (["--select", "Text[one] Text[four]"], {"one", "four"}),
     "both": (["--key", "Text[two]", "--key", "Text[one]", "--select", "Code"], {"two"}),
     "strategy": (["--management-type", "LOCAL_FILESYSTEM"], {"one", "two", "three", "four"}),
@@ -175,8 +172,6 @@ def two_projects(tmp_path: Path) -> Path:
     ("args", "expected"),
     [
         (["--select", "Text[one]"], {"sales": ["Text[one]"]}),
-        (["--select", "Code"], {"finance": ["Text[two]"]}),
-        (["--select", "Text[both]"], {"sales": ["Text[both]"], "finance": ["Text[both]"]}),
         (["--select", "Text[one] Code"], {"sales": ["Text[one]"], "finance": ["Text[two]"]}),
         (["--key", "Text[two]", "--key", "Text[one]"], {"sales": ["Text[one]"], "finance": ["Text[two]"]}),
         (["--key", "Text[both]", "--select", "type:Text"], {"sales": ["Text[both]"], "finance": ["Text[both]"]}),

@@ -26,7 +26,7 @@ PHASES = {
     "spawned fetch": BEGUN + "import time\ntime.sleep(600)",
     "retry pause": BEGUN + "raise ConnectionError('gone')",
     "large commit": "state_path.write_text('x')\n"
-    "for n in range(3000):\n  (state_path.parent / str(n)).write_text('x' * 99)\n" + BEGUN,
+    "for n in range(1000):\n  (state_path.parent / str(n)).write_text('x' * 99)\n" + BEGUN,
 }
 
 
@@ -128,7 +128,7 @@ def test_an_interrupt_while_all_are_committed(moment: float, tmp_path: Path, mar
         if "-m statebake" in line and "strace" not in line:
             os.kill(int(line.split()[0]), signal.SIGINT)
     result = finish(process, timeout=20)
-    assert result.code in {0, 130}
+    assert result.code in {0, 130, -signal.SIGINT}  # the last: the process was at its very end
     assert_no_crash(result.err)
     assert {path.read_text() for path in state_dir(project).glob("*/state")} in ({"new"}, {"old"})
     assert marked(mark) == []
