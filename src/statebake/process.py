@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -86,11 +86,11 @@ def _interrupts_held() -> Iterator[None]:
             signal.raise_signal(came[0])
 
 
-def run_interruptible(main: Coroutine[Any, Any, T], leave: Callable[[], None]) -> T:
+def run_interruptible(main: Coroutine[Any, Any, T]) -> T:
     """Run ``main`` on an event loop of its own and return its result.
 
     The first signal that ends a run cancels it, and ``KeyboardInterrupt`` is raised when it has cleaned up; the second
-    one calls ``leave`` and ends the process at once, with the exit code of an interrupt.
+    one ends the process at once, with the exit code of an interrupt.
     """
 
     async def supervise() -> T:
@@ -100,7 +100,6 @@ def run_interruptible(main: Coroutine[Any, Any, T], leave: Callable[[], None]) -
         def interrupt(number: int) -> None:
             came.append(number)
             if len(came) > 1:
-                leave()
                 os._exit(_INTERRUPTED)  # the workers notice that nobody listens, and end what they run
             task.cancel()
 

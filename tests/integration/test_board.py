@@ -143,7 +143,7 @@ def test_lines_in_a_log(tmp_path: Path) -> None:
     lines = result.out.splitlines()
     assert len(lines) == 5
     assert (
-        len([line for line in lines if re.match(r"  ↻ Text\[two\]  attempt 1 failed: .*gone  again in 0.0 s", line)])
+        len([line for line in lines if re.match(r"  ↻ Text\[two\]  attempt 1 failed: .*gone; again in 0.0 s", line)])
         == 1
     )
     assert re.fullmatch(r"  ✓ Text\[two\]  updated  \d\.\d s  2 attempts  1 file, 1 B  [0-9a-f]{12}", lines[-2])
@@ -244,4 +244,4 @@ def test_every_failed_key_is_named(tmp_path: Path) -> None:
     assert [item.where for item in errors] == [f"src/shop/defs/things/defs.yaml:{1 + 3 * n}" for n in range(12)]
     assert all(f"cause {number}" in item.message for number, item in enumerate(errors))
     assert all(item.next_step for item in errors)
-    assert result.err.rstrip().endswith("statebake refresh --failed")
+    assert result.out.rstrip().endswith("statebake refresh --failed")

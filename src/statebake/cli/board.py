@@ -70,12 +70,6 @@ class Board:
             self.rows.clear()
             self.total = self.ended = self.failed = 0
 
-    def leave(self) -> None:
-        """Put the terminal in order: the process ends at once."""
-        if self._live is not None:
-            self.console.show_cursor(True)
-            self.console.print()
-
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:
         """Take the table away while something is printed past the board, which would spoil both."""

@@ -15,7 +15,7 @@ from statebake.errors import Code, StatebakeError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-REFRESH_SETTINGS = ("jobs", "timeout", "retries", "deadline", "max_age", "on_failure", "max_stale", "max_shrink")
+REFRESH_SETTINGS = ("jobs", "deadline", *(setting.name for setting in SETTINGS if setting.per_key))
 SHORT = {"--output": "-o", "--jobs": "-j"}
 
 
@@ -158,6 +158,7 @@ _TYPES: dict[Kind, Any] = {
     Kind.COUNT: click.IntRange(min=1),
     Kind.NATURAL: click.IntRange(min=0),
     Kind.FAILURE_POLICY: click.Choice(["fail", "stale"]),
+    Kind.ISOLATION: click.Choice(["fork", "spawn"]),
 }
 _METAVARS = {
     Kind.COUNT: "N",
@@ -169,4 +170,5 @@ _METAVARS = {
     Kind.PROGRAM: "PYTHON",
     Kind.HOST: "HOST",
     Kind.FAILURE_POLICY: "fail|stale",
+    Kind.ISOLATION: "fork|spawn",
 }

@@ -35,9 +35,7 @@ def for_each(
     for target in targets:
         view.warnings(target.config.warnings)
     code: int = Exit.OK
-    for target, result in zip(
-        targets, pipeline.side_by_side(targets, env, work, run=run, leave=view.leave), strict=True
-    ):
+    for target, result in zip(targets, pipeline.side_by_side(targets, env, work, run=run), strict=True):
         try:
             if isinstance(result, StatebakeError):
                 raise result

@@ -49,9 +49,6 @@ class TextView(View):
     def work_on(self, targets: Sequence[Target]) -> None:
         self._several = len(targets) > 1
 
-    def leave(self) -> None:
-        self._board.leave()
-
     def observer(self, target: Target) -> Observer:
         prefix = f"{target.project.name}: " if self._several else ""
         return Progress(self._board, self._err, prefix, verbose=self._verbose)

@@ -44,9 +44,6 @@ class View(ABC):
     def work_on(self, targets: Sequence[Target]) -> None:  # noqa: B027 - most views need not know
         """Learn which projects there are, before anything is shown of them."""
 
-    def leave(self) -> None:  # noqa: B027 - most views leave nothing open
-        """Put the terminal in order: the process ends at once."""
-
     @abstractmethod
     def refresh_started(self, target: Target, plan: RefreshPlan) -> None:
         """Show that a refresh begins."""

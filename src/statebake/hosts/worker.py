@@ -28,7 +28,7 @@ from statebake.process import adopt, project_env, read_tail, signal_name, stop
 
 _ENTRY = Path(__file__).resolve().parent.parent / "worker" / "entry.py"
 _LAST_WORDS_S = 1.0
-_END_S = 5.0  # for the worker to end a fetch with all that it started
+_END_S = 10.0  # for the worker to end a fetch with all that it started: longer than its own patience
 
 
 class Worker:

@@ -112,12 +112,11 @@ def side_by_side(
     work: Callable[[OpenProject], Awaitable[T]],
     *,
     run: Run | None = None,
-    leave: Callable[[], None] = lambda: None,
 ) -> list[T | StatebakeError]:
     """Open every project, each in its own interpreter, do ``work``, and return what it returned or raised.
 
     ``run`` has the deadline, which counts for discovery as well. An interrupt ends all that runs and raises
-    ``KeyboardInterrupt``; a second one ends the process at once, after ``leave``.
+    ``KeyboardInterrupt``; a second one ends the process at once.
     """
 
     async def one(target: Target, opening: asyncio.Semaphore) -> T | StatebakeError:
@@ -133,7 +132,7 @@ def side_by_side(
         opening = asyncio.Semaphore(max(2, os.cpu_count() or 1))  # importing is work for the processor
         return await asyncio.gather(*(one(target, opening) for target in targets))
 
-    return run_interruptible(every(), leave)
+    return run_interruptible(every())
 
 
 def plan(opened: OpenProject, selection: Selection, now: datetime, *, only_failed: bool = False) -> RefreshPlan:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,8 +18,8 @@ from statebake.hosts import FetchRequest, Worker, log_tail
 from statebake.model.discovery import refs
 from statebake.model.keys import key_problem, sanitize_key
 from statebake.model.outcome import KeyOutcome, Outcome
-from statebake.model.record import Record, Stale, read_record
-from statebake.model.settle import Fetched, Prepared, commit, keep_stale, parse_time, prepare, rfc3339
+from statebake.model.record import Record, read_record
+from statebake.model.settle import Fetched, Prepared, commit, prepare, rfc3339
 from statebake.model.transaction import open_staging, remove_tree, storage_error
 from statebake.progress import Observer
 from statebake.refresh.guards import Guards, check_content
@@ -27,6 +28,7 @@ from statebake.refresh.plan import PlannedFetch, RefreshPlan
 from statebake.refresh.prune import prune
 from statebake.refresh.report import RefreshReport
 from statebake.refresh.slots import Slots
+from statebake.refresh.stale import keep_old_state
 
 T = TypeVar("T")
 
@@ -130,6 +132,9 @@ class _Refresh:
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(COMMITS, thread_name_prefix="commit"))
     out_of_time: bool = False
 
+    def __post_init__(self) -> None:
+        self.numbers = {fetch.key: number for number, fetch in enumerate(self.plan.fetches)}
+
     async def all_keys(self) -> Mapping[str, KeyOutcome]:
         """Fetch every key, within the time that there is, and return what became of each."""
         tasks = {asyncio.create_task(self.key(fetch)): fetch.key for fetch in self.plan.fetches}
@@ -187,7 +192,7 @@ class _Refresh:
         while True:
             async with self.run.slots.place(fetch.key, fetch.component.type):
                 attempts.count += 1
-                attempts.log = self.staging / f"~{self.plan.fetches.index(fetch)}.{attempts.count}.log"
+                attempts.log = self.staging / f"~{self.numbers[fetch.key]}.{attempts.count}.log"
                 await self.threaded(_fresh_dir, key_dir)
                 self.observer.fetch_begins(fetch.key, attempts.count)
                 began = time.monotonic()
@@ -278,22 +283,23 @@ class _Refresh:
             printed=attempts.printed,
             kept=place.is_dir(),
         )
-        if fetch.settings.on_failure == "fail" or not outcome.kept:
-            return outcome
         try:
-            record = read_record(place)
-            if record is None or (confirmed := record.checked_at or record.fetched_at) is None:
-                return outcome
-            now = self.run.now()
-            age_s = max(0, round((now - parse_time(confirmed)).total_seconds()))
-            if fetch.settings.max_stale is not None and age_s > fetch.settings.max_stale:
-                return replace(outcome, error=_too_stale(error, age_s, fetch.settings.max_stale))
-            reason = self.run.mask(error.message)[:500]
-            stale = Stale(rfc3339(now), age_s, error.code.value, reason)
-            kept = await self.threaded(keep_stale, record, stale, place, self.staging)
+            kept = await self.threaded(
+                partial(
+                    keep_old_state,
+                    place,
+                    fetch.settings,
+                    error,
+                    staging=self.staging,
+                    now=self.run.now(),
+                    mask=self.run.mask,
+                )
+            )
         except StatebakeError as problem:
-            return replace(outcome, error=_not_kept(error, problem))
-        return replace(outcome, outcome=Outcome.STALE, record=kept, before=record)
+            return replace(outcome, error=problem)
+        if kept is None:
+            return outcome
+        return replace(outcome, outcome=Outcome.STALE, record=kept, before=kept)
 
     async def commit_together(self) -> None:
         """Commit every key, or none when one failed or could not be fetched at all."""
@@ -347,16 +353,6 @@ def _out_of_time(fetch: PlannedFetch, attempts: _Attempts) -> StatebakeError:
         next_step="allow more time with --deadline, or more fetches side by side with --jobs",
         detail=before,
     )
-
-
-def _too_stale(error: StatebakeError, age_s: float, limit_s: float) -> StatebakeError:
-    error.message = f"{error.message} Its state was last confirmed {age_s:.0f} s ago; max_stale is {limit_s:.0f} s."
-    return error
-
-
-def _not_kept(error: StatebakeError, problem: StatebakeError) -> StatebakeError:
-    error.message = f"{error.message} Its old state cannot be kept instead: {problem.message}"
-    return error
 
 
 def _fresh_dir(path: Path) -> None:

@@ -39,7 +39,7 @@ except ImportError as import_error:
 
 
 class Host:
-    """See ``Host`` in ``server.py``."""
+    """See ``Host`` in ``loading.py``."""
 
     def __init__(self, request: dict[str, Any]) -> None:
         self.project = Path(request["project"])

@@ -56,6 +56,8 @@ def failure(error: BaseException, project: str) -> dict[str, Any]:
 
 def is_permanent(error: BaseException, status: int | None) -> bool:
     """Return whether the same fetch would fail in the same way again."""
+    if isinstance(error, (ConnectionError, TimeoutError)):  # whatever an earlier attempt of its own was answered
+        return False
     if status is not None:
         return 400 <= status < 500 and status not in _PASSING_4XX
     return isinstance(error, _PERMANENT)

@@ -25,7 +25,7 @@ except ImportError as import_error:
 
 
 class Host:
-    """See ``Host`` in ``server.py``."""
+    """See ``Host`` in ``loading.py``."""
 
     def __init__(self, request: dict[str, Any]) -> None:
         self.project: str = request["project"]

@@ -18,7 +18,7 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_PATIENCE_S = 2.0
+_PATIENCE_S = 1.0  # for what hangs in the kernel
 _PAUSE_S = 0.002
 LINUX = sys.platform.startswith("linux")
 

@@ -51,7 +51,7 @@ def serve(in_fd: int, out_fd: int) -> int:
     try:
         server.run()
     finally:
-        server.end_all()
+        server.end_fetches()
     return 0
 
 
@@ -207,7 +207,7 @@ class Server:
             time.sleep(0.001)
         return signal.SIGKILL
 
-    def end_all(self) -> None:
+    def end_fetches(self) -> None:
         """End every child, and what children left behind."""
         for child in self.children.values():
             end_tree(child.pid)
@@ -215,6 +215,6 @@ class Server:
 
     def abandon(self) -> NoReturn:
         """End every child, and then the worker at once."""
-        self.end_all()
+        self.end_fetches()
         send_group(os.getpid(), signal.SIGKILL)
         os._exit(0)

@@ -62,13 +62,13 @@ def test_a_deadline_while_a_key_is_kept_as_stale(build, tmp_path, monkeypatch):
     """What comes after a fetch is no more ended by the deadline, and the refresh goes to its end."""
     state = tmp_path / "state"
     refresh(FakeWorker(build.discovery("a", "b"), good), state)
-    keep_stale = execute.keep_stale
+    keep = execute.keep_old_state
 
-    def slow(*arguments):
+    def slow(*arguments, **named):
         time.sleep(0.5)
-        return keep_stale(*arguments)
+        return keep(*arguments, **named)
 
-    monkeypatch.setattr(execute, "keep_stale", slow)
+    monkeypatch.setattr(execute, "keep_old_state", slow)
     settings = Settings(backoff=0.0, on_failure="stale")
     report = refresh(FakeWorker(build.discovery("a", "b"), failing()), state, settings=settings, left_s=0.2)
     assert [item.outcome for item in report.keys] == [Outcome.STALE] * 2

@@ -1,0 +1,51 @@
+"""Going on with old state when a fetch failed, where a key's settings allow it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from statebake.config import Settings
+from statebake.errors import StatebakeError
+from statebake.model.record import Record, Stale, read_record
+from statebake.model.settle import keep_stale, parse_time, rfc3339
+
+_LONGEST_REASON = 500
+
+
+def keep_old_state(
+    place: Path,
+    settings: Settings,
+    error: StatebakeError,
+    *,
+    staging: Path,
+    now: datetime,
+    mask: Callable[[str], str],
+) -> Record | None:
+    """Mark the state in ``place`` as stale because of ``error``, and return its record now.
+
+    Returns ``None`` where the settings do not ask for it, or where there is no state of known age. ``mask`` takes
+    secrets out of the reason that is written down. Raises ``StatebakeError``: ``error``, saying why the old state does
+    not do.
+    """
+    if settings.on_failure == "fail" or not place.is_dir():
+        return None
+    try:
+        record = read_record(place)
+        if record is None or (confirmed := record.checked_at or record.fetched_at) is None:
+            return None
+        age_s = max(0, round((now - parse_time(confirmed)).total_seconds()))
+        if settings.max_stale is None or age_s <= settings.max_stale:
+            stale = Stale(rfc3339(now), age_s, error.code.value, mask(error.message)[:_LONGEST_REASON])
+            return keep_stale(record, stale, place, staging)
+    except StatebakeError as problem:
+        raise _with(error, f"Its old state cannot be kept instead: {problem.message}") from error
+    limit = f"max_stale is {settings.max_stale:.0f} s"
+    raise _with(error, f"Its state was last confirmed {age_s} s ago; {limit}.")
+
+
+def _with(error: StatebakeError, why: str) -> StatebakeError:
+    return StatebakeError(
+        error.code, f"{error.message} {why}", where=error.where, next_step=error.next_step, detail=error.detail
+    )
