@@ -137,6 +137,7 @@ class _Refresh:
 
     async def all_keys(self) -> Mapping[str, KeyOutcome]:
         """Fetch every key, within the time that there is, and return what became of each."""
+        self.remember({fetch.key: None for fetch in self.plan.fetches})  # until they have ended, also if this is killed
         tasks = {asyncio.create_task(self.key(fetch)): fetch.key for fetch in self.plan.fetches}
         try:
             await asyncio.sleep(0)  # a task that has not begun cannot say why it was cancelled
@@ -154,7 +155,7 @@ class _Refresh:
                 task.cancel()
             await asyncio.wait(tasks)
             await asyncio.to_thread(self.pool.shutdown)
-            self.remember()
+            self.remember({key: item.error for key, item in self.outcomes.items()})
         return self.outcomes
 
     async def wait(self, tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
@@ -317,15 +318,19 @@ class _Refresh:
             for _, outcome in self.ready.values():
                 self.end(outcome)
 
-    def remember(self) -> None:
-        """Write down which keys failed; those that are stale, and those that were held back, did so as well."""
+    def remember(self, ended: Mapping[str, StatebakeError | None]) -> None:
+        """Write down which keys did not become new: those that failed, stale ones too, were held back, or never ended.
+
+        ``ended``: keys, and the errors of those that have one.
+        """
         at = rfc3339(self.run.now())
+        new = {Outcome.UPDATED, Outcome.UNCHANGED}
         failed = {
-            key: LastFailure(at, item.error.code.value if item.error else None)
-            for key, item in self.outcomes.items()
-            if item.error is not None or item.outcome is Outcome.HELD_BACK
+            key: LastFailure(at, error.code.value if error else None)
+            for key, error in ended.items()
+            if key not in self.outcomes or self.outcomes[key].outcome not in new
         }
-        write_failures(self.state_dir, self.staging, failed, self.outcomes, self.worker.discovery.keys)
+        write_failures(self.state_dir, self.staging, failed, ended, self.worker.discovery.keys)
 
     async def threaded(self, function: Callable[..., T], *arguments: object) -> T:
         """Run what waits for the disk in a thread."""

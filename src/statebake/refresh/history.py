@@ -14,7 +14,10 @@ from statebake.model.transaction import replace_file
 
 @dataclass(frozen=True)
 class LastFailure:
-    """A key that did not become new: when (RFC 3339 UTC), and the code of its error; ``None``: it was held back."""
+    """A key that did not become new: when (RFC 3339 UTC), and the code of its error.
+
+    There is none where it was held back, or its fetch had not ended when the refresh was interrupted or killed.
+    """
 
     at: str
     code: str | None
@@ -41,5 +44,5 @@ def write_failures(
     text = json.dumps({"failed": {key: asdict(item) for key, item in sorted(kept.items())}}, ensure_ascii=False)
     try:
         replace_file(state_dir / STAGING_NAME / LAST_NAME, text + "\n", staging)
-    except StatebakeError:  # a convenience: without it, nothing is lost but `--failed`
+    except StatebakeError:  # there is no space, for example: what is written already says at least as much
         return
