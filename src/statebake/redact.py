@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
 MASK = "****"
 _SECRET_NAME = re.compile(
-    r"TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|API_?KEY|_KEY$|(?:^|_|PG)PASS$|_PWD$|_PAT$|^AWS_SESSION",
+    r"TOKEN|JWT|BEARER|WEBHOOK|CONNECTION_STRING|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|API_?KEY|_KEY$|(?:^|_|PG)PASS$|_PWD$|_PAT$|^AWS_SESSION",
     re.IGNORECASE,
 )
 # Up to the last @ before a slash: a password may have an @ in it.
@@ -22,11 +23,16 @@ def redact(text: str, env: Mapping[str, str]) -> str:
     """Return ``text`` without the values of the variables in ``env`` that look like secrets, and without the
     credentials of URLs. Values of fewer than six characters are left: they would mask ordinary words.
     """
-    secrets = {value for name, value in env.items() if _SECRET_NAME.search(name)}
-    forms = {form for secret in secrets for form in _forms(secret) if len(form) >= _SHORTEST}
-    for form in sorted(forms, key=len, reverse=True):
+    for form in _all_forms(frozenset(value for name, value in env.items() if _SECRET_NAME.search(name))):
         text = text.replace(form, MASK)
     return _URL_CREDENTIALS.sub(f"{MASK}@", text)
+
+
+@lru_cache(maxsize=8)
+def _all_forms(secrets: frozenset[str]) -> tuple[str, ...]:
+    """Return the forms of the secrets that are long enough to be masked, the longest first."""
+    forms = {form for secret in secrets for form in _forms(secret) if len(form) >= _SHORTEST}
+    return tuple(sorted(forms, key=len, reverse=True))
 
 
 def _forms(secret: str) -> Iterator[str]:

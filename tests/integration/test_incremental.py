@@ -236,6 +236,15 @@ def test_what_failed_and_is_gone(tmp_path: Path) -> None:
     assert outcomes(refresh(project, "--failed").ok()) == {}
 
 
+def test_what_cannot_be_fetched_failed_as_well(tmp_path: Path) -> None:
+    """A key that collides fails each time, so ``--failed`` does not pass over it."""
+    project = native_project(tmp_path, documents(component("a/b"), component("a?b"), component("c")))
+    assert refresh(project).code == 4
+    result = refresh(project, "--failed")
+    assert result.code == 4
+    assert set(outcomes(result)) == {"Text[a/b]", "Text[a?b]"}
+
+
 def test_what_failed_in_a_run_that_was_interrupted(tmp_path: Path) -> None:
     """What failed before the interrupt is remembered, and so is what the interrupted run did not come to."""
     texts = (code_component("fails", "raise ValueError('no')"), code_component("waits", "raise ValueError('no')"))
@@ -259,8 +268,8 @@ def test_what_failed_in_a_run_that_was_interrupted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ['{"failed": {"Text[one]": null}}', "\xff"])
 def test_a_list_of_failures_that_is_none(text: str, tmp_path: Path) -> None:
-    """A list that cannot be read counts as none: nothing is fetched, and nothing crashes."""
+    """Where it cannot be known what failed, everything is fetched: silence would be taken for success."""
     project = native_project(tmp_path, component("one"))
     refresh(project).ok()
     (state_dir(project) / ".staging/last.json").write_bytes(text.encode("latin-1"))
-    assert outcomes(refresh(project, "--failed").ok()) == {}
+    assert set(outcomes(refresh(project, "--failed").ok())) == {"Text[one]"}

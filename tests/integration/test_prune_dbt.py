@@ -29,6 +29,7 @@ PLANTED = {
     ".env": "TOKEN=hunter2\n",
     ".user.yml": "id: 0\n",
     "logs/dbt.log": "log\n",
+    "target/dbt.log": "log\n",
     "target/compiled/jaffle/models/marts/orders.sql": "select 1\n",
     "target/run/jaffle/models/marts/orders.sql": "create table\n",
 }
@@ -75,7 +76,7 @@ def test_a_pruned_project_loads_and_runs(tmp_path):
     left = read_tree(key_dir)
     gone = set(before) - set(left)
     roots = {"/".join(name.split("/")[1:3]) if "/target/" in name else name.split("/")[1] for name in gone}
-    assert roots == {".venv", ".git", ".env", ".user.yml", "logs", "target/compiled", "target/run"}
+    assert roots == {".venv", ".git", ".env", ".user.yml", "logs", "target/dbt.log", "target/compiled", "target/run"}
     assert left == {name: content for name, content in before.items() if name not in gone}
     assert {"project/target/manifest.json", "project/target/partial_parse.msgpack", "project/profiles.yml"} <= set(left)
     assert report.files == len(gone)

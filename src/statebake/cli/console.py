@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,9 +28,10 @@ def echo(text: str) -> None:
 class _Redacting(io.TextIOBase):
     """A text stream that takes secrets out of what is written to another one."""
 
-    def __init__(self, stream: TextIO, env: Mapping[str, str]) -> None:
+    def __init__(self, stream: TextIO, env: Mapping[str, str], *, must_arrive: bool) -> None:
         self._stream = stream
         self._env = env
+        self._passing: tuple[type[Exception], ...] = () if must_arrive else (OSError,)
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -42,11 +44,13 @@ class _Redacting(io.TextIOBase):
         return self._stream.fileno()
 
     def write(self, text: str) -> int:
-        self._stream.write(redact(text, self._env))
+        with contextlib.suppress(*self._passing):
+            self._stream.write(redact(text, self._env))
         return len(text)
 
     def flush(self) -> None:
-        self._stream.flush()
+        with contextlib.suppress(*self._passing):
+            self._stream.flush()
 
 
 class _Console(Console):
@@ -62,7 +66,7 @@ class _Console(Console):
 def open_console(env: Mapping[str, str], *, stderr: bool = False) -> Console:
     """Return a console on standard output or standard error; the terminal wraps what is too long for it."""
     stream: TextIO = sys.stderr if stderr else sys.stdout
-    file = _Redacting(stream, env)
+    file = _Redacting(stream, env, must_arrive=not stderr)
     return _Console(file=file, highlight=False, soft_wrap=True, emoji=False, markup=False)  # type: ignore[arg-type]
 
 

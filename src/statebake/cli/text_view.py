@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -67,7 +68,7 @@ class TextView(View):
         for skipped in plan.skipped:
             self._out.print(f"  {skipped.key}  skipped: {_why_skipped(skipped.note, skipped.age_s)}")
         for blocked in plan.blocked:
-            self._error(blocked.error)
+            self._error(blocked.error, target)
 
     def bake_inputs(self, target: Target, inputs: BakeInputs) -> None:
         self._heading(target, f"would write {human.path(inputs.output)}")
@@ -86,11 +87,11 @@ class TextView(View):
         for item in report.keys:
             if item.outcome is Outcome.STALE and item.error is not None and item.record and item.record.stale:
                 age = human.age(item.record.stale.age_s)
-                self._error(item.error, label="warning", style="bold yellow")
+                self._error(item.error, target, label="warning", style="bold yellow")
                 self._err.print(f"  note: {item.key} keeps its state, confirmed {age} ago, and is marked as stale")
         for item in report.failed:
             if item.error is not None:
-                self._error(item.error)
+                self._error(item.error, target)
                 if item.key is not None:
                     kept = "its last good state is still there" if item.kept else "it has no state yet"
                     tried = f"tried {item.attempts} times; " if item.attempts > 1 else ""
@@ -105,7 +106,7 @@ class TextView(View):
         took = f"  {human.seconds(discovery_s + report.fetch_s)}" if parts else ""
         self._out.print(Text.assemble(mark, text, (took, "dim")))
         if len(report.failed) > 1:
-            self._out.print(f"  next: statebake refresh --failed{_project_option(target)}", style="dim")
+            self._out.print(f"  next: {_in_project('statebake refresh --failed', target)}", style="dim")
 
     def status(self, target: Target, discovery: Discovery, rows: Sequence[StatusRow], report: CheckReport) -> None:
         self._heading(target, f"{discovery.host}, Python {discovery.python.version} ({target.python_origin})")
@@ -134,11 +135,11 @@ class TextView(View):
                 self._out.print(Text(f"  {component}", style="dim"))
         for finding in report.findings:
             if finding.key is None:
-                self._finding(finding)
+                self._finding(finding, target)
 
     def check_report(self, target: Target, report: CheckReport) -> None:
         for finding in report.findings:
-            self._finding(finding)
+            self._finding(finding, target)
         warned = len(report.findings) - len(report.errors)
         warnings = f", {human.count(warned, 'warning')}" if warned else ""
         if report.errors:
@@ -211,15 +212,25 @@ class TextView(View):
     def error(self, error: StatebakeError, target: Target | None = None) -> None:
         if target is not None:
             self._out.print(Text.assemble(_BAD, f"{target.project.name}: not done"))
-        self._error(error)
+        self._error(error, target)
 
-    def _error(self, error: StatebakeError, label: str = "error", style: str = "bold red") -> None:
+    def _error(
+        self, error: StatebakeError, target: Target | None = None, label: str = "error", style: str = "bold red"
+    ) -> None:
+        if target is not None:
+            error = StatebakeError(
+                error.code,
+                f"{target.project.name}: {error.message}" if self._several else error.message,
+                where=error.where,
+                next_step=_in_project(error.next_step, target),
+                detail=error.detail,
+            )
         print_error(error, self._err, self._env, label=label, style=style)
 
     def _heading(self, target: Target, note: str) -> None:
         self._out.print(Text.assemble((target.project.name, "bold"), f"  {note}"))
 
-    def _finding(self, finding: Finding) -> None:
+    def _finding(self, finding: Finding, target: Target) -> None:
         style = "red" if finding.severity is Severity.ERROR else "yellow"
         subject = f"{finding.key}: " if finding.key else ""
         label = f"{finding.severity.value}[{finding.code.value}]: "
@@ -227,7 +238,7 @@ class TextView(View):
         if finding.where:
             self._err.print(f"  at {finding.where}")
         if finding.next_step:
-            self._err.print(f"  next: {finding.next_step}")
+            self._err.print(f"  next: {_in_project(finding.next_step, target)}")
 
 
 def print_error(
@@ -251,8 +262,9 @@ def _why_skipped(note: str, age_s: float | None) -> str:
     return note if age_s is None else f"{note}, confirmed {human.age(age_s)} ago"
 
 
-def _project_option(target: Target) -> str:
-    """Return the option that names the project, where the current directory does not."""
-    if Path.cwd().is_relative_to(target.project.directory):
-        return ""
-    return f" --project {shlex.quote(human.path(target.project.directory))}"
+def _in_project(next_step: str | None, target: Target) -> str | None:
+    """Return a next step whose commands name the project, where the current directory does not."""
+    if next_step is None or Path.cwd().is_relative_to(target.project.directory):
+        return next_step
+    option = f" --project {shlex.quote(human.path(target.project.directory))}"
+    return re.sub(r"(statebake (?:refresh|check|status|bake pex|config))\b", lambda found: found[0] + option, next_step)

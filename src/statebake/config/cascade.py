@@ -6,6 +6,7 @@ directory.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -224,8 +225,12 @@ def _not_a_table(file: TomlFile, keys: tuple[str, ...]) -> StatebakeError:
         Code.BAD_SETTING,
         f"{'.'.join(keys)} in {file.path.name} is not a table",
         where=file.where(*keys),
-        next_step=f"write it as [{'.'.join(keys)}] with the settings below it",
+        next_step=f"write it as [{'.'.join(map(_toml_key, keys))}] with the settings below it",
     )
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[\w-]+", key, re.ASCII) else f'"{key}"'
 
 
 def _unknown_setting(file: TomlFile, prefix: tuple[str, ...], unknown: list[tuple[str, ...]]) -> StatebakeError:

@@ -136,15 +136,15 @@ def timed_out(request: FetchRequest, after_s: float) -> FetchEnd:
     return FetchEnd(error, retry=True)
 
 
-def taken_along(request: FetchRequest, how: str) -> FetchEnd:
-    """Return how an attempt ended whose worker ended, and ``how``."""
+def taken_along(request: FetchRequest, how: str, last_words: str) -> FetchEnd:
+    """Return how an attempt ended whose worker ended, ``how``, and what that printed last."""
     error = StatebakeError(
         Code.FETCH_DIED,
         f"The fetch of {request.key} did not return: the project's interpreter {how}.",
         where=request.component.declared_at,
         next_step="look for a component that ends its parent process, and refresh key by key: statebake refresh --key "
         f"{shlex.quote(request.key)}",
-        detail=log_tail(request.log),
+        detail="\n".join(filter(None, [log_tail(request.log), last_words])) or None,
     )
     return FetchEnd(error)
 

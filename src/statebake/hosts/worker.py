@@ -106,7 +106,7 @@ class Worker:
         """
         number = next(self._numbers)
         if self._listener is None or self._listener.done():
-            return taken_along(request, self._how_it_ended())
+            return taken_along(request, self._how_it_ended(), read_tail(self._log))
         answer = self._running[number] = asyncio.get_running_loop().create_future()
         self._channel.post(
             {
@@ -132,7 +132,9 @@ class Worker:
         if late and timeout is not None:
             return timed_out(request, timeout)
         message = answer.result()
-        return fetch_end(message, request) if message else taken_along(request, self._how_it_ended())
+        return (
+            fetch_end(message, request) if message else taken_along(request, self._how_it_ended(), read_tail(self._log))
+        )
 
     async def _end(self, number: int, answer: asyncio.Future[dict[str, Any] | None]) -> None:
         """Have the worker end an attempt; a worker that does not even do that is ended itself."""

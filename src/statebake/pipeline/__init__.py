@@ -40,6 +40,7 @@ from statebake.refresh import (
     Selection,
     Slots,
     execute_refresh,
+    must_be_schema,
     plan_refresh,
     read_failures,
     unmatched,
@@ -136,13 +137,20 @@ def side_by_side(
 
 
 def plan(opened: OpenProject, selection: Selection, now: datetime, *, only_failed: bool = False) -> RefreshPlan:
-    """Return what a refresh of the selected keys would do; raises ``UNKNOWN_KEY``."""
+    """Return what a refresh of the selected keys would do.
+
+    Raises ``StatebakeError``: ``UNKNOWN_KEY``; ``BAD_SETTING`` or ``EXTRA_NOT_INSTALLED`` for a schema.
+    """
     settings = opened.target.settings
-    if only_failed:
-        selection = replace(selection, failed=frozenset(read_failures(opened.state_dir)))
+    if only_failed and (failed := read_failures(opened.state_dir)) is not None:
+        selection = replace(selection, failed=frozenset(failed))
     timed = settings.max_age is not None or any("max_age" in section.values for section in settings.keys)
     ages = sound_ages(read_snapshot(opened.state_dir), now) if timed else {}
-    return plan_refresh(opened.discovery, settings, selection, ages)
+    refresh_plan = plan_refresh(opened.discovery, settings, selection, ages)
+    for schema in dict.fromkeys(fetch.settings.schema for fetch in refresh_plan.fetches):
+        if schema is not None:
+            must_be_schema(schema)
+    return refresh_plan
 
 
 def selected_here(opened: OpenProject, selection: Selection) -> Selection | None:

@@ -3,6 +3,7 @@
 from statebake.model.outcome import KeyOutcome, Outcome
 from statebake.refresh.execute import Run, execute_refresh
 from statebake.refresh.history import read_failures
+from statebake.refresh.json_schema import must_be_schema
 from statebake.refresh.plan import BlockedKey, PlannedFetch, RefreshPlan, SkippedKey, plan_refresh
 from statebake.refresh.report import RefreshReport
 from statebake.refresh.select import Selection, split_patterns, unmatched
@@ -20,6 +21,7 @@ __all__ = [
     "SkippedKey",
     "Slots",
     "execute_refresh",
+    "must_be_schema",
     "plan_refresh",
     "read_failures",
     "split_patterns",

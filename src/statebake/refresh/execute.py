@@ -16,7 +16,7 @@ from typing import TypeVar
 from statebake.errors import Code, StatebakeError
 from statebake.hosts import FetchRequest, Worker, log_tail
 from statebake.model.discovery import refs
-from statebake.model.keys import key_problem, sanitize_key
+from statebake.model.keys import STATE_NAME, key_problem, sanitize_key
 from statebake.model.outcome import KeyOutcome, Outcome
 from statebake.model.record import Record, read_record
 from statebake.model.settle import Fetched, Prepared, commit, prepare, rfc3339
@@ -282,7 +282,7 @@ class _Refresh:
             duration_s=attempts.duration_s,
             attempts=attempts.count,
             printed=attempts.printed,
-            kept=place.is_dir(),
+            kept=(place / STATE_NAME).exists(),
         )
         try:
             kept = await self.threaded(

@@ -23,13 +23,15 @@ class LastFailure:
     code: str | None
 
 
-def read_failures(state_dir: Path) -> dict[str, LastFailure]:
-    """Return the keys that failed last; none where that is not known."""
+def read_failures(state_dir: Path) -> dict[str, LastFailure] | None:
+    """Return the keys that failed last, or ``None`` where what was written down cannot be read."""
     try:
         failed = json.loads((state_dir / STAGING_NAME / LAST_NAME).read_text(encoding="utf-8"))["failed"]
         return {str(key): LastFailure(str(item["at"]), item["code"]) for key, item in failed.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except FileNotFoundError:
         return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def write_failures(
@@ -37,7 +39,7 @@ def write_failures(
 ) -> None:
     """Remember which of the keys that ``ended`` failed; of keys that are not ``known`` any more nothing is kept."""
     before = read_failures(state_dir)
-    after = {key: item for key, item in before.items() if key not in set(ended)} | dict(failed)
+    after = {key: item for key, item in (before or {}).items() if key not in set(ended)} | dict(failed)
     kept = {key: item for key, item in after.items() if key in set(known)}
     if kept == before:
         return

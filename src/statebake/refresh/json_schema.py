@@ -25,22 +25,21 @@ _MAX_SHOWN = 5
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
+def must_be_schema(schema_file: Path) -> None:
+    """Raise as ``find_violations`` does for a file that is no schema, before there is a document."""
+    _must_have_package(schema_file)
+    _load(schema_file)
+
+
 def find_violations(document: Any, schema_file: Path) -> list[str]:
     """Return what of ``document`` the schema does not allow, at most a few lines: ``$.tables[3].id: is a string, …``.
 
     Raises ``StatebakeError``: ``EXTRA_NOT_INSTALLED``, or ``BAD_SETTING`` for a file that is missing, is no JSON, or is
     no schema whose references lead to itself.
     """
-    try:
-        import jsonschema  # noqa: F401
-        import referencing.exceptions
-    except ImportError as error:
-        raise StatebakeError(
-            Code.EXTRA_NOT_INSTALLED,
-            "Checking state against a JSON Schema needs the package `jsonschema` (4.18 or later) beside statebake.",
-            where=str(schema_file),
-            next_step="pip install 'statebake[schema]'",
-        ) from error
+    _must_have_package(schema_file)
+    import referencing.exceptions
+
     validator = _load(schema_file)
     try:
         errors = islice(validator.iter_errors(document), 100 * _MAX_SHOWN)
@@ -55,10 +54,25 @@ def find_violations(document: Any, schema_file: Path) -> list[str]:
     return shown if len(shown) <= _MAX_SHOWN else [*shown[:_MAX_SHOWN], "… and more"]
 
 
+def _must_have_package(schema_file: Path) -> None:
+    try:
+        import jsonschema  # noqa: F401
+        import referencing.exceptions  # noqa: F401
+    except ImportError as error:
+        raise StatebakeError(
+            Code.EXTRA_NOT_INSTALLED,
+            "Checking state against a JSON Schema needs the package `jsonschema` (4.18 or later) beside statebake.",
+            where=str(schema_file),
+            next_step="pip install 'statebake[schema]'",
+        ) from error
+
+
 def _load(path: Path) -> Validator:
     from jsonschema.exceptions import SchemaError
     from jsonschema.validators import Draft202012Validator, validator_for
 
+    if path.exists() and not path.is_file():
+        raise _bad(path, "it is no regular file")
     try:
         schema = read_json(path.read_bytes())
     except OSError as error:

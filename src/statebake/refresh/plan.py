@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from statebake.config import Settings, settings_for
 from statebake.errors import Code, StatebakeError
@@ -73,7 +73,7 @@ def plan_refresh(
     keys = list(dict.fromkeys(component.key for component in discovery.components))
     clashing = {key: group for group in collisions(keys) for key in group}
     fetches, skipped, blocked = [], [], []
-    for key in select(discovery, selection):
+    for key in select(discovery, replace(selection, failed=None)):
         components = discovery.components_of(key)
         where = components[0].declared_at
         own = settings_for(settings, key, components[0].type)
@@ -85,19 +85,22 @@ def plan_refresh(
             blocked.append(BlockedKey(key, collision(key, places)))
         elif len(discovery.sources_of(key)) > 1:
             blocked.append(BlockedKey(key, shared_by_mistake(key, components)))
+        elif selection.failed is not None and key not in selection.failed:
+            continue  # but what cannot be fetched at all, as above, fails each time
         elif components[0].management_type is not DefsStateManagementType.LOCAL_FILESYSTEM:
             skipped.append(SkippedKey(key, _WHY_SKIPPED[components[0].management_type]))
         elif age is not None and own.max_age is not None and 0 <= age < own.max_age:
             skipped.append(SkippedKey(key, "fresh", age_s=age))
         else:
             fetches.append(PlannedFetch(key, sanitize_key(key), components, own))
-    if selection.everything:
+    narrowed = not replace(selection, failed=None).everything
+    if not narrowed:
         blocked.extend(BlockedKey(None, failure.error) for failure in discovery.failures)
     return RefreshPlan(
         fetches=tuple(fetches),
         skipped=tuple(skipped),
         blocked=tuple(blocked),
-        bystanders=() if selection.everything else discovery.failures,
+        bystanders=discovery.failures if narrowed else (),
     )
 
 

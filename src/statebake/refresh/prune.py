@@ -8,6 +8,7 @@ parse that dagster-dbt reads.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import uuid
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ _DBT_PROJECT = "dbt_project.yml"
 _CHECKOUT_DIRS = frozenset({".venv", ".direnv", ".idea", ".vscode", ".mypy_cache", ".pytest_cache", ".ruff_cache"})
 _CHECKOUT_FILES = frozenset({".env", ".envrc", ".user.yml", ".DS_Store"})
 _GIT = ".git"  # a directory, or a file in a submodule or a work tree
+_DBT_LOG = re.compile(r"target/[^/]*\.log")
 _DBT_DIRS = frozenset({"logs", "target/compiled", "target/run"})
 _EXAMPLES = 5
 
@@ -53,9 +55,10 @@ _Tree = dict[str, list[_Entry]]
 def prune(staged: Path, patterns: Sequence[str]) -> Pruned:
     """Remove from ``staged`` what ``patterns`` (``.gitignore`` syntax, relative to it) match, and dbt's by-products.
 
-    By default that is, of every directory with a ``dbt_project.yml``, ``logs``, ``target/compiled`` and ``target/run``,
-    unless that file names them as a place of sources; of it and the directories around it, ``.git``, virtual
-    environments, ``.env`` files, and the caches of editors and tools. A pattern with ``!`` keeps what a default would
+    By default that is, of every directory with a ``dbt_project.yml``, ``logs``, ``target/*.log``, ``target/compiled``
+    and ``target/run``, unless that file names them as a place of sources; of it and the directories around it,
+    ``.git``, virtual environments, ``.env`` files, and the caches of editors and tools. A pattern with ``!`` keeps what
+    a default would
     remove. The key's ``state`` is never removed itself, though what is in it can be. ``.gitignore`` files in the state
     mean nothing here, links are removed but not followed.
 
@@ -152,9 +155,10 @@ class _Defaults:
             )
             if by_product and not self._has_sources(above, entry.name):
                 return True
+        two_up = _grandparent(above, entry.name)
         if not may_be_dir:
-            return False
-        for directory, name in ((above, entry.name), _grandparent(above, entry.name)):
+            return two_up[0] in self._sources and _DBT_LOG.fullmatch(two_up[1]) is not None
+        for directory, name in ((above, entry.name), two_up):
             if name in _DBT_DIRS and directory in self._sources:
                 return not self._has_sources(directory, name)
         return False

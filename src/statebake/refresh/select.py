@@ -78,6 +78,6 @@ def _matches(pattern: str, component: Component) -> bool:
     if method == "type":
         return any(matches(rest, text) for text in (component.type, component.type.rpartition(".")[2]))
     if method == "path":
-        path = component.declared_at.rpartition(":")[0]
-        return matches(rest, path) or path.startswith(rest.rstrip("/") + "/")
+        path, wanted = component.declared_at.rpartition(":")[0], rest.removeprefix("./").rstrip("/")
+        return wanted in {"", "."} or matches(wanted, path) or path.startswith(f"{wanted}/")
     return selects(pattern, component.key, component.type)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+_LONGEST_PAUSE_S = 1e9
 _LONGEST = 100_000  # characters of an exception's message
 _SHOWN_MEMBERS = 3
 # RFC 9110 section 15.5, RFC 8470, RFC 6585: the client errors that a later attempt may not get.
@@ -60,7 +62,14 @@ def is_permanent(error: BaseException, status: int | None) -> bool:
         return False
     if status is not None:
         return 400 <= status < 500 and status not in _PASSING_4XX
-    return isinstance(error, _PERMANENT)
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+        return True
+    return isinstance(error, _PERMANENT) or is_ours(error)
+
+
+def is_ours(error: BaseException) -> bool:
+    """Return whether an exception is statebake's own: a variable that is not set, an attribute that does not fit."""
+    return error.__class__.__name__ == "StatebakeError" and isinstance(getattr(error, "message", None), str)
 
 
 def http_answer(error: BaseException) -> tuple[int | None, Mapping[str, str]]:
@@ -95,7 +104,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
     text = headers.get("retry-after", "").strip()
     if text.isdecimal():
-        return float(text)
+        return min(float(text[:12]), _LONGEST_PAUSE_S)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
     except (TypeError, ValueError, IndexError, OverflowError):
@@ -124,6 +133,8 @@ def members(error: BaseException) -> list[BaseException]:
 
 def describe(error: BaseException) -> str:
     """Return ``ValueError: what it says``, on one line; of a group also what its first members say."""
+    if is_ours(error):
+        return str(getattr(error, "message", ""))
     try:
         text = " ".join(str(error).split())
         text = ": ".join(filter(None, [text, "; ".join(map(describe, members(error)[:_SHOWN_MEMBERS]))]))

@@ -77,8 +77,9 @@ def end_all(living: Callable[[], Iterator[int]]) -> None:
     """Kill what ``living`` gives until it gives nothing: what is killed may just have started something."""
     limit = time.monotonic() + _PATIENCE_S
     while found := list(living()):
-        for pid in found:
-            send(pid, signal.SIGKILL)
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # so that none goes on because another one has ended
+            for pid in found:
+                send(pid, number)
         if time.monotonic() > limit:  # one hangs in the kernel
             return
         time.sleep(_PAUSE_S)
@@ -87,9 +88,9 @@ def end_all(living: Callable[[], Iterator[int]]) -> None:
 def living_descendants(pid: int) -> Iterator[int]:
     """Yield all that a process started, directly or not, and that has not ended."""
     for child in children(pid):
-        yield from living_descendants(child)
         if not is_zombie(child):
             yield child
+        yield from living_descendants(child)
 
 
 def is_zombie(pid: int) -> bool:
