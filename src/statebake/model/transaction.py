@@ -136,8 +136,7 @@ def commit_keys(state_dir: Path, staged: Sequence[Path]) -> None:
     if not staged:
         return
     try:
-        for directory in staged:
-            fsync_tree(directory)
+        entries = {directory.name: fsync_tree(directory) for directory in staged}
         if len(staged) > 1:
             _write_journal(staged)
         done: list[Path] = []
@@ -146,6 +145,9 @@ def commit_keys(state_dir: Path, staged: Sequence[Path]) -> None:
                 _swap(state_dir / directory.name, directory)
                 done.append(directory)
             _fsync_dir(state_dir)
+            for name, count in entries.items():
+                if _count(state_dir / name) != count:  # somebody who deletes staging follows a directory out of it
+                    raise FileNotFoundError(errno.ENOENT, "it was changed while it was put in place")
         except OSError:
             for directory in reversed(done):
                 _swap_back(state_dir / directory.name, directory)
@@ -241,9 +243,14 @@ def _write_ignore_file(state_dir: Path) -> None:
         replace_file(path, "*\n", state_dir / STAGING_NAME)
 
 
-def fsync_tree(root: Path) -> None:
-    """Make every file and directory under ``root``, and ``root`` itself, durable; raises ``OSError``."""
-    for directory, _, names in os.walk(root, topdown=False):
+def fsync_tree(root: Path) -> int:
+    """Make every file and directory under ``root``, and ``root`` itself, durable; raises ``OSError``.
+
+    Returns how many entries there are.
+    """
+    count = 0
+    for directory, inside, names in os.walk(root, topdown=False):
+        count += len(inside) + len(names)
         for name in names:
             if Path(directory, name).is_symlink():
                 continue
@@ -253,6 +260,11 @@ def fsync_tree(root: Path) -> None:
             finally:
                 os.close(descriptor)
         _fsync_dir(Path(directory))
+    return count
+
+
+def _count(root: Path) -> int:
+    return sum(len(inside) + len(names) for _, inside, names in os.walk(root))
 
 
 def storage_error(error: OSError, path: Path) -> StatebakeError:
