@@ -305,7 +305,7 @@ def test_no_space_left_at_all(small: Path, lock: str) -> None:
     if lock != "with-lock":
         (place / ".staging/lock").unlink()
     if lock in {"without-staging", "without-anything"}:
-        (place / ".staging").rmdir()
+        shutil.rmtree(place / ".staging")
     if lock == "without-anything":
         (place / ".gitignore").unlink()
     _fill(place)

@@ -93,10 +93,10 @@ def test_errors_of_one_project_beside_the_table_of_another(tmp_path: Path) -> No
     assert terminal.end() == 4
     lines = [line.strip() for line in terminal.screen.text.splitlines()]
     for wanted in (
-        "error[SB401]: The fetch of Text[bad] failed: ValueError: no",
+        "error[SB401]: sales: The fetch of Text[bad] failed: ValueError: no",
         "at src/shop/defs/things/defs.yaml:1",
         "| ValueError: no",
-        "next: mend the cause, then: statebake refresh --key 'Text[bad]'",
+        "next: mend the cause, then: statebake refresh --project sales --key 'Text[bad]'",
         "note: Text[bad]: tried 3 times; it has no state yet",
     ):
         assert lines.count(wanted) == 1, terminal.screen.text
