@@ -198,10 +198,13 @@ def test_killed_while_all_are_committed(project: Versions, capsys: pytest.Captur
         project.end()
         process.kill()
         process.wait()
+        project.assert_no_process()  # what is dying still holds the lock
         found = keys_in(project.state_dir)
         seen["mixed before the next start"] += found not in (project.old, project.new)
         project.hook.write_text(fails)
-        assert project.refresh("--retries", "0").code == 4
+        result = project.refresh("--retries", "0")
+        assert result.code == 4
+        assert "SB406" not in result.err, result.err
         found = keys_in(project.state_dir)
         assert found in (project.old, project.new), f"seed {SEED}"
         seen["old" if found == project.old else "new"] += 1
