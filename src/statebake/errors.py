@@ -123,6 +123,12 @@ class StatebakeError(Exception):
         self.next_step = next_step
         self.detail = detail
 
+    def saying(self, more: str) -> StatebakeError:
+        """Return the same error with ``more`` at the end of its message."""
+        return StatebakeError(
+            self.code, f"{self.message} {more}", where=self.where, next_step=self.next_step, detail=self.detail
+        )
+
     def __str__(self) -> str:
         parts = [f"[{self.code.value}] {self.message}"]
         if self.where:

@@ -214,7 +214,7 @@ class _Refresh:
             if not end.retry or attempts.count > settings.retries:
                 raise end.error
             if (asked := end.retry_after or 0.0) > _LONGEST_PAUSE_S:
-                raise _asked_to_wait(end.error, asked)
+                raise end.error.saying(f"(the server asks to wait {asked:.0f} s, which is too long)")
             pause = max(_backoff(attempts.count, settings.backoff), asked)
             self.observer.fetch_again(fetch.key, attempts.count, end.error, pause)
             await asyncio.sleep(pause)
@@ -341,12 +341,6 @@ def _backoff(attempt: int, first_s: float) -> float:
     """Return how long to wait after so many attempts: doubled each time, up to a limit, and varied."""
     pause = min(first_s * 2.0 ** min(attempt - 1, 60), max(first_s, _LONGEST_PAUSE_S))
     return pause * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
-
-
-def _asked_to_wait(error: StatebakeError, asked_s: float) -> StatebakeError:
-    """Return the error of the last attempt, which says why there is no other one."""
-    error.message = f"{error.message} (the server asks to wait {asked_s:.0f} s, which is too long)"
-    return error
 
 
 def _out_of_time(fetch: PlannedFetch, attempts: _Attempts) -> StatebakeError:

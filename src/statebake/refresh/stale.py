@@ -40,12 +40,6 @@ def keep_old_state(
             stale = Stale(rfc3339(now), age_s, error.code.value, mask(error.message)[:_LONGEST_REASON])
             return keep_stale(record, stale, place, staging)
     except StatebakeError as problem:
-        raise _with(error, f"Its old state cannot be kept instead: {problem.message}") from error
+        raise error.saying(f"Its old state cannot be kept instead: {problem.message}") from error
     limit = f"max_stale is {settings.max_stale:.0f} s"
-    raise _with(error, f"Its state was last confirmed {age_s} s ago; {limit}.")
-
-
-def _with(error: StatebakeError, why: str) -> StatebakeError:
-    return StatebakeError(
-        error.code, f"{error.message} {why}", where=error.where, next_step=error.next_step, detail=error.detail
-    )
+    raise error.saying(f"Its state was last confirmed {age_s} s ago; {limit}.")
