@@ -41,6 +41,9 @@ class Code(Enum):
     UNKNOWN_CODE = "SB111"
     NOT_AN_ARTIFACT = "SB112"
     EXTRA_NOT_INSTALLED = "SB113"
+    BAD_REFERENCE = "SB114"
+    EDITED_BY_HAND = "SB115"
+    BAD_TEMPLATE = "SB116"
     # 2xx: the project's own code and declarations
     BAD_YAML = "SB201"
     BAD_TYPE = "SB202"
@@ -69,6 +72,8 @@ class Code(Enum):
     NO_IGNORE_FILE = "SB314"
     NO_COMPONENTS = "SB315"
     STALE_STATE = "SB316"
+    NOT_IN_CONTEXT = "SB317"
+    OUT_OF_DATE = "SB318"
     # 4xx: refresh
     FETCH_RAISED = "SB401"
     FETCH_WROTE_NOTHING = "SB402"
@@ -87,6 +92,15 @@ class Code(Enum):
     TOOL_MISSING = "SB702"
     OUTPUT_FAILED = "SB703"
     LOCK_NOT_READ = "SB704"
+    ENGINE_MISSING = "SB705"
+    ENGINE_UNREACHABLE = "SB706"
+    ENGINE_DENIED = "SB707"
+    BUILD_FAILED = "SB708"
+    BASE_IMAGE = "SB709"
+    WRONG_PLATFORM = "SB710"
+    ENGINE_FULL = "SB711"
+    IMAGE_NOT_FOUND = "SB712"
+    PUSH_FAILED = "SB713"
 
     @property
     def exit(self) -> Exit:

@@ -42,7 +42,7 @@ def find_dependencies(project: Project, lock: Path | None) -> DependencySource:
     if lock is not None:
         if not lock.is_file():
             raise StatebakeError(
-                Code.BAD_SETTING, "The lock file is not there.", where=str(lock), next_step="correct pex.lock"
+                Code.BAD_SETTING, "The lock file is not there.", where=str(lock), next_step="correct the setting `lock`"
             )
         return DependencySource(_kind_of(lock), lock)
     places = [project.directory, *(place for place in project.directory.parents if _has_members(place, project))]

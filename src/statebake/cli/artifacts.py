@@ -50,7 +50,7 @@ def bake_group() -> None:
     *REFRESH_SETTINGS,
     "allow_runtime_fetch",
     "pex.entry_point",
-    "pex.lock",
+    "lock",
     "pex.args",
     "pex.output",
 )

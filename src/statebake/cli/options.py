@@ -16,7 +16,7 @@ from statebake.errors import Code, StatebakeError
 F = TypeVar("F", bound=Callable[..., Any])
 
 REFRESH_SETTINGS = ("jobs", "deadline", *(setting.name for setting in SETTINGS if setting.per_key))
-SHORT = {"--output": "-o", "--jobs": "-j"}
+SHORT = {"--output": "-o", "--jobs": "-j", "--tag": "-t", "--file": "-f"}
 
 
 def setting_options(*names: str) -> Callable[[F], F]:
@@ -159,6 +159,8 @@ _TYPES: dict[Kind, Any] = {
     Kind.NATURAL: click.IntRange(min=0),
     Kind.FAILURE_POLICY: click.Choice(["fail", "stale"]),
     Kind.ISOLATION: click.Choice(["fork", "spawn"]),
+    Kind.BUILDER_COMPAT: click.Choice(["buildkit", "docker-20.10", "buildah", "classic"]),
+    Kind.PORT: click.IntRange(1, 65535),
 }
 _METAVARS = {
     Kind.COUNT: "N",
@@ -171,4 +173,6 @@ _METAVARS = {
     Kind.HOST: "HOST",
     Kind.FAILURE_POLICY: "fail|stale",
     Kind.ISOLATION: "fork|spawn",
+    Kind.BUILDER_COMPAT: "buildkit|docker-20.10|buildah|classic",
+    Kind.PORT: "PORT",
 }

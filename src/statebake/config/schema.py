@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 HostName = Literal["dagster", "native"]
 FailurePolicy = Literal["fail", "stale"]
 Isolation = Literal["fork", "spawn"]
+BuilderCompat = Literal["buildkit", "docker-20.10", "buildah", "classic"]
 DEFAULT_JOBS = 32
 DEFAULT_RETRIES = 2
+DEFAULT_PORT = 4000
+DEFAULT_USER = "1000:1000"
 
 
 class Kind(Enum):
@@ -36,6 +39,9 @@ class Kind(Enum):
     SHARE = "percentage such as `20%`"
     FAILURE_POLICY = "`fail` or `stale`"
     ISOLATION = "`fork` or `spawn`"
+    BUILDER_COMPAT = "`buildkit`, `docker-20.10`, `buildah` or `classic`"
+    TEXT = "string"
+    PORT = "port number, 1 to 65535"
     TEXTS = "list of strings"
     ARGUMENTS = "list of arguments"
 
@@ -50,7 +56,7 @@ class Setting:
     """One setting.
 
     Attributes:
-        name: its key under ``[tool.statebake]``; a dot stands for a table (``pex.lock``).
+        name: its key under ``[tool.statebake]``; a dot stands for a table (``pex.output``).
         type: what its value may be.
         default: the value where nobody sets it; ``None`` where it is detected or decided later.
         help: what it means, one or two sentences of Markdown.
@@ -78,9 +84,28 @@ class PexSettings:
     """The settings under ``pex``. Paths are absolute."""
 
     entry_point: str | None = None
-    lock: Path | None = None
     args: tuple[str, ...] = ()
     output: Path | None = None
+
+
+@dataclass(frozen=True)
+class DockerSettings:
+    """The settings under ``docker``. Paths are absolute."""
+
+    tags: tuple[str, ...] = ()
+    file: Path | None = None
+    template: Path | None = None
+    base_image: str | None = None
+    command: tuple[str, ...] = ()
+    port: int = DEFAULT_PORT
+    user: str = DEFAULT_USER
+    platforms: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    build_args: tuple[str, ...] = ()
+    refresh_secrets: tuple[str, ...] = ()
+    builder: str | None = None
+    builder_compat: BuilderCompat | None = None
+    args: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,7 +152,9 @@ class Settings:
     exclude: tuple[str, ...] = ()
     isolation: Isolation = "fork"
     allow_runtime_fetch: tuple[str, ...] = ()
+    lock: Path | None = None
     pex: PexSettings = PexSettings()
+    docker: DockerSettings = DockerSettings()
     keys: tuple[KeySettings, ...] = ()
     limits: tuple[Limit, ...] = ()
 
@@ -135,15 +162,21 @@ class Settings:
     def from_flat(
         cls, values: Mapping[str, Any], *, keys: tuple[KeySettings, ...] = (), limits: tuple[Limit, ...] = ()
     ) -> Settings:
-        """Return the settings with these values by name (``pex.lock``); other names get the default."""
-        pex = {name.removeprefix("pex."): value for name, value in values.items() if name.startswith("pex.")}
+        """Return the settings with these values by name (``pex.output``); other names get the default."""
         rest = {name: value for name, value in values.items() if "." not in name}
-        return cls(**rest, pex=PexSettings(**pex), keys=keys, limits=limits)
+        pex, docker = PexSettings(**_under("pex", values)), DockerSettings(**_under("docker", values))
+        return cls(**rest, pex=pex, docker=docker, keys=keys, limits=limits)
 
     def flat(self) -> dict[str, Any]:
         """Return every value by its setting's name, in the table's order."""
         values = {name: getattr(self, name) for name in BY_NAME if "." not in name}
-        return values | {f"pex.{field.name}": getattr(self.pex, field.name) for field in fields(self.pex)}
+        for name, table in (("pex", self.pex), ("docker", self.docker)):
+            values |= {f"{name}.{field.name}": getattr(table, field.name) for field in fields(table)}
+        return values
+
+
+def _under(table: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(f"{table}."): value for name, value in values.items() if name.startswith(f"{table}.")}
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -314,20 +347,20 @@ SETTINGS: tuple[Setting, ...] = (
         "--allow-runtime-fetch",
     ),
     Setting(
+        "lock",
+        Kind.PATH,
+        None,
+        "The lock or requirements file that names the dependencies.",
+        "--lock",
+        "found in the project",
+    ),
+    Setting(
         "pex.entry_point",
         Kind.ENTRY_POINT,
         None,
         "What the PEX runs.",
         "--entry-point",
         "decided by the host",
-    ),
-    Setting(
-        "pex.lock",
-        Kind.PATH,
-        None,
-        "The lock or requirements file that names the dependencies.",
-        "--lock",
-        "found in the project",
     ),
     Setting(
         "pex.args",
@@ -343,6 +376,111 @@ SETTINGS: tuple[Setting, ...] = (
         "The file to write.",
         "--output",
         "`dist/<project name>.pex`",
+    ),
+    Setting(
+        "docker.tags",
+        Kind.TEXTS,
+        (),
+        "The names of the image.",
+        "--tag",
+    ),
+    Setting(
+        "docker.file",
+        Kind.PATH,
+        None,
+        "Your own Dockerfile. The state in its image is proved just the same.",
+        "--file",
+        "`Dockerfile` where there is one, else one is made for the build",
+    ),
+    Setting(
+        "docker.template",
+        Kind.PATH,
+        None,
+        "A Jinja2 template of your own for the Dockerfile.",
+        "--template",
+        "the one that statebake comes with",
+    ),
+    Setting(
+        "docker.base_image",
+        Kind.TEXT,
+        None,
+        "The image that the stages start from; with a digest (`python:3.12-slim@sha256:…`) it is always the same one.",
+        "--base-image",
+        "`python:<version>-slim`, of the project's Python",
+    ),
+    Setting(
+        "docker.command",
+        Kind.ARGUMENTS,
+        (),
+        "What the image runs.",
+        "--command",
+    ),
+    Setting(
+        "docker.port",
+        Kind.PORT,
+        DEFAULT_PORT,
+        "The port that a Dagster code server listens on.",
+        "--port",
+    ),
+    Setting(
+        "docker.user",
+        Kind.TEXT,
+        DEFAULT_USER,
+        "The user that the image runs as; with numbers, Kubernetes can see that it is not root.",
+        "--user",
+    ),
+    Setting(
+        "docker.platforms",
+        Kind.TEXTS,
+        (),
+        "The platforms to build for, such as `linux/arm64`.",
+        "--platform",
+    ),
+    Setting(
+        "docker.secrets",
+        Kind.TEXTS,
+        (),
+        "Build secrets, as `docker build --secret` takes them; the generated Dockerfile uses `pip_conf`, "
+        "`netrc` and `ca`.",
+        "--secret",
+    ),
+    Setting(
+        "docker.build_args",
+        Kind.TEXTS,
+        (),
+        "Build arguments, `NAME=value`; never for secrets, which an image's history would show.",
+        "--build-arg",
+    ),
+    Setting(
+        "docker.refresh_secrets",
+        Kind.TEXTS,
+        (),
+        "The variables that a refresh inside the build gets as secrets, by name.",
+        "--refresh-secret",
+    ),
+    Setting(
+        "docker.builder",
+        Kind.TEXT,
+        None,
+        "The buildx builder, a remote one too.",
+        "--builder",
+        "the current one",
+    ),
+    Setting(
+        "docker.builder_compat",
+        Kind.BUILDER_COMPAT,
+        None,
+        "What the generated Dockerfile may use: `docker-20.10` and `buildah` know no `COPY --link`, "
+        "`classic` has neither secrets nor cache mounts.",
+        "--builder-compat",
+        "asked of the engine; `buildkit` where there is none",
+    ),
+    Setting(
+        "docker.args",
+        Kind.ARGUMENTS,
+        (),
+        "Further arguments for `docker build`.",
+        "--docker-arg",
     ),
 )
 

@@ -35,7 +35,7 @@ def from_variable(kind: Kind, text: str) -> object:
 
     Lists are comma separated, arguments are split as a shell would. Raises ``ValueError`` where that fails.
     """
-    if kind in {Kind.COUNT, Kind.NATURAL} and re.fullmatch(r"\s*[0-9]+\s*", text):
+    if kind in {Kind.COUNT, Kind.NATURAL, Kind.PORT} and re.fullmatch(r"\s*[0-9]+\s*", text):
         return int(text)
     if kind is Kind.ARGUMENTS:
         return shlex.split(text)
@@ -113,6 +113,12 @@ def _natural(value: object, _base: Path) -> int:
     return value
 
 
+def _port(value: object, _base: Path) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 65535:
+        raise ValueError
+    return value
+
+
 def _quantity(value: object, units: Mapping[str, int], bare: str) -> float:
     """Return a number with a unit in the smallest one; a bare number has the unit ``bare``."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
@@ -174,6 +180,9 @@ _PARSERS: dict[Kind, Callable[[object, Path], object]] = {
     Kind.DURATION: _duration,
     Kind.SIZE: _size,
     Kind.SHARE: _share,
+    Kind.BUILDER_COMPAT: _one_of("buildkit", "docker-20.10", "buildah", "classic"),
+    Kind.TEXT: lambda value, _base: _text(value).strip(),
+    Kind.PORT: _port,
     Kind.TEXTS: _texts,
     Kind.ARGUMENTS: _texts,
 }

@@ -76,7 +76,7 @@ def prepare_bake(opened: OpenProject) -> BakeInputs:
         host=host,
         output=output,
         entry_point=settings.pex.entry_point or host.entry_point(settings),
-        dependencies=find_dependencies(project, settings.pex.lock),
+        dependencies=find_dependencies(project, settings.lock),
         sources=len(sources),
     )
 

@@ -79,7 +79,21 @@ VALUES = {
     "isolation": ("spawn", "spawn"),
     "allow_runtime_fetch": ("A[*], B", ("A[*]", "B")),
     "pex.entry_point": ("acme.cli:main", "acme.cli:main"),
-    "pex.lock": ("uv.lock", Path("uv.lock")),
+    "lock": ("uv.lock", Path("uv.lock")),
+    "docker.tags": ("app,app:1", ("app", "app:1")),
+    "docker.file": ("docker/Dockerfile", Path("docker/Dockerfile")),
+    "docker.template": ("Dockerfile.j2", Path("Dockerfile.j2")),
+    "docker.base_image": ("python:3.12-slim", "python:3.12-slim"),
+    "docker.command": ("python -m acme", ("python", "-m", "acme")),
+    "docker.port": ("3030", 3030),
+    "docker.user": ("app", "app"),
+    "docker.platforms": ("linux/amd64,linux/arm64", ("linux/amd64", "linux/arm64")),
+    "docker.secrets": ("id=pip_conf", ("id=pip_conf",)),
+    "docker.build_args": ("A=1", ("A=1",)),
+    "docker.refresh_secrets": ("TOKEN", ("TOKEN",)),
+    "docker.builder": ("remote", "remote"),
+    "docker.builder_compat": ("buildah", "buildah"),
+    "docker.args": ("--pull --no-cache", ("--pull", "--no-cache")),
     "pex.args": ("--venv '--a b'", ("--venv", "--a b")),
     "pex.output": ("out/a.pex", Path("out/a.pex")),
 }
@@ -121,10 +135,10 @@ def test_every_setting_from_everywhere(tmp_path, setting):
 
 def test_flag_paths_from_cwd(tmp_path):
     """A relative path in a flag is taken from the current directory, elsewhere from the project."""
-    flags, env = {"pex.output": Path("a.pex"), "python": "python3.12"}, {"STATEBAKE_PEX_LOCK": "uv.lock"}
+    flags, env = {"pex.output": Path("a.pex"), "python": "python3.12"}, {"STATEBAKE_LOCK": "uv.lock"}
     settings = resolve(tmp_path / "project", flags, env, cwd=tmp_path).settings
     assert settings.pex.output == tmp_path / "a.pex"
-    assert settings.pex.lock == tmp_path / "project" / "uv.lock"
+    assert settings.lock == tmp_path / "project" / "uv.lock"
     assert settings.python == Path("python3.12")
 
 
@@ -143,10 +157,10 @@ def test_both_files_merge(project):
 
 def test_both_files_disagree(project):
     """Two files that disagree are refused, naming the key and both lines."""
-    directory = project("[tool.statebake]\n[tool.statebake.pex]\nlock = 'a'\n", "[pex]\nlock = 'b'\n")
+    directory = project("[tool.statebake]\n[tool.statebake.pex]\noutput = 'a'\n", "[pex]\noutput = 'b'\n")
     error = refused(directory)
     assert error.code is Code.CONFIGS_DISAGREE
-    assert "pex.lock" in error.message
+    assert "pex.output" in error.message
     assert error.where == f"{directory}/pyproject.toml:3 and {directory}/statebake.toml:2"
 
 
@@ -164,7 +178,7 @@ def test_both_files_disagree(project):
         ("packages = [1]", 2, "list of strings"),
         ("pex.entry_point = 'a b'", 2, "`module:function`"),
         ("[tool.statebake.pex]\noutput = 1", 3, "path"),
-        ("pex = { lock = [] }", 2, "path"),
+        ("pex = { output = [] }", 2, "path"),
     ],
 )
 def test_wrong_value_in_file(project, toml, line, expected):
@@ -210,7 +224,7 @@ def test_no_secret_shown(tmp_path):
     [
         ("jobbs = 1", 2, "jobbs is not a setting; did you mean jobs?"),
         ("defs-module = 'x'", 2, "defs-module is not a setting; did you mean defs_module?"),
-        ("[tool.statebake.pex]\nlok = 1", 3, "pex.lok is not a setting; did you mean pex.lock?"),
+        ("[tool.statebake.pex]\noutptu = 1", 3, "pex.outptu is not a setting; did you mean pex.output?"),
         ("[tool.statebake.pexx]\nlock = 1", 2, "pexx is not a setting; did you mean pex?"),
         ("zzzzzz = 1", 2, "zzzzzz is not a setting"),
     ],
