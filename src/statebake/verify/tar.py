@@ -79,7 +79,7 @@ def _members(stream: BinaryIO) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInf
     with tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 16) as archive:
         while (member := archive.next()) is not None:
             yield archive, member
-            archive.members = []
+            archive.members = []  # type: ignore[attr-defined]  # it would keep every one of them
     while stream.read(_CHUNK):
         pass  # padding: whoever verifies the stream needs to see its end
 
