@@ -39,6 +39,7 @@ class ApiBuilder(Builder):
             self.loses = ("secrets", "several platforms")
 
     def check(self, request: BuildRequest) -> None:
+        request.text()
         asked = {
             "secrets": request.secrets,
             "several platforms": request.platforms[1:],
@@ -64,8 +65,13 @@ class ApiBuilder(Builder):
                 tell(progress.feed(data))
         tell(progress.finish())
         if progress.log.errors or progress.log.image is None:
-            text = request.dockerfile.read_text(encoding="utf-8", errors="replace")
-            raise build_error(progress.log, self._env, dockerfile=request.shown, text=text)
+            raise build_error(
+                progress.log,
+                self._env,
+                dockerfile=request.shown,
+                text=request.text(),
+                platforms=request.platforms,
+            )
         image = progress.log.image
         for tag in request.tags:
             self._engine.tag(image, tag)

@@ -47,19 +47,24 @@ class _CliBuilder(Builder):
             finished = stream_tool(
                 self.command(request, directory),
                 env=self._env,
-                cwd=request.context,
+                cwd=request.directory or request.context,
                 next_step=_NEXT,
                 on_line=on_line,
             )
             if finished.returncode:
-                text = request.dockerfile.read_text(encoding="utf-8", errors="replace")
-                raise build_error(progress.log, secrets, dockerfile=request.shown, text=text)
+                raise build_error(
+                    progress.log,
+                    secrets,
+                    dockerfile=request.shown,
+                    text=request.text(),
+                    platforms=request.platforms,
+                )
             return _built(directory, progress)
 
     def _common(self, request: BuildRequest, directory: Path) -> list[str]:
         return [
             "--progress=plain",
-            f"--file={request.dockerfile}",
+            f"--file={request.dockerfile.absolute()}",
             f"--iidfile={directory / 'iid'}",
             *(f"--tag={tag}" for tag in request.tags),
             *(f"--secret={secret}" for secret in request.secrets),
@@ -69,7 +74,7 @@ class _CliBuilder(Builder):
             *([f"--network={request.network}"] if request.network else []),
             *([f"--platform={','.join(request.platforms)}"] if request.platforms else []),
             *request.args,
-            str(request.context),
+            str(request.context.absolute()),
         ]
 
 
@@ -88,6 +93,7 @@ class BuildxBuilder(_CliBuilder):
             self.loses = ("several platforms", "an OCI layout")
 
     def check(self, request: BuildRequest) -> None:
+        request.text()
         if "several platforms" in self.loses and len(request.platforms) > 1:
             raise cannot(
                 "several platforms",
@@ -120,6 +126,7 @@ class DockerBuilder(_CliBuilder):
         self.compat: BuilderCompat = engine.facts.compat
 
     def check(self, request: BuildRequest) -> None:
+        request.text()
         if len(request.platforms) > 1:
             raise cannot("several platforms", "This docker program", "install the docker-buildx plugin")
 

@@ -126,10 +126,15 @@ class Engine:
 
     def build(self, context: BinaryIO, options: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """Yield the events of the engine's classic builder, which ``context``, a tar archive, is sent to."""
+        from docker.errors import APIError
+
         with self._errors():
-            yield from self._client.build(
-                fileobj=context, custom_context=True, decode=True, rm=True, forcerm=True, timeout=None, **options
-            )
+            try:
+                yield from self._client.build(
+                    fileobj=context, custom_context=True, decode=True, rm=True, forcerm=True, timeout=None, **options
+                )
+            except APIError as error:  # a Dockerfile that it cannot read, for example
+                yield {"error": str(error.explanation)}
 
     def sweep(self) -> None:
         """Remove the containers that killed runs of statebake have left behind."""

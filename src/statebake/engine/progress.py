@@ -72,6 +72,7 @@ class ClassicProgress:
         self.log = BuildLog()
         self._step: Step | None = None
         self._cached = False
+        self._rest = ""  # a line may come in pieces
 
     def feed(self, data: Mapping[str, object]) -> Iterator[BuildEvent]:
         """Yield what an object tells."""
@@ -79,18 +80,26 @@ class ClassicProgress:
         if kind == "image":
             self.log.image = text
         elif kind == "error":
+            yield from self._flush()
             self.log.errors.append(clean(text).strip())
             if self._step is not None:
                 yield self.log.add(BuildEvent(EventKind.FAILED, self._step, clean(text).strip()))
         elif kind == "stream":
-            for line in text.splitlines():
+            *lines, self._rest = (self._rest + text).split("\n")
+            for line in lines:
                 yield from self._line(clean(line))
 
     def finish(self) -> Iterator[BuildEvent]:
         """Yield the end of the last step."""
+        yield from self._flush()
         if self._step is not None and self.log.failed is None:
             yield self.log.add(BuildEvent(EventKind.CACHED if self._cached else EventKind.DONE, self._step))
         self._step = None
+
+    def _flush(self) -> Iterator[BuildEvent]:
+        rest, self._rest = self._rest, ""
+        if rest:
+            yield from self._line(clean(rest))
 
     def _line(self, line: str) -> Iterator[BuildEvent]:
         if found := _CLASSIC_STEP.fullmatch(line):

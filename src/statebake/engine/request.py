@@ -33,6 +33,7 @@ class BuildRequest:
         target: the stage to build; ``None`` for the last one.
         network: for ``RUN``; ``None`` for the builder's default.
         args: further arguments for ``docker build``, as they are.
+        directory: what relative paths in ``secrets`` and ``args`` start from; ``None`` for the context.
     """
 
     context: Path
@@ -48,6 +49,19 @@ class BuildRequest:
     target: str | None = None
     network: str | None = None
     args: tuple[str, ...] = ()
+    directory: Path | None = None
+
+    def text(self) -> str:
+        """Return what is in the Dockerfile; raises ``StatebakeError`` (``BAD_SETTING``) where that cannot be read."""
+        try:
+            return self.dockerfile.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise StatebakeError(
+                Code.BAD_SETTING,
+                f"The Dockerfile cannot be read: {error.strerror}.",
+                where=self.shown,
+                next_step="statebake dockerfile",
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -78,7 +92,10 @@ def secret_values(request: BuildRequest, env: Mapping[str, str]) -> dict[str, st
         if variable and variable in env:
             found[f"SECRET_{number}"] = env[variable]
         elif source:
-            found |= {f"SECRET_{number}_{n}": value for n, value in enumerate(_values(request.context, source))}
+            found |= {
+                f"SECRET_{number}_{n}": value
+                for n, value in enumerate(_values(request.directory or request.context, source))
+            }
     return found
 
 
