@@ -6,7 +6,6 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,9 +14,9 @@ if TYPE_CHECKING:
     from statebake.model.discovery import Discovery
     from statebake.pipeline import Target
     from statebake.pipeline.baking import BakeInputs, BakeReport
+    from statebake.pipeline.inspecting import Artifact
     from statebake.progress import Observer
     from statebake.refresh import RefreshPlan, RefreshReport
-    from statebake.verify import ArtifactState
 
 
 class View(ABC):
@@ -73,8 +72,8 @@ class View(ABC):
         """Show what a bake made."""
 
     @abstractmethod
-    def artifact(self, path: Path, states: Sequence[ArtifactState], now: datetime) -> None:
-        """Show what an artifact carries."""
+    def artifacts(self, artifacts: Sequence[Artifact], now: datetime) -> None:
+        """Show what an artifact carries: for several platforms, what it carries for each."""
 
     @abstractmethod
     def config(self, target: Target) -> None:
