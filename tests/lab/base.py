@@ -23,7 +23,8 @@ ln -s /usr/bin/python3 "$1/usr/local/bin/python3"
 ln -s python3 "$1/usr/local/bin/python"
 rm "$1"/usr/lib/python3.*/EXTERNALLY-MANAGED
 """
-CONFIG = (
+LABEL = "org.statebake.test.base"
+_CONFIG = (
     "ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
     "ENV LANG=C.UTF-8",
     f"ENV SSL_CERT_FILE={IN_IMAGE_CA}",
@@ -33,7 +34,13 @@ CONFIG = (
 
 def digest() -> str:
     """Return what tells one base image from another: this recipe and the CA certificates of the machine."""
-    return hashlib.sha256(Path(__file__).read_bytes() + ca_bundle().read_bytes()).hexdigest()[:16]
+    recipe = "\n".join((RELEASE, *_PACKAGES, *_LEFT_OUT, _CHANGES, *_CONFIG))
+    return hashlib.sha256(recipe.encode() + ca_bundle().read_bytes()).hexdigest()[:16]
+
+
+def changes() -> tuple[str, ...]:
+    """Return the options that give the image its configuration when the archive is imported."""
+    return tuple(f"--change={line}" for line in (*_CONFIG, f"LABEL {LABEL}={digest()}"))
 
 
 def tarball() -> Path:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 
 from lab import base, leases, settings
+from lab.containers import Containers
 from lab.engines import KINDS, Engine
 from lab.packages import GROUPS, Group
 from lab.places import LabError, cache, running
@@ -44,16 +45,15 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument("--engine", choices=KINDS, default="26")
     start.set_defaults(run=lambda arguments: _start(Engine(arguments.engine)))
 
-    stop = commands.add_parser("stop", help="stop one engine, or all of them and the registry")
+    stop = commands.add_parser("stop", help="stop one engine, or all that there is")
     stop.add_argument("--engine", choices=KINDS)
     stop.add_argument("--unused", action="store_true", help="only what no test run uses and nobody started by hand")
     stop.set_defaults(run=_stop)
 
-    registry = commands.add_parser("registry", help="start or stop a registry on loopback")
-    registry.add_argument("what", choices=("start", "stop"))
-    registry.set_defaults(
-        run=lambda arguments: _start(Registry()) if arguments.what == "start" else leases.end(Registry())
-    )
+    for service, text in ((Registry(), "a registry on loopback"), (Containers(), "buildah, podman, skopeo and umoci")):
+        other = commands.add_parser(service.name, help=f"start or stop {text}")
+        other.add_argument("what", choices=("start", "stop"))
+        other.set_defaults(run=_start_or_stop, service=service)
 
     commands.add_parser("status", help="say what runs").set_defaults(run=_status)
     return parser
@@ -75,6 +75,10 @@ def _start(service: leases.Service) -> None:
     _print(service.environment)
     if isinstance(service, Engine):
         _print(settings.environment())
+
+
+def _start_or_stop(arguments: argparse.Namespace) -> None:
+    (_start if arguments.what == "start" else leases.end)(arguments.service)
 
 
 def _stop(arguments: argparse.Namespace) -> None:

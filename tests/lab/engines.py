@@ -16,10 +16,6 @@ from lab import base, daemons, disk, settings
 from lab.packages import Group
 from lab.places import LabError, running, write
 
-# Names that tests give to images begin with this. What a killed run has left of them goes when an engine starts.
-OF_TESTS = "statebake-test"
-_LABEL = "org.statebake.test.base"
-
 
 @dataclass(frozen=True)
 class Kind:
@@ -153,16 +149,15 @@ class Engine:
     def _clean(self) -> None:
         """Remove what tests of a killed run have left."""
         self.docker("container", "prune", "--force")
-        theirs = (f"--filter=reference={pattern}" for pattern in (f"{OF_TESTS}/*", f"*/{OF_TESTS}/*"))
+        theirs = (f"--filter=reference={pattern}" for pattern in (f"{settings.OF_TESTS}/*", f"*/{settings.OF_TESTS}/*"))
         if left := self.docker("image", "ls", "--quiet", *theirs).split():
             self.docker("image", "rm", "--force", *sorted(set(left)))
         self.docker("image", "prune", "--force")
 
     def _import_base(self) -> None:
-        asked = ("image", "inspect", "--format", f'{{{{index .Config.Labels "{_LABEL}"}}}}', base.NAMES[0])
+        asked = ("image", "inspect", "--format", f'{{{{index .Config.Labels "{base.LABEL}"}}}}', base.NAMES[0])
         if self.docker(*asked, check=False).strip() != base.digest():
-            changes = (f"--change={line}" for line in (*base.CONFIG, f"LABEL {_LABEL}={base.digest()}"))
-            self.docker("image", "import", *changes, str(base.tarball()), base.NAMES[0])
+            self.docker("image", "import", *base.changes(), str(base.tarball()), base.NAMES[0])
         for name in base.NAMES[1:]:
             self.docker("image", "tag", base.NAMES[0], name)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from lab.containers import Containers
 from lab.engines import KINDS, Engine
 from lab.places import locked, running
 from lab.registry import Registry
@@ -33,7 +34,7 @@ class Service(Protocol):
 
 def services() -> tuple[Service, ...]:
     """Return all that there are."""
-    return (*map(Engine, KINDS), Registry())
+    return (*map(Engine, KINDS), Registry(), Containers())
 
 
 @contextlib.contextmanager

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from lab.places import LabError, running, write
 
+# Names that tests give to images begin with this. What a killed run has left of them goes at the next start.
+OF_TESTS = "statebake-test"
+
 # Where base images have the CA certificates of this machine.
 IN_IMAGE_CA = "/etc/ssl/certs/ca-certificates.crt"
 _URLS = ("index-url", "extra-index-url", "find-links")
