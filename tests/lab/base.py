@@ -55,8 +55,8 @@ def tarball() -> Path:
 def _make(path: Path) -> None:
     tool = Group("mmdebstrap")
     tool.install()
-    if not shutil.which("perl"):
-        raise LabError("no perl, which mmdebstrap is written in: apt-get install perl")
+    if not shutil.which("perl") or subprocess.run(["perl", "-MEnglish", "-e", "1"], check=False).returncode:
+        raise LabError("no perl with its modules, which mmdebstrap is written in: apt-get install perl")
     with tempfile.TemporaryDirectory(prefix="base-", dir=path.parent) as directory:
         made = Path(directory, path.name)
         argv = [

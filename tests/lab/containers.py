@@ -29,6 +29,7 @@ netns = "host"
 seccomp_profile = "{root}/usr/share/containers/seccomp.json"
 [engine]
 cgroup_manager = "cgroupfs"
+conmon_env_vars = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LD_LIBRARY_PATH={libraries}"]
 conmon_path = ["{root}/usr/bin/conmon"]
 events_logger = "none"
 helper_binaries_dir = ["{root}/usr/lib/podman"]
@@ -38,6 +39,11 @@ tmp_dir = "{run}/tmp"
 runc = ["{root}/usr/sbin/runc"]
 [network]
 network_backend = "netavark"
+"""
+# The logins of whoever runs them are taken from where docker has them.
+_LOGIN = """#!/bin/sh
+logins="${DOCKER_CONFIG:-$HOME/.docker}/config.json"
+[ -n "$REGISTRY_AUTH_FILE" ] || [ ! -f "$logins" ] || export REGISTRY_AUTH_FILE="$logins"
 """
 
 
@@ -93,6 +99,7 @@ class Containers:
             "data": data,
             "run": self.directory,
             "root": group.root,
+            "libraries": group.libraries["LD_LIBRARY_PATH"],
             # What they ask for by themselves is more than root may have everywhere.
             "files": files,
             "processes": min(
@@ -108,9 +115,8 @@ class Containers:
         }
         write(home / ".config/containers/policy.json", _POLICY)
         exports = "".join(f"export {name}={shlex.quote(str(value))}\n" for name, value in env.items())
-        login = 'export REGISTRY_AUTH_FILE="${REGISTRY_AUTH_FILE:-${DOCKER_CONFIG:-$HOME/.docker}/config.json}"\n'
         for tool in _TOOLS:
-            script = f'#!/bin/sh\n{login}{exports}exec {shlex.quote(str(group.program(tool)))} "$@"\n'
+            script = f'{_LOGIN}{exports}exec {shlex.quote(str(group.program(tool)))} "$@"\n'
             write(self.directory / "bin" / tool, script, 0o755)
 
     def _import_base(self) -> None:

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +24,7 @@ GROUPS = {
     "containers": (
         *("buildah", "podman", "skopeo", "umoci", "conmon", "netavark", "runc"),
         *("golang-github-containers-common", "golang-github-containers-image"),
-        *("libassuan0", "libdevmapper1.02.1", "libgpgme11", "libsubid4"),
+        *("libassuan0", "libdevmapper1.02.1", "libglib2.0-0", "libgpgme11", "libsubid4"),
     ),
     "mmdebstrap": ("mmdebstrap",),
 }
@@ -91,7 +92,7 @@ class Group:
                     raise LabError(f"{program} lacks libraries on this system: {', '.join(missing)}")
 
 
-def apt(*arguments: str, sources: Path, cwd: Path | None = None) -> None:
+def _apt(*arguments: str, sources: Path, cwd: Path | None = None) -> None:
     """Run ``apt-get`` with the machine's configuration (proxies, say), but with lists and sources of the lab."""
     place = cache() / "apt"
     for directory in ("lists/partial", "cache/archives/partial"):
@@ -111,9 +112,11 @@ def apt(*arguments: str, sources: Path, cwd: Path | None = None) -> None:
 
 def _download(packages: Sequence[str], directory: Path) -> None:
     with locked(cache() / "locks" / "apt"):
-        sources = sources_of(RELEASE, NEXT)
-        apt("update", sources=sources)
-        apt("download", *packages, sources=sources, cwd=directory)
+        sources, updated = sources_of(RELEASE, NEXT), cache() / "apt" / "updated"
+        if not updated.exists() or time.time() - updated.stat().st_mtime > 3600:
+            _apt("update", sources=sources)
+            updated.touch()
+        _apt("download", *packages, sources=sources, cwd=directory)
 
 
 def sources_of(*releases: str) -> Path:
