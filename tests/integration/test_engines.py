@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -168,6 +169,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     own = Lab(tmp_path / "cache")
     yield own
     own.engine("stop").ok()
+    shutil.rmtree(own.sockets())
 
 
 class Lab:
@@ -179,9 +181,15 @@ class Lab:
     def engine(self, *arguments: str) -> Result:
         return run([REPO / "tests/tools/engine", *arguments], cwd=REPO, env=self.env)
 
+    def sockets(self) -> str:
+        return self._status("sockets")
+
+    def _status(self, what: str) -> str:
+        lines = dict(line.split(maxsplit=1) for line in self.engine("status").ok().out.splitlines())
+        return lines[what]
+
     def registry_runs(self) -> bool:
-        [line] = (line for line in self.engine("status").ok().out.splitlines() if line.startswith("registry"))
-        return line.endswith(" runs")
+        return self._status("registry") == "runs"
 
     @contextlib.contextmanager
     def user(self) -> Iterator[subprocess.Popen[str]]:
