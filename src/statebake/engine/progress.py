@@ -15,6 +15,7 @@ _STEP_LINE = re.compile(r"#(\d+) (.*)")
 _OUTPUT = re.compile(r"(\d+\.\d+) ?(.*)")
 _DONE = re.compile(r"DONE (\d+\.\d+)s")
 _PLACE = re.compile(r"\[([^\]]*)\] (.*)", re.DOTALL)
+_INTERNAL = re.compile(r"(^| )(internal|auth)$")
 _IMAGE = re.compile(r"(?:writing image|exporting manifest list|exporting manifest) (sha256:[0-9a-f]{64})")
 _FAILED_AT = re.compile(r"(\S.*):(\d+)")
 _RULE = re.compile(r"-{6,}")
@@ -117,8 +118,7 @@ def parse_step(number: int, text: str) -> Step:
     found = _PLACE.fullmatch(text)
     if found is None:
         return Step(number, "", _tidy(text))
-    place = found[1]
-    return Step(number, "" if place in {"internal", "auth"} else place, _tidy(found[2]))
+    return Step(number, _INTERNAL.sub("", found[1]), _tidy(found[2]))
 
 
 def clean(line: str) -> str:
