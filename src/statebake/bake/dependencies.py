@@ -22,9 +22,11 @@ from statebake.errors import Code, StatebakeError
 from statebake.model.discovery import Interpreter
 
 _CACHE_FORMAT = 1
+PIP_VERSION = "25.3"
+"""The pip that resolves dependencies, of PEXes and of images, whatever the machine has: resolvers differ."""
 # pex's own defaults are a pip of 2020 and its legacy resolver, which does not backtrack: it fails on ordinary
 # dependencies of Dagster and dbt. `pex.args` come later and can say otherwise.
-_RESOLVER = ("--use-pip-config", "--pip-version", "25.3", "--resolver-version", "pip-2020-resolver")
+_RESOLVER = ("--use-pip-config", "--pip-version", PIP_VERSION, "--resolver-version", "pip-2020-resolver")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -34,10 +34,11 @@ class DependencySource:
         return self.kind is not DependencyKind.PYPROJECT
 
 
-def find_dependencies(project: Project, lock: Path | None) -> DependencySource:
+def find_dependencies(project: Project, lock: Path | None, *, but: Collection[DependencyKind] = ()) -> DependencySource:
     """Return where ``project`` names its dependencies: ``lock`` where it is set, else the first that there is.
 
-    Raises ``StatebakeError`` (``BAD_SETTING``) for a ``lock`` that is not there, or where nothing names them.
+    The kinds in ``but`` are not searched for. Raises ``StatebakeError`` (``BAD_SETTING``) for a ``lock`` that is not
+    there, or where nothing names them.
     """
     if lock is not None:
         if not lock.is_file():
@@ -53,7 +54,7 @@ def find_dependencies(project: Project, lock: Path | None) -> DependencySource:
         *((DependencyKind.REQUIREMENTS, project.directory / "requirements.txt"),),
     ]
     for kind, path in candidates:
-        if path.is_file():
+        if kind not in but and path.is_file():
             return DependencySource(kind, path)
     declared_dependencies(project)
     return DependencySource(DependencyKind.PYPROJECT, project.directory / "pyproject.toml")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,25 @@ def _read(path: Path, parents: tuple[Path, ...]) -> str:
         ) from error
 
 
+@dataclass(frozen=True)
+class LocalRequirement:
+    """A line for code on this machine: what stands around the path (``-e`` left out), and the absolute path."""
+
+    before: str
+    path: Path
+    after: str
+
+
+def requirement_lines(requirements: str) -> Iterator[str | LocalRequirement]:
+    """Give a requirements text line by line, continued lines as one, comments left out."""
+    for line in _logical_lines(requirements):
+        if local := _LOCAL.match(line):
+            before = re.sub(r"^(?:-e\s*|--editable[ =]\s*)", "", line[: local.start("path")])
+            yield LocalRequirement(before, Path(local["path"]), line[local.end("path") :])
+        else:
+            yield line
+
+
 def names_local(requirements: str) -> bool:
     """Return whether a requirements text names code on this machine, which can change while the text stays."""
     return any(_LOCAL.match(line) for line in _logical_lines(requirements))
@@ -128,14 +148,14 @@ def has_hashes(requirements: str) -> bool:
     return " --hash" in requirements
 
 
-def lines_of_pylock(path: Path) -> str:
-    """Return what ``pylock.toml`` pins, statebake left out, as a requirements text with its hashes.
+def lines_of_pylock(path: Path, but: Collection[str] = ()) -> str:
+    """Return what ``pylock.toml`` pins, the packages called ``but`` left out, as a requirements text with its hashes.
 
     Raises ``StatebakeError`` as ``pylock_names_project`` does, and ``BAD_SETTING`` for a package that is no version.
     """
     lines = []
     for package in _pylock_packages(path):
-        if canonicalize_name(package["name"]) == "statebake":
+        if canonicalize_name(package["name"]) in but:
             continue
         if "version" not in package or any(kind in package for kind in ("directory", "vcs", "archive")):
             raise StatebakeError(

@@ -51,7 +51,7 @@ def collect_sources(
 
     root = import_root(project, defs_dir)
     left_out = pathspec.GitIgnoreSpec.from_lines(_LEFT_OUT)
-    tops = _tops(root, own_modules) if root.resolve() == project.resolve() else sorted(root.iterdir())
+    tops = own_tops(root, own_modules) if root.resolve() == project.resolve() else sorted(root.iterdir())
     for package in packages:
         path = project / package
         if not path.exists() or path.name in {"", ".."}:
@@ -85,7 +85,8 @@ def collect_sources(
     return tuple(found[path] for path in sorted(found))
 
 
-def _tops(root: Path, own_modules: Sequence[str]) -> list[Path]:
+def own_tops(root: Path, own_modules: Sequence[str]) -> list[Path]:
+    """Return the packages and modules under ``root`` that the dotted names ``own_modules`` are in, each once."""
     names = dict.fromkeys(module.partition(".")[0] for module in own_modules)
     candidates = [path for name in names for path in (root / name, root / f"{name}.py")]
     return [path for path in candidates if path.exists()]

@@ -20,7 +20,7 @@ from statebake.cli.options import (
 )
 from statebake.cli.projects import for_each
 from statebake.cli.view import open_view
-from statebake.errors import Exit, StatebakeError
+from statebake.errors import Code, Exit, StatebakeError
 from statebake.model.discovery import Discovery, unknown_keys
 
 if TYPE_CHECKING:
@@ -128,19 +128,37 @@ def status_command(projects: tuple[Path, ...], output_format: str, **settings: A
 
 @click.command("check")
 @project_option
+@click.option(
+    "--write-manifest",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where nothing is wrong, write what an artifact with this state says that it carries.",
+)
 @setting_options(*_DISCOVERY, "allow_runtime_fetch")
 @format_option
-def check_command(projects: tuple[Path, ...], output_format: str, **settings: Any) -> int:
+def check_command(projects: tuple[Path, ...], write_manifest: Path | None, output_format: str, **settings: Any) -> int:
     """Prove that every key has its state. Fetches nothing. Exit code 3 says that something is missing or wrong."""
     from statebake import pipeline
 
     env = environment()
     with open_view(output_format, env) as view:
         targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
+        if write_manifest and len(targets) > 1:
+            raise StatebakeError(
+                Code.BAD_SETTING,
+                "Several projects would write one manifest.",
+                where=str(write_manifest),
+                next_step="give --write-manifest with one --project only",
+            )
         ahead = pipeline.read_ahead(targets)
 
         async def work(opened: OpenProject) -> CheckReport:
-            return pipeline.check_state(opened, ahead)[1]
+            snapshot, report = pipeline.check_state(opened, ahead)
+            if write_manifest and not report.exit:
+                from statebake.pipeline import baking
+
+                baking.write_manifest(write_manifest, baking.manifest_of(opened, snapshot, env))
+            return report
 
         def show(target: Target, report: CheckReport) -> int:
             view.check_report(target, report)

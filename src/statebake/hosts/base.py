@@ -3,10 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from statebake.config import Project, Settings, source_roots
 from statebake.errors import Code, StatebakeError
+
+
+@dataclass(frozen=True)
+class ImageRun:
+    """What an image of a project runs.
+
+    Attributes:
+        command: its program and the arguments.
+        health: the command that tells whether it is well; empty where there is no such thing.
+        port: the port that it listens on.
+        environment: the variables that it needs.
+    """
+
+    command: tuple[str, ...]
+    health: tuple[str, ...] = ()
+    port: int | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Host(Protocol):
@@ -33,6 +51,13 @@ class Host(Protocol):
 
     def entry_point(self, settings: Settings) -> str:
         """Return the module that an artifact runs unless the project says otherwise."""
+
+    def image_run(self, project: Project, settings: Settings) -> ImageRun:
+        """Return what an image of the project runs, ``docker.command`` where that is set.
+
+        It runs as any user, without a home directory, on a file system that is read-only everywhere. Raises
+        ``StatebakeError`` (``BAD_SETTING``) where nobody says what to run.
+        """
 
     def artifact_config(self, project: Project) -> Mapping[str, Any] | None:
         """Return what the framework must find in a ``pyproject.toml`` inside an artifact, or ``None``."""

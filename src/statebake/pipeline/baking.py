@@ -17,11 +17,13 @@ from statebake.bake import (
     plan_pex,
     resolve_dependencies,
 )
+from statebake.bake.image.inputs import replace_file
 from statebake.bake.templates import render
 from statebake.check import Snapshot
 from statebake.config import import_root
 from statebake.errors import Code, StatebakeError
 from statebake.hosts import Host, find_host
+from statebake.model.discovery import Discovery
 from statebake.model.keys import sanitize_key
 from statebake.model.manifest import Manifest
 from statebake.model.state_config import DefsStateManagementType
@@ -95,17 +97,12 @@ def _must_not_destroy(output: Path, opened: OpenProject, sources: Sequence[Sourc
         )
 
 
-def plan_bake(opened: OpenProject, inputs: BakeInputs, snapshot: Snapshot, env: Mapping[str, str]) -> BakePlan:
-    """Return what the PEX of a project whose state was checked is made of."""
-    target, discovery = opened.target, opened.discovery
-    project, host = target.project, inputs.host
-    keys = [
-        key
-        for key in discovery.keys
-        if discovery.components_of(key)[0].management_type is DefsStateManagementType.LOCAL_FILESYSTEM
-    ]
+def manifest_of(opened: OpenProject, snapshot: Snapshot, env: Mapping[str, str]) -> Manifest:
+    """Return what an artifact with the state in ``snapshot``, which was checked, says that it carries."""
+    discovery, project = opened.discovery, opened.target.project
+    keys = _kept_locally(discovery)
     dirs = {sanitize_key(key): snapshot.key_dirs[sanitize_key(key)] for key in keys}
-    manifest = build_manifest(
+    return build_manifest(
         discovery,
         keys,
         {name: found.summary for name, found in dirs.items() if found.summary},
@@ -114,6 +111,33 @@ def plan_bake(opened: OpenProject, inputs: BakeInputs, snapshot: Snapshot, env: 
         tool=TOOL,
         revision=source_revision(project.directory, env),
     )
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write a manifest; raises ``StatebakeError`` (``OUTPUT_FAILED``)."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, manifest.dumps().encode())
+    except OSError as error:
+        raise StatebakeError(
+            Code.OUTPUT_FAILED,
+            f"The manifest cannot be written: {error.strerror or error}.",
+            where=str(path),
+            next_step="name another file",
+        ) from error
+
+
+def _kept_locally(discovery: Discovery) -> list[str]:
+    local = DefsStateManagementType.LOCAL_FILESYSTEM
+    return [key for key in discovery.keys if discovery.components_of(key)[0].management_type is local]
+
+
+def plan_bake(opened: OpenProject, inputs: BakeInputs, snapshot: Snapshot, env: Mapping[str, str]) -> BakePlan:
+    """Return what the PEX of a project whose state was checked is made of."""
+    target, discovery = opened.target, opened.discovery
+    project, host = target.project, inputs.host
+    names = [sanitize_key(key) for key in _kept_locally(discovery)]
+    manifest = manifest_of(opened, snapshot, env)
     config = host.artifact_config(project)
     root = import_root(project.directory, discovery.defs_dir)
     return plan_pex(
@@ -124,7 +148,7 @@ def plan_bake(opened: OpenProject, inputs: BakeInputs, snapshot: Snapshot, env: 
         pex_args=(*host.pex_flags, *target.settings.pex.args),
         sources=_sources(opened, host),
         defs_path=discovery.defs_dir.resolve().relative_to(root.resolve()).as_posix(),
-        state={name: list_files(found.path) for name, found in dirs.items()},
+        state={name: list_files(snapshot.key_dirs[name].path) for name in names},
         config=None if config is None else render("artifact-pyproject.toml", project=config),
         manifest=manifest,
     )

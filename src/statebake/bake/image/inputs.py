@@ -1,0 +1,78 @@
+"""The generated directory of a project that a build reads, as a value, and writing it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from statebake.bake.image.plan import INPUTS_DIR
+from statebake.errors import Code, StatebakeError
+
+DEPENDENCIES_DIR = "dependencies"
+CONFIG_NAME = "pyproject.toml"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files of ``INPUTS_DIR``, by their ``/``-separated path in it.
+
+    ``whole``: its directories that contain nothing else; what an earlier build left there is removed.
+    """
+
+    files: Mapping[str, bytes]
+    whole: tuple[str, ...] = (DEPENDENCIES_DIR,)
+
+
+def write_inputs(project: Path, inputs: Inputs) -> Path:
+    """Write ``inputs`` into ``project`` and return the directory. A file is the old one or the new one, never half.
+
+    Raises ``StatebakeError`` (``OUTPUT_FAILED``).
+    """
+    directory = project / INPUTS_DIR
+    try:
+        for name, content in {".gitignore": b"*\n", **inputs.files}.items():
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not (path.is_file() and path.read_bytes() == content):
+                replace_file(path, content)
+        for place in inputs.whole:
+            _remove_others(directory, place, inputs)
+    except OSError as error:
+        raise StatebakeError(
+            Code.OUTPUT_FAILED,
+            f"What a build reads cannot be written: {error.strerror or error}.",
+            where=str(error.filename or directory),
+            next_step=f"make {INPUTS_DIR} writable, or remove it",
+        ) from error
+    return directory
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Let ``path`` have ``content``: written beside it, then put in its place with the modes of a usual file."""
+    descriptor, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(descriptor)
+        umask = os.umask(0)
+        os.umask(umask)
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~umask
+        Path(beside).chmod(mode)
+        Path(beside).replace(path)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+
+
+def _remove_others(directory: Path, place: str, inputs: Inputs) -> None:
+    for path in sorted((directory / place).rglob("*"), reverse=True):
+        relative = path.relative_to(directory).as_posix()
+        if path.is_dir() and not path.is_symlink():
+            if not any(name.startswith(f"{relative}/") for name in inputs.files):
+                path.rmdir()
+        elif relative not in inputs.files:
+            path.unlink()

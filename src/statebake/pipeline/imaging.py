@@ -1,0 +1,138 @@
+"""From a project to what its image is made of: the plan of a Dockerfile, and what a build reads besides."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from statebake.bake import find_dependencies
+from statebake.bake.dependency_source import DependencyKind, DependencySource
+from statebake.bake.image.dependencies import ImageDependencies, image_dependencies
+from statebake.bake.image.inputs import CONFIG_NAME, DEPENDENCIES_DIR, Inputs
+from statebake.bake.image.plan import ImagePlan
+from statebake.bake.image.planning import image_sources, plan_image
+from statebake.bake.requirement_text import requirement_text
+from statebake.bake.runtime_wheel import build_runtime_wheel
+from statebake.bake.sources import own_tops
+from statebake.bake.templates import render
+from statebake.config import BuilderCompat, Project, import_root, module_path
+from statebake.errors import Code, StatebakeError
+from statebake.hosts import Host, find_host
+from statebake.model.discovery import Discovery
+from statebake.pipeline import Target
+from statebake.process import run_tool, tail
+
+_PYTHON_VERSION = re.compile(r"(?:cpython[-@]?)?(\d+\.\d+)(?:[.\d]*|[-.+a-z\d]*)")
+
+
+@dataclass(frozen=True)
+class ImageParts:
+    """What the image of a project is made of, and where its dependencies are written down."""
+
+    plan: ImagePlan
+    inputs: Inputs
+    dependencies: DependencySource
+
+
+def plan_image_of(
+    target: Target,
+    env: Mapping[str, str],
+    *,
+    discovery: Discovery | None = None,
+    refresh: bool = False,
+    builder: BuilderCompat | None = None,
+) -> ImageParts:
+    """Return what the image of a project is made of.
+
+    Without a ``discovery`` the project's files alone say where its definitions are, and no code of it is imported.
+    ``refresh``: the build itself fetches the state. ``builder``: what the engine said of itself.
+
+    Raises ``StatebakeError``: ``BAD_SETTING``, ``BAD_REFERENCE``, ``OTHER_COPY``, ``TOOL_MISSING``, ``LOCK_NOT_READ``,
+    ``NO_INTERPRETER``.
+    """
+    project, settings = target.project, target.settings
+    host = find_host(settings.host or project.host)
+    run = host.image_run(project, settings)
+    defs_dir = discovery.defs_dir if discovery else _defs_dir(target)
+    root = import_root(project.directory, defs_dir).resolve()
+    own = own_tops(root, host.own_modules(project, settings))
+    source = find_dependencies(project, settings.lock, but=[DependencyKind.PEX_LOCK])
+    dependencies = _dependencies(source, project, host, discovery, env)
+    config = host.artifact_config(project)
+    files = {f"{DEPENDENCIES_DIR}/{name}": content for name, content in dependencies.files.items()}
+    if config is not None:
+        files[CONFIG_NAME] = render("artifact-pyproject.toml", project=config).encode()
+    plan = plan_image(
+        project,
+        settings.docker,
+        run=run,
+        python=_python_version(target, discovery, env),
+        import_root=root.relative_to(project.directory).as_posix(),
+        defs_path=defs_dir.resolve().relative_to(project.directory).as_posix(),
+        sources=image_sources(project.directory, root, own, settings.packages),
+        dependencies=dependencies,
+        config=config is not None,
+        refresh=refresh,
+        builder=builder,
+    )
+    return ImageParts(plan, Inputs(files), source)
+
+
+def _defs_dir(target: Target) -> Path:
+    """Return where the project's files say that its definitions are."""
+    project, module = target.project, target.settings.defs_module
+    found = module_path(project.directory, module) if module else None
+    if found is None:
+        raise StatebakeError(
+            Code.BAD_SETTING,
+            f"The module of the definitions, {module}, is no package or module of this project."
+            if module
+            else "It is not known which package of this project holds the definitions.",
+            where=str(project.config_file),
+            next_step='name it: [tool.statebake] defs_module = "…"',
+        )
+    return found if found.is_dir() else found.parent
+
+
+def _dependencies(
+    source: DependencySource, project: Project, host: Host, discovery: Discovery | None, env: Mapping[str, str]
+) -> ImageDependencies:
+    open_versions = discovery is not None and not source.locked and not host.brings_runtime
+    with tempfile.TemporaryDirectory(prefix="statebake-") as scratch_name:
+        scratch = Path(scratch_name)
+        text = requirement_text(source, project, brings_runtime=host.brings_runtime, scratch=scratch, env=env)
+        return image_dependencies(
+            text,
+            project.directory,
+            source=source.path.name,
+            wheels=[build_runtime_wheel(scratch)] if host.brings_runtime else [],
+            checked_with=discovery.host.replace(" ", "==") if discovery and open_versions else None,
+        )
+
+
+def _python_version(target: Target, discovery: Discovery | None, env: Mapping[str, str]) -> str:
+    """Return the project's Python as ``3.12``: what ``.python-version`` says, else its interpreter's."""
+    file = target.project.directory / ".python-version"
+    if file.is_file():
+        lines = [line.strip() for line in file.read_text(encoding="utf-8", errors="replace").splitlines()]
+        wanted = next((line for line in lines if line and not line.startswith("#")), "")
+        if found := _PYTHON_VERSION.fullmatch(wanted):
+            return found[1]
+    if discovery is not None:
+        return ".".join(discovery.python.version.split(".")[:2])
+    argv = [target.python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    hint = "name another one with --python, or the image with --base-image"
+    finished = run_tool(argv, env=env, cwd=target.project.directory, next_step=hint, code=Code.NO_INTERPRETER)
+    version = finished.stdout.strip()
+    if finished.returncode or not re.fullmatch(r"\d+\.\d+", version):
+        raise StatebakeError(
+            Code.NO_INTERPRETER,
+            "The project's interpreter does not say which Python it is.",
+            where=target.python,
+            next_step=hint,
+            detail=tail(finished.stderr) or None,
+        )
+    return version
