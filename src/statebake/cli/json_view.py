@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from statebake.model.discovery import Discovery
     from statebake.pipeline import Target
     from statebake.pipeline.baking import BakeInputs, BakeReport
+    from statebake.pipeline.dockerfile import DockerfileReport, GeneratedFiles
     from statebake.refresh import RefreshPlan, RefreshReport
     from statebake.verify import ArtifactState
 
@@ -136,6 +137,29 @@ class JsonView(View):
                 "locked": report.dependencies.locked,
                 "reused": report.dependencies_reused,
             },
+        }
+
+    def dockerfile_text(self, target: Target, text: str) -> None:
+        self._project(target)["dockerfile"] = {"text": text}
+
+    def dockerfile_checked(self, target: Target, generated: GeneratedFiles) -> None:
+        files = [{"path": str(file.path), "status": file.status.value} for file in generated.files]
+        self._project(target)["dockerfile"] = {"files": files}
+
+    def dockerfile_report(self, target: Target, report: DockerfileReport) -> None:
+        plan = report.parts.plan
+        self._project(target)["dockerfile"] = {
+            "files": [
+                {"path": str(file.path), "before": file.before.value, "kept": str(file.kept) if file.kept else None}
+                for file in report.files
+            ],
+            "inputs": str(report.inputs),
+            "context": str(plan.context),
+            "base_image": plan.base_image,
+            "builder": plan.builder,
+            "command": list(plan.command),
+            "state": plan.state_in_image,
+            "dependencies_from": str(report.parts.dependencies.path),
         }
 
     def artifact(self, path: Path, states: Sequence[ArtifactState], now: datetime) -> None:  # noqa: ARG002

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from statebake.model.discovery import Discovery
     from statebake.pipeline import Target
     from statebake.pipeline.baking import BakeInputs, BakeReport
+    from statebake.pipeline.dockerfile import DockerfileReport, GeneratedFiles
     from statebake.progress import Observer
     from statebake.refresh import RefreshPlan, RefreshReport
     from statebake.verify import ArtifactState
@@ -71,6 +72,18 @@ class View(ABC):
     @abstractmethod
     def bake_report(self, target: Target, report: BakeReport) -> None:
         """Show what a bake made."""
+
+    @abstractmethod
+    def dockerfile_text(self, target: Target, text: str) -> None:
+        """Show a Dockerfile."""
+
+    @abstractmethod
+    def dockerfile_checked(self, target: Target, generated: GeneratedFiles) -> None:
+        """Show that the generated files are what they should be."""
+
+    @abstractmethod
+    def dockerfile_report(self, target: Target, report: DockerfileReport) -> None:
+        """Show which generated files were written."""
 
     @abstractmethod
     def artifact(self, path: Path, states: Sequence[ArtifactState], now: datetime) -> None:

@@ -17,7 +17,7 @@ from statebake.bake import (
     plan_pex,
     resolve_dependencies,
 )
-from statebake.bake.image.inputs import replace_file
+from statebake.bake.files import replace_file
 from statebake.bake.templates import render
 from statebake.check import Snapshot
 from statebake.config import import_root
