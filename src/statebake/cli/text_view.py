@@ -20,7 +20,6 @@ from statebake.cli.console import columns, echo, open_console
 from statebake.cli.view import View
 from statebake.errors import StatebakeError
 from statebake.model.outcome import Outcome
-from statebake.model.settle import parse_time
 from statebake.progress import Observer
 from statebake.redact import redact
 
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
     from statebake.pipeline import Target
     from statebake.pipeline.baking import BakeInputs, BakeReport
     from statebake.pipeline.dockerfile import DockerfileReport, GeneratedFiles
+    from statebake.pipeline.inspecting import Artifact
     from statebake.refresh import RefreshPlan, RefreshReport
-    from statebake.verify import ArtifactState
 
 _OK, _BAD, _ODD = ("✓ ", "green"), ("✗ ", "red"), ("! ", "yellow")
 
@@ -183,42 +182,15 @@ class TextView(View):
         if report.parts.plan.refresh is None:
             self._out.print("  next: statebake bake docker", style="dim")
 
-    def artifact(self, path: Path, states: Sequence[ArtifactState], now: datetime) -> None:
-        from statebake.verify import artifact_error
+    def artifacts(self, artifacts: Sequence[Artifact], now: datetime) -> None:
+        from statebake.cli.artifact_view import artifact_lines
 
-        for state in states:
-            manifest = state.manifest
-            self._out.print(Text(f"{human.path(path)}  {human.size(path.stat().st_size)}", style="bold"))
-            facts = [f"project {manifest.project}", manifest.host, f"baked by {manifest.tool}"]
-            if manifest.revision:
-                commit, _, dirty = manifest.revision.partition("-")
-                facts.append(f"revision {commit[:12]}{' with changes' if dirty else ''}")
-            self._out.print(f"  {', '.join(facts)}\n  state in {state.path}")
-            rows = []
-            for key in state.keys:
-                record, summary = key.record, key.summary
-                fetched = (now - parse_time(record.fetched_at)).total_seconds() if record.fetched_at else None
-                sound = summary is not None and summary.digest == record.digest
-                rows.append(
-                    (
-                        record.key,
-                        Text("ok" if sound else "differs" if summary else "missing", style="green" if sound else "red"),
-                        human.age(fetched),
-                        human.size(summary.bytes if summary else None),
-                        str(summary.files) if summary else "–",
-                        short(summary.digest) if summary else "–",
-                        record.origin,
-                    )
-                )
-            header = ("key", "proof", "age", "size", "files", "digest", "origin")
-            for line in columns(header, rows, right=("age", "size", "files")):
+        for artifact in artifacts:
+            for line in artifact_lines(artifact, now):
                 self._out.print(line)
-            for record in (key.record for key in state.keys):
-                if stale := record.stale:
-                    since = f"it was confirmed {human.age(stale.age_s)} before the fetch at {stale.failed_at} failed"
-                    self._out.print(Text(f"  stale: {record.key}: {since}: {human.clip(stale.reason, 400)}", "yellow"))
-            if error := artifact_error(state, str(path)):
-                self._error(error)
+            for state in artifact.states:
+                if error := artifact.error(state):
+                    self._error(error)
 
     def config(self, target: Target) -> None:
         from statebake.config import render_rows

@@ -6,7 +6,6 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,9 +15,9 @@ if TYPE_CHECKING:
     from statebake.pipeline import Target
     from statebake.pipeline.baking import BakeInputs, BakeReport
     from statebake.pipeline.dockerfile import DockerfileReport, GeneratedFiles
+    from statebake.pipeline.inspecting import Artifact
     from statebake.progress import Observer
     from statebake.refresh import RefreshPlan, RefreshReport
-    from statebake.verify import ArtifactState
 
 
 class View(ABC):
@@ -86,8 +85,8 @@ class View(ABC):
         """Show which generated files were written."""
 
     @abstractmethod
-    def artifact(self, path: Path, states: Sequence[ArtifactState], now: datetime) -> None:
-        """Show what an artifact carries."""
+    def artifacts(self, artifacts: Sequence[Artifact], now: datetime) -> None:
+        """Show what an artifact carries: for several platforms, what it carries for each."""
 
     @abstractmethod
     def config(self, target: Target) -> None:

@@ -23,7 +23,16 @@ from statebake.bake.image.ignore_rules import Rules, parse_rules
 from statebake.bake.image.inputs import write_inputs
 from statebake.bake.image.plan import ImagePlan
 from statebake.check import Snapshot
-from statebake.engine import BuildEvent, Builder, BuildRequest, BuiltImage, Engine, EventKind, choose_builder, open_engine
+from statebake.engine import (
+    Builder,
+    BuildEvent,
+    BuildRequest,
+    BuiltImage,
+    Engine,
+    EventKind,
+    choose_builder,
+    open_engine,
+)
 from statebake.errors import Code, StatebakeError
 from statebake.hosts import find_host
 from statebake.model.image_reference import check_reference
@@ -321,7 +330,9 @@ def _own_manifest(opened: OpenProject, image: ReadImage, where: str) -> Manifest
     if error := artifact_error(found[0], where, "statebake bake docker"):
         raise error
     missing = set(opened.discovery.keys) - {record.key for record in found[0].manifest.keys}
-    local = {key for key in missing if opened.discovery.components_of(key)[0].management_type.value == "LOCAL_FILESYSTEM"}
+    local = {
+        key for key in missing if opened.discovery.components_of(key)[0].management_type.value == "LOCAL_FILESYSTEM"
+    }
     if local:
         raise StatebakeError(
             Code.ARTIFACT_MISMATCH,
