@@ -1,7 +1,9 @@
-# make demo       the main job on the weather example, from nothing
-# make test       everything: lint, types, import contracts, the README's commands, and every test
-# make check      lint, types and import contracts only
-# make benchmark  what refreshes cost, with dg beside them: a table of ratios
+# make demo         the main job on the weather example, from nothing
+# make test         everything: lint, types, import contracts, the README's commands, and every test
+# make check        lint, types and import contracts only
+# make benchmark    what refreshes cost, with dg beside them: a table of ratios
+# make engine       starts a Docker engine of the checkout's own and prints its environment (Debian 12, as root)
+# make engine-stop  ends it
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
@@ -36,7 +38,7 @@ $(STAMP)/dagster-%: $(STAMP)/dev tests/tools/dagster-%.txt
 	$(BIN)/uv pip install --quiet --python $(VENVS)/dagster-$*/bin/python -r tests/tools/dagster-$*.txt
 	@touch $@
 
-.PHONY: help demo check test benchmark install clean
+.PHONY: help demo check test benchmark engine engine-stop install clean
 install: $(STAMP)/install
 
 demo: $(STAMP)/install
@@ -55,5 +57,12 @@ test: check $(STAMP)/dagster-1.12 $(STAMP)/dagster-1.13
 benchmark: $(STAMP)/dagster-1.13
 	$(BIN)/python benchmarks/refresh.py $(BENCHMARK_ARGS)
 
+engine:
+	@tests/tools/engine start
+
+engine-stop:
+	tests/tools/engine stop
+
 clean:
+	[ ! -d .cache/engine ] || tests/tools/engine stop
 	rm -rf .venv .cache dist

@@ -16,8 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from lab import leases
 from support.api import Api, serving
 from support.dagster import dagster_python
+from support.engine import Docker, Tools, ready_tools, running_engine, running_registry, unique_name
 from support.mounts import image, mounted, reflink
 from support.pythons import old_pythons
 from support.service import Service
@@ -120,17 +122,40 @@ def _absent_image(kind: str, megabytes: int) -> str | None:
     return None
 
 
+def _absent_service(name: str) -> Callable[[], str | None]:
+    def look() -> str | None:
+        [service] = (service for service in leases.services() if service.name == name)
+        return _absent_mount() or (None if service.installed else "not fetched (tests/tools/engine install)")
+
+    return look
+
+
+def _absent_hadolint() -> str | None:
+    return (
+        None
+        if shutil.which("hadolint", path=str(Path(sys.executable).parent))
+        else "no hadolint beside the interpreter"
+    )
+
+
 ABSENT: dict[str, Callable[[], str | None]] = {
+    "buildah": _absent_service("containers"),
     "dagster-1.12": _absent_dagster("1.12"),
     "dagster-1.13": _absent_dagster("1.13"),
+    "docker": _absent_service("26"),
+    "docker-20.10": _absent_service("20.10"),
+    "docker-containerd": _absent_service("containerd"),
     "ext4": _absent_ext4,
     "gcc": _absent_gcc,
+    "hadolint": _absent_hadolint,
     "immutable": _absent_immutable,
     "mount": _absent_mount,
     "namespaces": _absent_namespaces,
     "old-python": _absent_old_python,
     "overlay": _absent_overlay,
+    "podman": _absent_service("containers"),
     "reflink": _absent_reflink,
+    "registry": _absent_service("registry"),
     "root": _absent_root,
     "strace": _absent_strace,
     "uv": _absent_uv,
@@ -153,6 +178,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 pytest.skip(f"needs {name}: {reason}")
 
 
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the daemons that a killed test process has left; where tests run side by side, after the last of them."""
+    if not hasattr(config, "workerinput"):
+        for service in leases.services():
+            leases.end_unused(service)
+
+
 @pytest.fixture
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The examples' HTTP service, on loopback, on a fresh database; ended by its process id."""
@@ -165,3 +197,64 @@ def api() -> Iterator[Api]:
     """An HTTP server on loopback, in this process, that answers as a test tells it."""
     with serving() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def docker() -> Iterator[Docker]:
+    """Docker Engine 26 with buildx; every test process of this checkout has the same. Needs ``docker``."""
+    with running_engine("26") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def docker_containerd() -> Iterator[Docker]:
+    """The same engine on the containerd image store. Needs ``docker-containerd``."""
+    with running_engine("containerd") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def docker_20() -> Iterator[Docker]:
+    """Docker Engine 20.10, which has no buildx. Needs ``docker-20.10``."""
+    with running_engine("20.10") as running:
+        yield running
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("docker", marks=pytest.mark.needs("docker"), id="26"),
+        pytest.param("docker_containerd", marks=pytest.mark.needs("docker-containerd"), id="containerd"),
+        pytest.param("docker_20", marks=pytest.mark.needs("docker-20.10"), id="20.10"),
+    ]
+)
+def every_docker(request: pytest.FixtureRequest) -> Docker:
+    """Each of the engines in turn."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[str]:
+    """The host and port of an image registry on loopback. Needs ``registry``."""
+    with running_registry() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def tools() -> Iterator[Tools]:
+    """buildah, podman, skopeo and umoci. Needs ``buildah`` or ``podman``."""
+    with ready_tools() as ready:
+        yield ready
+
+
+@pytest.fixture
+def new_image() -> Iterator[Callable[..., str]]:
+    """Makes names for the images of one test, on one engine each, and removes these images after it."""
+    made: list[tuple[Docker, str]] = []
+
+    def name(docker: Docker, registry: str = "") -> str:
+        made.append((docker, f"{registry}/{unique_name()}".lstrip("/")))
+        return made[-1][1]
+
+    yield name
+    for docker, its_name in made:
+        docker.run("image", "rm", "--force", its_name)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import selectors
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -23,6 +25,9 @@ _INTERRUPTED = 130
 _ours: set[int] = set()  # workers that are running
 _others: set[int] = set()  # children of this process that are no concern of ours
 _GRACE_S = 2.0
+_TICK_S = 0.1
+_CHUNK = 64 * 1024
+_KEPT_LINES = 200
 TAIL_LINES = 20
 
 
@@ -42,6 +47,82 @@ def run_tool(
 
     Raises ``StatebakeError`` (``code``) with ``next_step`` when it cannot be started.
     """
+    stdout, stderr, returncode = _run(
+        argv,
+        lambda process: (*process.communicate(), process.returncode),
+        env=env,
+        cwd=cwd,
+        next_step=next_step,
+        code=code,
+    )
+    return Finished(returncode, stdout.decode("utf-8", "replace"), stderr.decode("utf-8", "replace"))
+
+
+def stream_tool(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    next_step: str,
+    on_line: Callable[[str], None],
+    on_tick: Callable[[], None] = lambda: None,
+    code: Code = Code.TOOL_MISSING,
+) -> Finished:
+    """Run a tool as ``run_tool`` does, and hand over every line that it prints, to either stream, when it comes.
+
+    Lines come without their ends, decoded, in pieces where they are longer than 64 KiB, and from the caller's own
+    thread; ``on_tick`` is called several times a second. What is returned has the tails of the streams only. An
+    exception of a callback ends the tool like an interrupt.
+    """
+    tails: dict[str, deque[str]] = {"stdout": deque(maxlen=_KEPT_LINES), "stderr": deque(maxlen=_KEPT_LINES)}
+
+    def listen(process: subprocess.Popen[bytes]) -> int:
+        for name, line in _lines(process, on_tick):
+            tails[name].append(line)
+            on_line(line)
+        return process.wait()
+
+    returncode = _run(argv, listen, env=env, cwd=cwd, next_step=next_step, code=code)
+    return Finished(returncode, "\n".join(tails["stdout"]), "\n".join(tails["stderr"]))
+
+
+def _lines(process: subprocess.Popen[bytes], on_tick: Callable[[], None]) -> Iterator[tuple[str, str]]:
+    """Yield what a program prints, line by line, until both of its streams are closed, or it has ended."""
+    rest = {"stdout": b"", "stderr": b""}
+    with selectors.DefaultSelector() as selector:
+        for name in rest:
+            selector.register(getattr(process, name), selectors.EVENT_READ, name)
+        while selector.get_map():
+            ready = selector.select(_TICK_S)
+            if not ready and process.poll() is not None:
+                break  # something that it started and left behind keeps a stream open
+            for key, _ in ready:
+                chunk = os.read(key.fd, _CHUNK)
+                *lines, last = (rest[key.data] + chunk).split(b"\n")
+                if not chunk:
+                    selector.unregister(key.fileobj)
+                if len(last) >= _CHUNK or (last and not chunk):
+                    lines, last = [*lines, last], b""
+                rest[key.data] = last
+                for line in lines:
+                    yield key.data, line.rstrip(b"\r").decode("utf-8", "replace")
+            on_tick()
+    yield from ((name, last.decode("utf-8", "replace")) for name, last in rest.items() if last)
+
+
+def _run(
+    argv: Sequence[str],
+    work: Callable[[subprocess.Popen[bytes]], T],
+    *,
+    env: Mapping[str, str],
+    cwd: Path,
+    next_step: str,
+    code: Code,
+) -> T:
+    """Start a tool in a process group of its own and return what ``work`` makes of it.
+
+    An exception ends the tool, with its group. No context manager: an interrupt may come before one is entered.
+    """
     process = None
     try:
         with _interrupts_held():
@@ -52,20 +133,26 @@ def run_tool(
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
                 start_new_session=True,
             )
-        stdout, stderr = process.communicate()
-    except OSError as error:
-        raise StatebakeError(
-            code, f"{argv[0]} cannot be started: {error.strerror}.", where=argv[0], next_step=next_step
-        ) from error
-    except BaseException:
+        result = work(process)
+    except BaseException as error:
         if process is not None:
             stop(process)
+            _close(process)
+        elif isinstance(error, OSError):
+            raise StatebakeError(
+                code, f"{argv[0]} cannot be started: {error.strerror}.", where=argv[0], next_step=next_step
+            ) from error
         raise
-    return Finished(process.returncode, stdout, stderr)
+    _close(process)
+    return result
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    for stream in (process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
 
 
 @contextlib.contextmanager

@@ -91,18 +91,18 @@ def sort_files(files: Iterable[TreeFile]) -> list[TreeFile]:
     return sorted((file for file in files if file.path != RECORD_NAME), key=lambda file: os.fsencode(file.path))
 
 
-def summarize(files: Iterable[tuple[str, int, Callable[[], BinaryIO]]], *, state_is_dir: bool) -> TreeSummary:
-    """Return the summary of ``files``: (relative path, size, opener), sorted as ``list_files`` sorts.
+def summarize(files: Iterable[tuple[str, int, Callable[[], BinaryIO] | str]], *, state_is_dir: bool) -> TreeSummary:
+    """Return the summary of ``files``: (relative path, size, opener or SHA-256), sorted as ``list_files`` sorts.
 
-    Works on anything that can be opened, so that a work tree and an archive are digested by the same code.
+    Works on anything that can be opened, so that a work tree and an archive are digested by the same code; what can be
+    read only once, and in its own order, comes with the SHA-256 of each file, in hexadecimal.
     """
     total = hashlib.sha256()
     count = size = 0
     state_size: int | None = None
     in_state = beside = 0
-    for path, file_size, opener in files:
-        with opener() as stream:
-            total.update(_checksum_line(path, _sha256(stream)))
+    for path, file_size, content in files:
+        total.update(_checksum_line(path, content if isinstance(content, str) else _sha256(content)))
         count += 1
         size += file_size
         if path == STATE_NAME:
@@ -242,10 +242,11 @@ def _opener(path: Path) -> Callable[[], BinaryIO]:
     return lambda: path.open("rb")
 
 
-def _sha256(stream: BinaryIO) -> str:
+def _sha256(opener: Callable[[], BinaryIO]) -> str:
     digest = hashlib.sha256()
-    while chunk := stream.read(_CHUNK):
-        digest.update(chunk)
+    with opener() as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
     return digest.hexdigest()
 
 

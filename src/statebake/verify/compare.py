@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from statebake.errors import Code, StatebakeError
+from statebake.model.keys import sanitize_key
 from statebake.model.manifest import Manifest
-from statebake.verify.pex import ArtifactState
+from statebake.verify.artifact import ArtifactState
+
+_NO_IGNORE_FILE = "its .gitignore is missing, which Dagster would write at run time"
 
 
 def compare(states: Sequence[ArtifactState], expected: Manifest, where: str) -> None:
-    """Raise ``StatebakeError`` (``ARTIFACT_MISMATCH``) unless ``states`` is one directory with exactly ``expected``."""
+    """Raise ``StatebakeError`` (``ARTIFACT_MISMATCH``) unless ``states`` is one directory with exactly ``expected``.
+
+    State directories without a manifest are somebody else's: a package's own test data, for example.
+    """
+    states = [state for state in states if state.manifest is not None]
     problems = []
     if len(states) != 1:
         problems.append(f"it has {len(states)} state directories with a manifest, not one")
@@ -21,35 +28,83 @@ def compare(states: Sequence[ArtifactState], expected: Manifest, where: str) -> 
             problems.append(f"{state.path}/.gitignore is missing")
         problems.extend(mismatches(state))
     if problems:
-        raise StatebakeError(
-            Code.ARTIFACT_MISMATCH,
-            f"The artifact does not carry the state that was checked: {'; '.join(problems)}.",
-            where=where,
-            next_step="bake again; if it stays so, report it with the output of statebake inspect",
+        raise _mismatch(problems, where, "bake again; if it stays so, report it with the output of statebake inspect")
+
+
+def compare_content(
+    states: Sequence[ArtifactState], expected: Manifest, path: str, where: str, *, needs_ignore_file: bool
+) -> tuple[str, ...]:
+    """Compare an image that somebody else's Dockerfile made; return what is odd and no error, a sentence each.
+
+    ``path`` is the state directory as it is imported, ``shop/defs/.local_defs_state``: every state directory of the
+    image whose path ends with it must have each expected key with its digest, for any of them may be the one that is
+    loaded. Raises ``StatebakeError`` (``ARTIFACT_MISMATCH``) where one does not, or where there is none.
+    """
+    problems, odd = [], []
+    found = False
+    for state in states:
+        if not f"/{state.path}".endswith(f"/{path}"):
+            odd.append(f"{state.path} is a state directory as well; nothing was compared with it.")
+            continue
+        found = True
+        for record in expected.keys:
+            summary = state.directories.get(sanitize_key(record.key))
+            if summary is None:
+                problems.append(f"the state of {record.key} is missing in {state.path}")
+            elif summary.digest != record.digest:
+                problems.append(
+                    f"the state of {record.key} in {state.path} has the digest {summary.digest}, not {record.digest}"
+                )
+        if needs_ignore_file and not state.has_ignore_file:
+            problems.append(f"{state.path}/.gitignore is missing, which Dagster would write at run time")
+        names = {sanitize_key(record.key) for record in expected.keys}
+        extra = [name for name in state.directories if name not in names]
+        odd.extend(f"{state.path}/{name} is the state of no key of this project." for name in extra)
+    if not found:
+        problems.append(f"it has no directory {path}")
+    if problems:
+        raise _mismatch(
+            problems, where, "see which rule of .dockerignore, or which COPY, leaves it out: statebake inspect"
         )
+    return tuple(odd)
 
 
-def artifact_error(state: ArtifactState, where: str) -> StatebakeError | None:
-    """Return what is wrong with an artifact's state directory by its own manifest, or ``None``."""
+def artifact_error(state: ArtifactState, where: str, again: str = "statebake bake pex") -> StatebakeError | None:
+    """Return what is wrong with an artifact's state directory by its own manifest, or ``None``.
+
+    ``again`` is the command that bakes such an artifact.
+    """
     problems = mismatches(state)
     if not state.has_ignore_file:
-        problems.append("its .gitignore is missing, which Dagster would write at run time")
+        problems.append(_NO_IGNORE_FILE)
     if not problems:
         return None
+    says = "its manifest says" if state.manifest else "its records say"
     return StatebakeError(
         Code.ARTIFACT_MISMATCH,
-        f"The artifact is not what its manifest says: {'; '.join(problems)}.",
+        f"The artifact is not what {says}: {'; '.join(problems)}.",
         where=f"{where}: {state.path}",
-        next_step="bake it again: statebake bake pex",
+        next_step=f"bake it again: {again}",
     )
 
 
 def mismatches(state: ArtifactState) -> list[str]:
-    """Return how the content of a state directory differs from its own manifest, a phrase each."""
+    """Return how the content of a state directory differs from its own manifest or records, a phrase each."""
     found = []
     for key in state.keys:
         if key.summary is None:
             found.append(f"the state of {key.record.key} is missing")
         elif key.summary.digest != key.record.digest:
             found.append(f"the state of {key.record.key} has the digest {key.summary.digest}, not {key.record.digest}")
+    if state.manifest is None:
+        return found  # state without a record is what Dagster writes
     return found + [f"no expected key explains {name}" for name in state.unexpected]
+
+
+def _mismatch(problems: Sequence[str], where: str, next_step: str) -> StatebakeError:
+    return StatebakeError(
+        Code.ARTIFACT_MISMATCH,
+        f"The artifact does not carry the state that was checked: {'; '.join(problems)}.",
+        where=where,
+        next_step=next_step,
+    )

@@ -1,0 +1,144 @@
+"""Building with BuildKit through the docker program: by its plugin buildx, or by what the one of 20.10 has built in.
+
+The engine's API has BuildKit only behind a gRPC session, which the docker program keeps.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from statebake.config import BuilderCompat
+from statebake.engine.builder import Builder, OnEvent
+from statebake.engine.events import without_secrets
+from statebake.engine.failures import build_error
+from statebake.engine.progress import BuildKitProgress
+from statebake.engine.request import BuildRequest, BuiltImage, cannot, secret_values
+from statebake.process import stream_tool
+
+if TYPE_CHECKING:
+    from statebake.engine.client import Engine
+
+_NEXT = "install Docker Engine"
+
+
+class _CliBuilder(Builder):
+    def __init__(self, engine: Engine, program: str, env: Mapping[str, str]) -> None:
+        self._engine, self._program, self._env = engine, program, dict(env)
+
+    def command(self, request: BuildRequest, directory: Path) -> list[str]:
+        """Return the command line; reports go into ``directory``."""
+        raise NotImplementedError
+
+    def build(self, request: BuildRequest, on_event: OnEvent) -> BuiltImage:
+        self.check(request)
+        progress = BuildKitProgress()
+        secrets = {**self._env, **secret_values(request, self._env)}
+
+        def on_line(line: str) -> None:
+            for event in progress.feed(line):
+                on_event(without_secrets(event, secrets))
+
+        with tempfile.TemporaryDirectory(prefix="statebake-") as place:
+            directory = Path(place)
+            finished = stream_tool(
+                self.command(request, directory),
+                env=self._env,
+                cwd=request.directory or request.context,
+                next_step=_NEXT,
+                on_line=on_line,
+            )
+            if finished.returncode:
+                raise build_error(
+                    progress.log,
+                    secrets,
+                    dockerfile=request.shown,
+                    text=request.text(),
+                    platforms=request.platforms,
+                )
+            return _built(directory, progress)
+
+    def _common(self, request: BuildRequest, directory: Path) -> list[str]:
+        return [
+            "--progress=plain",
+            f"--file={request.dockerfile.absolute()}",
+            f"--iidfile={directory / 'iid'}",
+            *(f"--tag={tag}" for tag in request.tags),
+            *(f"--secret={secret}" for secret in request.secrets),
+            *(f"--build-arg={argument}" for argument in request.build_args),
+            *(f"--label={name}={value}" for name, value in request.labels.items()),
+            *([f"--target={request.target}"] if request.target else []),
+            *([f"--network={request.network}"] if request.network else []),
+            *([f"--platform={','.join(request.platforms)}"] if request.platforms else []),
+            *request.args,
+            str(request.context.absolute()),
+        ]
+
+
+class BuildxBuilder(_CliBuilder):
+    """``docker buildx build``."""
+
+    def __init__(
+        self, engine: Engine, program: str, env: Mapping[str, str], *, name: str | None, driver: str, title: str
+    ) -> None:
+        super().__init__(engine, program, env)
+        self._name = name
+        self.in_engine = driver == "docker"
+        self.title = f"buildx with the builder {title} ({driver})"
+        self.compat: BuilderCompat = engine.facts.compat if self.in_engine else "buildkit"
+        if self.in_engine and not engine.facts.containerd_store:
+            self.loses = ("several platforms", "an OCI layout")
+
+    def check(self, request: BuildRequest) -> None:
+        request.text()
+        if "several platforms" in self.loses and len(request.platforms) > 1:
+            raise cannot(
+                "several platforms",
+                "The engine's own builder",
+                "docker buildx create --driver docker-container --name several; then give --builder several",
+            )
+        if request.output == "engine" and len(request.platforms) > 1 and not self._engine.facts.containerd_store:
+            raise cannot("several platforms for an engine that stores one", self.title, "give --push")
+
+    def command(self, request: BuildRequest, directory: Path) -> list[str]:
+        output = {
+            "engine": [] if self.in_engine else ["--load"],
+            "layout": [f"--output=type=oci,dest={request.layout}"],
+            "registry": ["--push"],
+        }[request.output]
+        name = [f"--builder={self._name}"] if self._name else []
+        report = f"--metadata-file={directory / 'metadata.json'}"
+        return [self._program, "buildx", "build", *name, *output, report, *self._common(request, directory)]
+
+
+class DockerBuilder(_CliBuilder):
+    """``docker build`` of a docker program that has BuildKit's client built in: 18.09 to 20.10."""
+
+    in_engine = True
+    title = "docker build (BuildKit)"
+    loses = ("several platforms", "an OCI layout")
+
+    def __init__(self, engine: Engine, program: str, env: Mapping[str, str]) -> None:
+        super().__init__(engine, program, {**env, "DOCKER_BUILDKIT": "1"})
+        self.compat: BuilderCompat = engine.facts.compat
+
+    def check(self, request: BuildRequest) -> None:
+        request.text()
+        if len(request.platforms) > 1:
+            raise cannot("several platforms", "This docker program", "install the docker-buildx plugin")
+
+    def command(self, request: BuildRequest, directory: Path) -> list[str]:
+        return [self._program, "build", *self._common(request, directory)]
+
+
+def _built(directory: Path, progress: BuildKitProgress) -> BuiltImage:
+    iid, metadata = directory / "iid", directory / "metadata.json"
+    image = iid.read_text(encoding="ascii").strip() if iid.exists() else progress.log.image or ""
+    data = json.loads(metadata.read_bytes()) if metadata.exists() else {}
+    digest = data.get("containerimage.digest")
+    # Without a store of manifests an engine calls the configuration's digest by that name.
+    known = digest if digest != data.get("containerimage.config.digest") else None
+    return BuiltImage(image, known, data, progress.log.cached, progress.log.ran)

@@ -1,0 +1,124 @@
+"""What an engine says of an image, as values; no I/O."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_NO_LAYER = {
+    "ARG",
+    "CMD",
+    "ENTRYPOINT",
+    "ENV",
+    "EXPOSE",
+    "HEALTHCHECK",
+    "LABEL",
+    "MAINTAINER",
+    "ONBUILD",
+    "SHELL",
+    "STOPSIGNAL",
+    "USER",
+    "VOLUME",
+}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of an image, the lowest first.
+
+    Attributes:
+        diff_id: the digest of its uncompressed tar archive.
+        size: its size in bytes, as its engine counts; ``None`` where it cannot be told.
+        instruction: what made it, tidied; ``None`` where it cannot be told.
+    """
+
+    diff_id: str
+    size: int | None
+    instruction: str | None
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What an engine knows of an image.
+
+    Attributes:
+        reference: the name that was asked for.
+        id: the engine's identifier: the digest of the configuration, or of the manifest or index in engines with the
+            containerd image store.
+        tags: all its names with tags.
+        digests: its names with the digest of the manifest, as far as it was pushed or pulled.
+        platform: ``linux/amd64``, ``linux/arm/v7``.
+        created: RFC 3339, or ``None``.
+        size: in bytes, as its engine counts.
+        labels: its labels.
+        layers: its layers.
+    """
+
+    reference: str
+    id: str
+    tags: tuple[str, ...]
+    digests: tuple[str, ...]
+    platform: str
+    created: str | None
+    size: int
+    labels: Mapping[str, str]
+    layers: tuple[Layer, ...]
+
+
+def image_facts(reference: str, inspected: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> ImageFacts:
+    """Return the facts in the answers of ``GET /images/{name}/json`` and ``…/history`` (Docker Engine API)."""
+    platform = [inspected.get("Os") or "linux", inspected.get("Architecture") or "", inspected.get("Variant") or ""]
+    config = inspected.get("Config") or {}
+    return ImageFacts(
+        reference=reference,
+        id=inspected["Id"],
+        tags=tuple(inspected.get("RepoTags") or ()),
+        digests=tuple(inspected.get("RepoDigests") or ()),
+        platform="/".join(filter(None, platform)),
+        created=inspected.get("Created") or None,
+        size=inspected.get("Size") or 0,
+        labels=dict(config.get("Labels") or {}),
+        layers=_layers((inspected.get("RootFS") or {}).get("Layers") or [], list(reversed(history))),
+    )
+
+
+def tidy(instruction: str) -> str:
+    """Return the text of an instruction without what builders add to it, on one line."""
+    text = re.sub(r"\s+# buildkit$", "", " ".join(instruction.split()))
+    text = re.sub(r"^/bin/sh -c #\(nop\)\s+", "", text)
+    return re.sub(r"^(RUN )?(\|\d+ .*?)?/bin/sh -c ", "RUN ", text)
+
+
+def instructions(entries: Sequence[tuple[str, bool]], layers: int) -> list[str | None]:
+    """Return the instruction of each of ``layers`` layers, lowest first, or ``None`` where it cannot be told.
+
+    ``entries`` is the history, oldest first: instruction, and whether it surely made a layer. Engines do not say which
+    entries made an empty one, so those are told by their kind; where the numbers disagree nothing is said.
+    """
+    certain = [tidy(text) for text, surely in entries if surely or _makes_layer(tidy(text), workdir=False)]
+    likely = [tidy(text) for text, surely in entries if surely or _makes_layer(tidy(text), workdir=True)]
+    for found in (likely, certain):
+        if len(found) == layers:
+            return [text or None for text in found]
+    return [None] * layers
+
+
+def _makes_layer(instruction: str, *, workdir: bool) -> bool:
+    kind = instruction.partition(" ")[0].upper()
+    return (workdir or kind != "WORKDIR") and kind not in _NO_LAYER
+
+
+def _layers(diff_ids: Sequence[str], history: Sequence[Mapping[str, Any]]) -> tuple[Layer, ...]:
+    entries = [(str(item.get("CreatedBy") or ""), bool(item.get("Size"))) for item in history]
+    for workdir in (True, False):
+        sizes = [
+            int(item.get("Size") or 0)
+            for item, (text, surely) in zip(history, entries, strict=True)
+            if surely or _makes_layer(tidy(text), workdir=workdir)
+        ]
+        if len(sizes) == len(diff_ids):
+            texts = instructions(entries, len(diff_ids))
+            return tuple(Layer(*found) for found in zip(diff_ids, sizes, texts, strict=True))
+    return tuple(Layer(diff_id, None, None) for diff_id in diff_ids)

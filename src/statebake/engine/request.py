@@ -1,0 +1,115 @@
+"""What is asked of a builder, and what it gives back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from statebake.errors import Code, StatebakeError
+
+Output = Literal["engine", "layout", "registry"]
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """A build.
+
+    Attributes:
+        context: the directory that is sent.
+        dockerfile: the Dockerfile, which may lie outside of the context. BuildKit reads ``<name>.dockerignore`` beside
+            it rather than the context's ``.dockerignore``.
+        shown: what to call the Dockerfile in messages.
+        output: ``engine``: the image is in the engine afterwards; ``layout``: it is in the file ``layout``, a tar
+            archive of an OCI image layout; ``registry``: it is pushed with its ``tags``.
+        layout: that file.
+        tags: its names; none for an image that is to be proved before it gets the names of another one.
+        platforms: ``linux/amd64``; none for the builder's own.
+        secrets: ``id=…,src=…``, as ``docker build --secret`` takes them.
+        build_args: ``NAME=value``, or ``NAME`` for the environment's value.
+        labels: further labels.
+        target: the stage to build; ``None`` for the last one.
+        network: for ``RUN``; ``None`` for the builder's default.
+        args: further arguments for ``docker build``, as they are.
+        directory: what relative paths in ``secrets`` and ``args`` start from; ``None`` for the context.
+    """
+
+    context: Path
+    dockerfile: Path
+    shown: str
+    output: Output = "engine"
+    layout: Path | None = None
+    tags: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    build_args: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    target: str | None = None
+    network: str | None = None
+    args: tuple[str, ...] = ()
+    directory: Path | None = None
+
+    def text(self) -> str:
+        """Return what is in the Dockerfile; raises ``StatebakeError`` (``BAD_SETTING``) where that cannot be read."""
+        try:
+            return self.dockerfile.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise StatebakeError(
+                Code.BAD_SETTING,
+                f"The Dockerfile cannot be read: {error.strerror}.",
+                where=self.shown,
+                next_step="statebake dockerfile",
+            ) from error
+
+
+@dataclass(frozen=True)
+class BuiltImage:
+    """What a build made.
+
+    Attributes:
+        id: the engine's identifier of the image, or the digest that the builder calls it by.
+        digest: the digest of its manifest or index, where there is one already.
+        metadata: what ``docker buildx build --metadata-file`` wrote.
+        cached: how many instructions came from the cache, and ``ran`` how many were run.
+    """
+
+    id: str
+    digest: str | None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    cached: int = 0
+    ran: int = 0
+
+
+def secret_values(request: BuildRequest, env: Mapping[str, str]) -> dict[str, str]:
+    """Return the secrets of a request as variables, so that they are redacted like those of the environment."""
+    found = {}
+    for number, secret in enumerate(request.secrets):
+        fields = dict(item.partition("=")[::2] for item in secret.split(","))
+        source = fields.get("src") or fields.get("source")
+        variable = fields.get("env") or (None if source else fields.get("id"))
+        if variable and variable in env:
+            found[f"SECRET_{number}"] = env[variable]
+        elif source:
+            found |= {
+                f"SECRET_{number}_{n}": value
+                for n, value in enumerate(_values(request.directory or request.context, source))
+            }
+    return found
+
+
+def _values(directory: Path, source: str) -> list[str]:
+    """Return what is secret in a small file: all of it where it is one word, else what stands behind its ``=``."""
+    try:
+        text = (directory / source).expanduser().read_bytes()[: 64 << 10].decode("utf-8", "replace")
+    except OSError:
+        return []  # the builder tells what is wrong with it
+    if len(text.split()) == 1:
+        return [text.strip()]
+    return [match[1].strip() for match in re.finditer(r"[=:]\s*(\S.*)", text)]
+
+
+def cannot(what: str, builder: str, next_step: str) -> StatebakeError:
+    """Return the error that a builder cannot do what is asked for."""
+    return StatebakeError(Code.BAD_SETTING, f"{builder} cannot build with {what}.", next_step=next_step)

@@ -1,0 +1,170 @@
+"""What a stack of image layers leaves below its state directories (OCI image-spec, layer.md).
+
+Layers are applied as overlay file systems see them: what a layer brings hides what lies below at the same path, a
+directory aside, which is merged. Kept are names and digests of what lies below a state directory, and the symbolic
+links of the rest, through which different engines look differently: nothing of the state may lie behind one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from statebake.errors import StatebakeError
+from statebake.model.keys import MANIFEST_NAME, STATE_DIR_NAME
+from statebake.verify.artifact import ArtifactState, FoundFile, artifact_state, unreadable
+
+Kind = Literal["file", "directory", "other"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something below a state directory, such a directory itself, or a symbolic link anywhere.
+
+    Attributes:
+        layer: the number of the layer that it came with, from 0.
+        kind: what it is; ``other`` cannot be baked.
+        what: that in words, where it is ``other``.
+        file: its size and digest, for a file; ``None`` while only the target of a hard link is known.
+        target: that target.
+        text: the content of a manifest or record.
+    """
+
+    layer: int
+    kind: Kind
+    what: str = ""
+    file: FoundFile | None = None
+    target: str = ""
+    text: bytes = b""
+
+
+@dataclass
+class _Node:
+    entry: Entry | None = None
+    children: dict[str, _Node] = field(default_factory=dict)
+
+
+class StateTree:
+    """The tree, which a reader fills layer by layer, lowest first. Paths are ``/``-separated, without one in front.
+
+    ``where`` is what is read, and ``what`` its kind: both are for errors. ``layer`` is the number of the one that is
+    read; the reader counts.
+    """
+
+    def __init__(self, what: str, where: str) -> None:
+        self.layer = 0
+        self._what, self._where = what, where
+        self._root = _Node()
+
+    def hide(self, path: str) -> None:
+        """Take out what earlier layers have at ``path`` and below: a whiteout."""
+        self._forget(self._find(path))
+
+    def hide_below(self, path: str) -> None:
+        """Take out what earlier layers have below ``path``: an opaque whiteout."""
+        if node := self._find(path):
+            for child in node.children.values():
+                self._forget(child)
+
+    def add_other(self, path: str, *, is_dir: bool, is_link: bool) -> None:
+        """Say that the layer has something at ``path``, which no state directory is above of."""
+        node = self._find(path)
+        if not is_dir or (node and node.entry):
+            self._forget(node)
+        if is_link:
+            self._make(path).entry = Entry(self.layer, "other", "a symbolic link")
+
+    def add(self, path: str, entry: Entry) -> None:
+        """Add a state directory, or something below of one."""
+        node = self._make(path)
+        if entry.kind != "directory":
+            if node.entry is not None and node.entry.layer == self.layer and node.entry.kind != "directory":
+                raise self.unreadable(f"it has two entries called {path!r}")
+            self._forget(node)
+        elif node.entry is not None and node.entry.kind != "directory":
+            self._forget(node)
+        node.entry = entry
+
+    def get(self, path: str) -> Entry | None:
+        """Return what is known at ``path``."""
+        node = self._find(path)
+        return node.entry if node else None
+
+    def unresolved(self) -> dict[str, Entry]:
+        """Return, by path, the hard links to files outside of the state directories."""
+        return {path: entry for path, entry in self._walk("") if entry.kind == "file" and entry.file is None}
+
+    def states(self) -> tuple[ArtifactState, ...]:
+        """Return every state directory; raises as ``artifact_state`` does, and for what cannot be baked.
+
+        One inside of another one is the content of a key, unless it has a manifest.
+        """
+        for path, entry in sorted(self.unresolved().items()):
+            raise self.unreadable(f"{path!r} is a hard link to {entry.target!r}, which is not there")
+        places = set()
+        for path, _ in self._walk(""):
+            parts = path.split("/")
+            for depth in (depth for depth, part in enumerate(parts, 1) if part == STATE_DIR_NAME):
+                place = "/".join(parts[:depth])
+                if STATE_DIR_NAME not in parts[: depth - 1] or self.get(f"{place}/{MANIFEST_NAME}"):
+                    places.add(place)
+        return tuple(self._state(place) for place in sorted(places))
+
+    def layer_of(self, place: str) -> int | None:
+        """Return the topmost layer that brought a file of the state directory ``place``, or ``None``."""
+        layers = (entry.layer for _, entry in self._walk(place.strip("/")) if entry.kind == "file")
+        return max(layers, default=None)
+
+    def unreadable(self, why: str) -> StatebakeError:
+        """Return the error for what is read."""
+        return unreadable(self._what, why, self._where)
+
+    def _state(self, place: str) -> ArtifactState:
+        files, directories, texts = {}, set(), {}
+        for path, entry in self._walk(place):
+            if entry.kind == "other":
+                raise self.unreadable(f"its state has {entry.what}, {path!r}")
+            inside = path[len(place) + 1 :]
+            if entry.kind == "directory":
+                directories.add(inside)
+            elif entry.file is not None:
+                files[inside] = entry.file
+                texts[inside] = entry.text
+        return artifact_state(f"/{place}", files, directories - {""}, texts.__getitem__, self._where)
+
+    def _find(self, path: str) -> _Node | None:
+        node: _Node | None = self._root
+        for part in filter(None, path.split("/")):
+            if node is None:
+                return None
+            node = node.children.get(part)
+        return node
+
+    def _make(self, path: str) -> _Node:
+        """Return the node at ``path``; what is above of it must be directories, for every engine alike."""
+        node, parts = self._root, path.split("/")
+        for depth, part in enumerate(parts):
+            if node.entry is not None and node.entry.kind != "directory" and STATE_DIR_NAME in parts:
+                raise self.unreadable(f"the entry {path!r} goes through {'/'.join(parts[:depth])!r}, no directory")
+            node = node.children.setdefault(part, _Node())
+        return node
+
+    def _forget(self, node: _Node | None) -> None:
+        """Take out the entries of earlier layers at ``node`` and below."""
+        nodes = [node] if node else []
+        while nodes:
+            found = nodes.pop()
+            if found.entry is not None and found.entry.layer < self.layer:
+                found.entry = None
+            nodes.extend(found.children.values())
+
+    def _walk(self, path: str) -> Iterator[tuple[str, Entry]]:
+        """Yield every entry that belongs to a state directory, at ``path`` and below."""
+        node = self._find(path)
+        places = [(path, node)] if node else []
+        while places:
+            place, node = places.pop()
+            if node.entry is not None and STATE_DIR_NAME in place.split("/"):
+                yield place, node.entry
+            places.extend((f"{place}/{name}" if place else name, child) for name, child in node.children.items())

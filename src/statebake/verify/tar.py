@@ -1,0 +1,148 @@
+"""Reading the state directories in a tar archive, in one pass and without unpacking (POSIX.1-2001 "pax", and GNU).
+
+Content is hashed while it goes by, and nothing of it is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tarfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import IO, BinaryIO, cast
+
+from statebake.model.keys import MANIFEST_NAME, RECORD_NAME, STATE_DIR_NAME
+from statebake.model.tree import SPARSE_BYTES
+from statebake.verify.artifact import ArtifactState, FoundFile
+from statebake.verify.layers import Entry, StateTree
+
+_CHUNK = 1 << 20
+_LARGEST_TEXT = 64 << 20
+_WHITEOUT = ".wh."
+_OPAQUE = ".wh..wh..opq"
+
+
+def read_tar(stream: BinaryIO, where: str, *, root: str = "") -> tuple[ArtifactState, ...]:
+    """Return every state directory in a tar archive of a file system, for example what an engine exports.
+
+    ``root`` is the directory that the archive's names are relative to. Raises ``StatebakeError``:
+    ``NOT_AN_ARTIFACT``, ``BAD_RECORD``, ``NEWER_FORMAT``.
+    """
+    tree = StateTree("an image", where)
+    read_layer(tree, stream, root=root.strip("/"), whiteouts=False)
+    return tree.states()
+
+
+def find_states(stream: BinaryIO, where: str) -> tuple[str, ...]:
+    """Return the paths of the state directories in a tar archive of a file system; only names are looked at."""
+    tree = StateTree("an image", where)
+    found = set()
+    with _readable(tree):
+        for _, member in _members(stream):
+            parts = _relative(tree, member.name).split("/")
+            if STATE_DIR_NAME in parts:
+                found.add("/" + "/".join(parts[: parts.index(STATE_DIR_NAME) + 1]))
+    return tuple(sorted(found))
+
+
+def read_layer(tree: StateTree, stream: BinaryIO, *, root: str = "", whiteouts: bool = True) -> None:
+    """Apply an uncompressed layer, whose names are relative to ``root``, to the tree; the stream is read to its end."""
+    with _readable(tree):
+        for archive, member in _members(stream):
+            path = _join(root, _relative(tree, member.name))
+            parent, _, name = path.rpartition("/")
+            if whiteouts and name == _OPAQUE:
+                tree.hide_below(parent)
+            elif whiteouts and name.startswith(_WHITEOUT):
+                tree.hide(_join(parent, name.removeprefix(_WHITEOUT)))
+            elif STATE_DIR_NAME in path.split("/"):
+                tree.add(path, _entry(tree, path, archive, member, root))
+            elif path:
+                tree.add_other(path, is_dir=member.isdir(), is_link=member.issym())
+
+
+def read_files(tree: StateTree, stream: BinaryIO, wanted: set[str]) -> dict[str, Entry]:
+    """Return those files of a layer whose paths are ``wanted``, for hard links that lead out of the state."""
+    found = {}
+    with _readable(tree):
+        for archive, member in _members(stream):
+            path = _relative(tree, member.name)
+            if path in wanted:
+                found[path] = _entry(tree, path, archive, member, "")
+    return found
+
+
+def _members(stream: BinaryIO) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """Yield the members of an archive; each one can be read until the next one is asked for."""
+    with tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 16) as archive:
+        while (member := archive.next()) is not None:
+            yield archive, member
+            archive.members = []  # type: ignore[attr-defined]  # it would keep every one of them
+    while stream.read(_CHUNK):
+        pass  # padding: whoever verifies the stream needs to see its end
+
+
+@contextlib.contextmanager
+def _readable(tree: StateTree) -> Iterator[None]:
+    """Turn what reading an archive can raise into the error that it cannot be read."""
+    try:
+        yield
+    except (tarfile.TarError, EOFError, zlib.error, ValueError, OSError) as error:
+        raise tree.unreadable(f"it cannot be read as a tar archive ({error})") from error
+
+
+def _entry(tree: StateTree, path: str, archive: tarfile.TarFile, member: tarfile.TarInfo, root: str) -> Entry:
+    if member.isdir():
+        return Entry(tree.layer, "directory")
+    if member.islnk():
+        target = _join(root, _relative(tree, member.linkname))
+        known = tree.get(target)
+        if known is not None and known.kind == "file":
+            return replace(known, layer=tree.layer)
+        return Entry(tree.layer, "file", target=target)
+    if not member.isreg():
+        return Entry(tree.layer, "other", "a symbolic link" if member.issym() else "what is no regular file")
+    file, text = _digest(tree, archive, member, keep=_is_text(path))
+    return Entry(tree.layer, "file", file=file, text=text)
+
+
+def _digest(
+    tree: StateTree, archive: tarfile.TarFile, member: tarfile.TarInfo, *, keep: bool
+) -> tuple[FoundFile, bytes]:
+    """Return size and digest of the regular file that an archive stands at, and its content if it is to be kept."""
+    if member.issparse() and member.size > SPARSE_BYTES:
+        raise tree.unreadable(f"its state has a large sparse file, {member.name!r}")
+    if keep and member.size > _LARGEST_TEXT:
+        raise tree.unreadable(f"{member.name!r} has {member.size} bytes, too many for a manifest or record")
+    digest, kept, left = hashlib.sha256(), bytearray(), member.size
+    content = cast("IO[bytes]", archive.extractfile(member))
+    while chunk := content.read(_CHUNK):
+        digest.update(chunk)
+        left -= len(chunk)
+        if keep:
+            kept += chunk
+    if left:
+        raise tree.unreadable(f"{member.name!r} ends too early")
+    return FoundFile(member.size, digest.hexdigest()), bytes(kept)
+
+
+def _is_text(path: str) -> bool:
+    """Return whether a file below a state directory is a manifest or a record."""
+    parts = path.split("/")
+    return parts[-2:] == [STATE_DIR_NAME, MANIFEST_NAME] or (
+        len(parts) > 2 and parts[-3] == STATE_DIR_NAME and parts[-1] == RECORD_NAME
+    )
+
+
+def _relative(tree: StateTree, name: str) -> str:
+    """Return a member's name without what says nothing; raises where it leaves the archive."""
+    parts = [part for part in name.split("/") if part not in {"", "."}]
+    if ".." in parts:
+        raise tree.unreadable(f"it has an entry that leaves it, {name!r}")
+    return "/".join(parts)
+
+
+def _join(root: str, path: str) -> str:
+    return f"{root}/{path}" if root and path else root or path
