@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from statebake.pipeline import OpenProject, Target
-    from statebake.pipeline.building import ImageInputs
+    from statebake.pipeline.building import ImageInputs, ImageOptions
 
     Ready = tuple[OpenProject, ImageInputs]
 
@@ -44,9 +44,7 @@ _DOCKER_SETTINGS = (
     "--metadata-file", metavar="FILE", type=click.Path(path_type=Path), help="Write what the builder tells into FILE."
 )
 @click.option("--refresh-in-build", is_flag=True, help="Let the build fetch the state, with secrets mounted.")
-@click.option(
-    "--no-build", is_flag=True, help="Write what a build reads, check its context, and leave the build to you."
-)
+@click.option("--no-build", is_flag=True, help="Write what a build reads, and leave the build to you.")
 @click.option("--dry-run", is_flag=True, help="Print what would be built; fetch nothing, write nothing.")
 @setting_options(
     "host",
@@ -88,7 +86,7 @@ def bake_docker_command(  # noqa: PLR0917 - the command's options
     env = environment()
     with open_view(output_format, env, verbose=verbose) as view:
         targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
-        options = building.ImageOptions(push, refresh_in_build, _here(iidfile), _here(metadata_file))
+        options = building.ImageOptions(Path.cwd(), push, refresh_in_build, _here(iidfile), _here(metadata_file))
         _one_image_each(targets, options)
         run = pipeline.start_run(targets, env, all_or_nothing=all_or_nothing, allow_shrink=allow_shrink)
         fetches = not (no_refresh or refresh_in_build)
@@ -123,9 +121,11 @@ def bake_docker_command(  # noqa: PLR0917 - the command's options
             if dry_run:
                 view.image_inputs(target, inputs)
             elif no_build:
-                view.build_inputs(target, inputs, building.prepare_build(opened, inputs, snapshot, env, observer))
+                view.build_inputs(
+                    target, inputs, building.prepare_build(opened, inputs, snapshot, env=env, observer=observer)
+                )
             else:
-                view.image_report(target, building.build_image(opened, inputs, options, snapshot, env, observer))
+                view.image_report(target, building.build_image(opened, inputs, snapshot, env=env, observer=observer))
             return Exit.OK
 
         return for_each(targets, env, view, make_ready, bake, run=run if fetches else None)
@@ -135,12 +135,12 @@ def _here(path: Path | None) -> Path | None:
     return None if path is None else Path.cwd() / path
 
 
-def _one_image_each(targets: Sequence[Target], options: object) -> None:
+def _one_image_each(targets: Sequence[Target], options: ImageOptions) -> None:
     if len(targets) < 2:
         return
     tags = [tag for target in targets for tag in target.settings.docker.tags]
     twice = next((tag for tag in tags if tags.count(tag) > 1), None)
-    if twice or getattr(options, "iidfile", None) or getattr(options, "metadata_file", None):
+    if twice or options.iidfile or options.metadata_file:
         raise StatebakeError(
             Code.BAD_SETTING,
             f"Several projects would get the name {twice}." if twice else "Several projects would write one report.",

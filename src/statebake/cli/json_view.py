@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from statebake import __version__
 from statebake.cli.console import echo
+from statebake.cli.image_view import inputs_json, report_json, written_json
 from statebake.cli.view import View
 from statebake.errors import StatebakeError
 from statebake.progress import Observer
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from statebake.model.discovery import Discovery
     from statebake.pipeline import Target
     from statebake.pipeline.baking import BakeInputs, BakeReport
+    from statebake.pipeline.building import BuildInputs, ImageInputs, ImageReport
     from statebake.pipeline.dockerfile import DockerfileReport, GeneratedFiles
     from statebake.pipeline.inspecting import Artifact
     from statebake.refresh import RefreshPlan, RefreshReport
@@ -138,6 +140,15 @@ class JsonView(View):
                 "reused": report.dependencies_reused,
             },
         }
+
+    def image_inputs(self, target: Target, inputs: ImageInputs) -> None:
+        self._project(target)["image_plan"] = inputs_json(inputs)
+
+    def build_inputs(self, target: Target, inputs: ImageInputs, written: BuildInputs) -> None:
+        self._project(target)["build"] = {**inputs_json(inputs), **written_json(written)}
+
+    def image_report(self, target: Target, report: ImageReport) -> None:
+        self._project(target)["image"] = report_json(report)
 
     def dockerfile_text(self, target: Target, text: str) -> None:
         self._project(target)["dockerfile"] = {"text": text}

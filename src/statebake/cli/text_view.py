@@ -17,6 +17,7 @@ from statebake.check.check import Severity, short
 from statebake.cli import human
 from statebake.cli.board import Board, Progress
 from statebake.cli.console import columns, echo, open_console
+from statebake.cli.image_view import headline, inputs_lines, report_lines, written_lines
 from statebake.cli.view import View
 from statebake.errors import StatebakeError
 from statebake.model.outcome import Outcome
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from statebake.model.discovery import Discovery
     from statebake.pipeline import Target
     from statebake.pipeline.baking import BakeInputs, BakeReport
+    from statebake.pipeline.building import BuildInputs, ImageInputs, ImageReport
     from statebake.pipeline.dockerfile import DockerfileReport, GeneratedFiles
     from statebake.pipeline.inspecting import Artifact
     from statebake.refresh import RefreshPlan, RefreshReport
@@ -163,6 +165,24 @@ class TextView(View):
         self._out.print(Text.assemble(_OK if count else _ODD, line))
         self._out.print(f"  dependencies from {source.path.name}, {how}{hint}")
         self._out.print(f"  next: statebake inspect {shlex.quote(human.path(report.output))}", style="dim")
+
+    def image_inputs(self, target: Target, inputs: ImageInputs) -> None:
+        self._heading(target, f"would build {', '.join(target.settings.docker.tags) or 'an image'}")
+        for line in inputs_lines(inputs):
+            self._out.print(line)
+
+    def build_inputs(self, target: Target, inputs: ImageInputs, written: BuildInputs) -> None:
+        keys = human.count(len(written.manifest.keys), "key") if written.manifest else "what a refresh needs"
+        line = f"{target.project.name}: {human.path(written.directory)} and the build context are ready, with {keys}"
+        self._out.print(Text.assemble(_OK, line))
+        for line in written_lines(inputs, written):
+            self._out.print(_in_project(line, target) or "", style="dim" if line.startswith("  next") else "")
+
+    def image_report(self, target: Target, report: ImageReport) -> None:
+        mark = _OK if report.proof.manifest.keys else _ODD
+        self._out.print(Text.assemble(mark, f"{target.project.name}: {headline(report)}"))
+        for line in report_lines(report):
+            self._out.print(line, style="dim" if line.startswith("  next") else "")
 
     def dockerfile_text(self, target: Target, text: str) -> None:  # noqa: ARG002
         echo(text.removesuffix("\n"))
