@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from statebake.pipeline.building import BuildInputs, ImageInputs, ImageReport
     from statebake.verify import ReadImage
 
+_WIDEST = 100
+
 
 def inputs_lines(inputs: ImageInputs) -> Iterator[str]:
     """Yield what would be built, and from what."""
@@ -49,7 +51,7 @@ def report_lines(report: ImageReport) -> Iterator[str]:
     steps = f"{human.count(report.built.cached, 'step')} from the cache, {report.built.ran} run"
     sent = f"; {human.size(report.built.sent)} of build context sent" if report.built.sent is not None else ""
     yield f"  {steps}{sent}"
-    if report.loses:
+    if "secrets" in report.loses:
         yield f"  built by {report.builder}, without {', '.join(report.loses)}"
     for text in report.proof.odd:
         yield f"  note: {text}"
@@ -132,7 +134,9 @@ def written_json(written: BuildInputs) -> dict[str, Any]:
 def step_line(title: str, seconds: float | None) -> Text:
     """Return the line of a step that ended."""
     took = "cached" if seconds is None else human.seconds(seconds)
-    return Text.assemble("  ", (f"{took:>7}", "dim" if seconds is None else "cyan"), f"  {human.clip(title, 100)}")
+    plain = human.clip(title, 10_000)
+    shown = plain if len(plain) <= _WIDEST else f"{plain[: _WIDEST - 1]}…"
+    return Text.assemble("  ", (f"{took:>7}", "dim" if seconds is None else "cyan"), f"  {shown}")
 
 
 def _state_layer(image: ReadImage) -> str:
