@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from statebake.cli.images import bake_docker_command
 from statebake.cli.options import (
     REFRESH_SETTINGS,
     cache_dir,
@@ -129,6 +130,9 @@ def _one_output_each(targets: Sequence[Target]) -> None:
                 where=str(output),
                 next_step="give --output with one --project only",
             )
+
+
+bake_group.add_command(bake_docker_command)
 
 
 @click.command("inspect", short_help="Read what an artifact carries, without running it.")

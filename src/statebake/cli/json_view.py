@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from statebake import __version__
 from statebake.cli.console import echo
+from statebake.cli.image_view import inputs_json, report_json, written_json
 from statebake.cli.view import View
 from statebake.errors import StatebakeError
 from statebake.progress import Observer
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from statebake.model.discovery import Discovery
     from statebake.pipeline import Target
     from statebake.pipeline.baking import BakeInputs, BakeReport
+    from statebake.pipeline.building import BuildInputs, ImageInputs, ImageReport
+    from statebake.pipeline.dockerfile import DockerfileReport, GeneratedFiles
     from statebake.pipeline.inspecting import Artifact
     from statebake.refresh import RefreshPlan, RefreshReport
 
@@ -136,6 +139,38 @@ class JsonView(View):
                 "locked": report.dependencies.locked,
                 "reused": report.dependencies_reused,
             },
+        }
+
+    def image_inputs(self, target: Target, inputs: ImageInputs) -> None:
+        self._project(target)["image_plan"] = inputs_json(inputs)
+
+    def build_inputs(self, target: Target, inputs: ImageInputs, written: BuildInputs) -> None:
+        self._project(target)["build"] = {**inputs_json(inputs), **written_json(written)}
+
+    def image_report(self, target: Target, report: ImageReport) -> None:
+        self._project(target)["image"] = report_json(report)
+
+    def dockerfile_text(self, target: Target, text: str) -> None:
+        self._project(target)["dockerfile"] = {"text": text}
+
+    def dockerfile_checked(self, target: Target, generated: GeneratedFiles) -> None:
+        files = [{"path": str(file.path), "status": file.status.value} for file in generated.files]
+        self._project(target)["dockerfile"] = {"files": files}
+
+    def dockerfile_report(self, target: Target, report: DockerfileReport) -> None:
+        plan = report.parts.plan
+        self._project(target)["dockerfile"] = {
+            "files": [
+                {"path": str(file.path), "before": file.before.value, "kept": str(file.kept) if file.kept else None}
+                for file in report.files
+            ],
+            "inputs": str(report.inputs),
+            "context": str(plan.context),
+            "base_image": plan.base_image,
+            "builder": plan.builder,
+            "command": list(plan.command),
+            "state": plan.state_in_image,
+            "dependencies_from": str(report.parts.dependencies.path),
         }
 
     def artifacts(self, artifacts: Sequence[Artifact], now: datetime) -> None:  # noqa: ARG002

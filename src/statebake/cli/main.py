@@ -26,6 +26,7 @@ class Group(click.Group):
         "status": ("statebake.cli.state", "status_command"),
         "check": ("statebake.cli.state", "check_command"),
         "bake": ("statebake.cli.artifacts", "bake_group"),
+        "dockerfile": ("statebake.cli.dockerfile", "dockerfile_command"),
         "inspect": ("statebake.cli.artifacts", "inspect_command"),
         "dev": ("statebake.cli.dev", "dev_command"),
         "config": ("statebake.cli.settings", "config_command"),

@@ -16,7 +16,8 @@ from rich.text import Text
 from statebake.check.check import Severity, short
 from statebake.cli import human
 from statebake.cli.board import Board, Progress
-from statebake.cli.console import columns, open_console
+from statebake.cli.console import columns, echo, open_console
+from statebake.cli.image_view import headline, inputs_lines, report_lines, written_lines
 from statebake.cli.view import View
 from statebake.errors import StatebakeError
 from statebake.model.outcome import Outcome
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from statebake.model.discovery import Discovery
     from statebake.pipeline import Target
     from statebake.pipeline.baking import BakeInputs, BakeReport
+    from statebake.pipeline.building import BuildInputs, ImageInputs, ImageReport
+    from statebake.pipeline.dockerfile import DockerfileReport, GeneratedFiles
     from statebake.pipeline.inspecting import Artifact
     from statebake.refresh import RefreshPlan, RefreshReport
 
@@ -163,6 +166,42 @@ class TextView(View):
         self._out.print(f"  dependencies from {source.path.name}, {how}{hint}")
         self._out.print(f"  next: statebake inspect {shlex.quote(human.path(report.output))}", style="dim")
 
+    def image_inputs(self, target: Target, inputs: ImageInputs) -> None:
+        self._heading(target, f"would build {', '.join(target.settings.docker.tags) or 'an image'}")
+        for line in inputs_lines(inputs):
+            self._out.print(line)
+
+    def build_inputs(self, target: Target, inputs: ImageInputs, written: BuildInputs) -> None:
+        keys = human.count(len(written.manifest.keys), "key") if written.manifest else "what a refresh needs"
+        line = f"{target.project.name}: {human.path(written.directory)} and the build context are ready, with {keys}"
+        self._out.print(Text.assemble(_OK, line))
+        for line in written_lines(inputs, written):
+            self._out.print(_in_project(line, target) or "", style="dim" if line.startswith("  next") else "")
+
+    def image_report(self, target: Target, report: ImageReport) -> None:
+        mark = _OK if report.proof.manifest.keys else _ODD
+        self._out.print(Text.assemble(mark, f"{target.project.name}: {headline(report)}"))
+        for line in report_lines(report):
+            self._out.print(line, style="dim" if line.startswith("  next") else "")
+
+    def dockerfile_text(self, target: Target, text: str) -> None:  # noqa: ARG002
+        echo(text.removesuffix("\n"))
+
+    def dockerfile_checked(self, target: Target, generated: GeneratedFiles) -> None:
+        names = " and ".join(human.path(file.path) for file in generated.files)
+        self._out.print(Text.assemble(_OK, f"{target.project.name}: {names} are up to date"))
+
+    def dockerfile_report(self, target: Target, report: DockerfileReport) -> None:
+        written = [file for file in report.files if file.before.value != "current"]
+        names = [human.path(file.path) for file in written] or ["nothing to change"]
+        line = f"{target.project.name}: {' and '.join(names)}, dependencies from {report.parts.dependencies.path.name}"
+        self._out.print(Text.assemble(_OK, line))
+        for file in written:
+            if file.kept is not None:
+                self._out.print(f"  {human.path(file.path)} as it was is kept as {file.kept.name}")
+        if report.parts.plan.refresh is None:
+            self._out.print("  next: statebake bake docker", style="dim")
+
     def artifacts(self, artifacts: Sequence[Artifact], now: datetime) -> None:
         from statebake.cli.artifact_view import artifact_lines
 
@@ -239,4 +278,8 @@ def _in_project(next_step: str | None, target: Target) -> str | None:
     if next_step is None or Path.cwd().is_relative_to(target.project.directory):
         return next_step
     option = f" --project {shlex.quote(human.path(target.project.directory))}"
-    return re.sub(r"(statebake (?:refresh|check|status|bake pex|config))\b", lambda found: found[0] + option, next_step)
+    return re.sub(
+        r"(statebake (?:refresh|check|status|bake pex|bake docker|dockerfile|config))\b",
+        lambda found: found[0] + option,
+        next_step,
+    )

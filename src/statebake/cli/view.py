@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from statebake.model.discovery import Discovery
     from statebake.pipeline import Target
     from statebake.pipeline.baking import BakeInputs, BakeReport
+    from statebake.pipeline.building import BuildInputs, ImageInputs, ImageReport
+    from statebake.pipeline.dockerfile import DockerfileReport, GeneratedFiles
     from statebake.pipeline.inspecting import Artifact
     from statebake.progress import Observer
     from statebake.refresh import RefreshPlan, RefreshReport
@@ -70,6 +72,30 @@ class View(ABC):
     @abstractmethod
     def bake_report(self, target: Target, report: BakeReport) -> None:
         """Show what a bake made."""
+
+    @abstractmethod
+    def image_inputs(self, target: Target, inputs: ImageInputs) -> None:
+        """Show what image would be built, and from what."""
+
+    @abstractmethod
+    def build_inputs(self, target: Target, inputs: ImageInputs, written: BuildInputs) -> None:
+        """Show what was written for a build that somebody else does."""
+
+    @abstractmethod
+    def image_report(self, target: Target, report: ImageReport) -> None:
+        """Show what image was built."""
+
+    @abstractmethod
+    def dockerfile_text(self, target: Target, text: str) -> None:
+        """Show a Dockerfile."""
+
+    @abstractmethod
+    def dockerfile_checked(self, target: Target, generated: GeneratedFiles) -> None:
+        """Show that the generated files are what they should be."""
+
+    @abstractmethod
+    def dockerfile_report(self, target: Target, report: DockerfileReport) -> None:
+        """Show which generated files were written."""
 
     @abstractmethod
     def artifacts(self, artifacts: Sequence[Artifact], now: datetime) -> None:

@@ -255,7 +255,8 @@ def test_pylock(tmp_path):
     assert pylock_names_project(path, "My_Shop") is True
     assert pylock_names_project(path, "shop") is False
     path.write_text(path.read_text().partition('[[packages]]\nname = "my-shop"')[0])
-    assert lines_of_pylock(path).splitlines() == [
+    assert lines_of_pylock(path)[-17:] == "statebake==0.1.0\n"
+    assert lines_of_pylock(path, but=["statebake"]).splitlines() == [
         "a==1 --hash=sha256:00 --hash=sha256:11",
         "B.b==2 ; python_version < '3.12'",
     ]

@@ -33,7 +33,7 @@ def render_dockerfile(plan: ImagePlan, template: Path | None = None) -> str:
     path = template or TEMPLATE
     try:
         source = path.read_text(encoding="utf-8")
-        text = _environment().from_string(source).render(_values(plan))
+        text = _environment().from_string(source).render(template_values(plan))
     except (OSError, UnicodeDecodeError) as error:
         reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
         raise _bad(f"The template cannot be read: {reason}.", str(path)) from error
@@ -45,7 +45,7 @@ def render_dockerfile(plan: ImagePlan, template: Path | None = None) -> str:
         line = _line(error)
         what = "uses a value that there is none of" if isinstance(error, jinja2.UndefinedError) else "fails"
         where = f"{path}:{line}" if line else str(path)
-        raise _bad(f"The template {what}: {str(error) or type(error).__name__}.", where) from error
+        raise _bad(f"The template {what}: {str(error).rstrip('.') or type(error).__name__}.", where) from error
     return seal(text, _HOW)
 
 
@@ -70,7 +70,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _values(plan: ImagePlan) -> dict[str, object]:
+def template_values(plan: ImagePlan) -> dict[str, object]:
     labels = {
         "org.opencontainers.image.title": plan.project,
         "org.opencontainers.image.version": plan.version,

@@ -51,7 +51,8 @@ def state_of(text: str) -> FileState:
 
 
 def _lines(text: str) -> list[str]:
-    return [line.removesuffix("\r") for line in text.rstrip("\r\n").split("\n")]
+    whole = text.rstrip("\r\n")
+    return [line.rstrip("\r") for line in whole.split("\n")] if whole else []
 
 
 def _digest(lines: list[str]) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from statebake.bake.files import replace_file
 from statebake.bake.image.plan import INPUTS_DIR
 from statebake.errors import Code, StatebakeError
 
 DEPENDENCIES_DIR = "dependencies"
 CONFIG_NAME = "pyproject.toml"
+MOVE_STATE = "move_state.py"
 
 
 @dataclass(frozen=True)
@@ -48,24 +48,6 @@ def write_inputs(project: Path, inputs: Inputs) -> Path:
             next_step=f"make {INPUTS_DIR} writable, or remove it",
         ) from error
     return directory
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Let ``path`` have ``content``: written beside it, then put in its place with the modes of a usual file."""
-    descriptor, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(descriptor)
-        umask = os.umask(0)
-        os.umask(umask)
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~umask
-        Path(beside).chmod(mode)
-        Path(beside).replace(path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
 
 
 def _remove_others(directory: Path, place: str, inputs: Inputs) -> None:
