@@ -52,6 +52,10 @@ class Engine:
         with self._errors():
             self.facts = engine_facts(client.version(api_version=False), client.info())
 
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
     def image(self, reference: str) -> ImageFacts:
         """Return what the engine knows of an image; raises ``IMAGE_NOT_FOUND``."""
         with self._errors(reference):

@@ -35,17 +35,19 @@ def connect(endpoint: Endpoint, env: Mapping[str, str]) -> APIClient:
     if endpoint.socket is not None:
         _probe(endpoint, env)
     with engine_errors(endpoint, env, connecting=True):
-        client = _client(endpoint, env, _OLDEST_API, PING_SSH_S if _is_ssh(endpoint) else PING_S)
-        try:
-            version = client.version(api_version=False)
-        except OSError as error:
-            if _is_ssh(endpoint) and (words := _ssh_says(client)):
-                raise unreachable(endpoint, redact(words, env), env) from error
-            raise
+        seconds = PING_SSH_S if _is_ssh(endpoint) else PING_S
+        with contextlib.closing(_client(endpoint, env, _OLDEST_API, seconds)) as pinging:
+            try:
+                version = pinging.version(api_version=False)
+            except OSError as error:
+                if _is_ssh(endpoint) and (words := _ssh_says(pinging)):
+                    raise unreachable(endpoint, redact(words, env), env) from error
+                raise
         client = _client(endpoint, env, version["ApiVersion"], ANSWER_S)
-        config = config_dir(env) / "config.json"
-        if config.exists():  # left to itself the library would look at this process's environment
-            client.reload_config(str(config))
+        with contextlib.suppress(OSError):
+            config = config_dir(env) / "config.json"
+            if config.exists():  # left to itself the library would look at this process's environment
+                client.reload_config(str(config))
         return client
 
 

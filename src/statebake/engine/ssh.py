@@ -6,10 +6,12 @@ paramiko, and without a timeout.
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,14 +27,17 @@ class SshAdapter(UnixHTTPAdapter):
     def __init__(self, host: str, env: Mapping[str, str], timeout: float) -> None:
         super().__init__("http+unix:///ssh", timeout=int(timeout))
         self._argv, self._env = ssh_command(host, env), dict(env)
-        self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the adapter
+        self._printed, name = tempfile.mkstemp()
+        os.unlink(name)  # noqa: PTH108 - it is not a path any more
+        weakref.finalize(self, os.close, self._printed)
 
     def get_connection(self, url: object, proxies: object = None) -> UnixHTTPConnectionPool:  # noqa: ARG002
         return _Pool(self._connect, self.timeout)
 
     def last_words(self) -> str:
         """Return the last line that ssh printed: why there is no connection."""
-        lines = read_tail(self._printed).splitlines()
+        with os.fdopen(os.dup(self._printed), "rb") as printed:
+            lines = read_tail(printed).splitlines()
         return lines[-1].strip() if lines else ""
 
     def _connect(self) -> tuple[socket.socket, subprocess.Popen[bytes]]:
