@@ -14,9 +14,9 @@ import pytest
 
 from statebake.engine import BuildEvent, BuildRequest, EventKind, choose_builder, open_engine
 from statebake.errors import Code, StatebakeError
-from statebake.verify import read_layout
+from statebake.verify import read_image, read_layout
 from support.cli import clean_env
-from support.engine import Docker
+from support.engine import Docker, Tools
 from support.remote_builder import remote_buildkit
 from support.trees import write_tree
 
@@ -238,7 +238,6 @@ def test_an_interrupt(env, every_docker, tmp_path, number):
     """An interrupt ends the build in the engine within two seconds, and leaves no step, client or container behind."""
     word = f"mark-{os.getpid()}-{time.monotonic_ns()}"
     request = make(tmp_path, f"FROM {BASE}\nRUN echo begun; while true; do echo {word}; sleep 0.1; done\n")
-    before = every_docker.run("ps", "--all", "--quiet").ok().out
     process = subprocess.Popen(
         [sys.executable, "-c", BUILDER, request.context], env=env, stdout=subprocess.PIPE, text=True
     )
@@ -253,12 +252,9 @@ def test_an_interrupt(env, every_docker, tmp_path, number):
     process.stdout.close()
 
     def left() -> list[str]:
-        containers = every_docker.run("ps", "--all", "--quiet").ok().out
-        return [
-            *processes(word),
-            *processes(str(request.context)),
-            *(containers.split() if containers != before else ()),
-        ]
+        listed = every_docker.run("ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Command}}").ok().out
+        containers = [line for line in listed.splitlines() if word in line]
+        return [*processes(word), *processes(str(request.context)), *containers]
 
     while left() and time.monotonic() - began < 2:
         time.sleep(0.02)
@@ -293,6 +289,32 @@ def test_a_remote_builder(docker_containerd, registry, new_image, tmp_path):
         assert caught.value.code is Code.PUSH_FAILED
         loaded = builder.build(request, lambda _: None)
         assert engine.image(loaded.id).id == loaded.id
+
+
+@pytest.mark.needs("podman")
+def test_podman(tools: Tools, tmp_path):
+    """Podman's service builds through its API, as buildah does, and its images are read in the same way."""
+    address = f"unix://{tmp_path}/podman.sock"
+    programs = tools.containers.environment["PATH"]
+    env = clean_env({"DOCKER_HOST": address, "PATH": os.pathsep.join([programs, os.environ["PATH"]])})
+    service = subprocess.Popen(["podman", "system", "service", "--time=0", address], env=env, stderr=subprocess.DEVNULL)
+    try:
+        while not (tmp_path / "podman.sock").exists():
+            time.sleep(0.05)
+        engine = open_engine(env)
+        assert (engine.facts.podman, engine.facts.compat) == (True, "buildah")
+        request = make(tmp_path, f"FROM {BASE}\nRUN echo {tmp_path}\nCOPY app/state /app/.local_defs_state/a/state\n")
+        image, events = built(env, request)
+        assert [event.text for event in events if event.kind is EventKind.OUTPUT] == [str(tmp_path)]
+        [state] = read_image(engine, image, find_layers=True).states
+        assert state.directories["a"].files == 1
+        error = failed(env, make(tmp_path, f"FROM {BASE}\n\nRUN echo first; exit 3\n"))
+        assert (error.code, error.where) == (Code.BUILD_FAILED, "Dockerfile:3")
+        engine.remove(image)
+        engine.close()
+    finally:
+        service.terminate()
+        service.wait()
 
 
 @pytest.mark.needs("registry")

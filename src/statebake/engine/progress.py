@@ -21,8 +21,11 @@ _SENT = re.compile(r"transferring context: ([\d.]+)(B|kB|MB|GB|TB)\b")
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _FAILED_AT = re.compile(r"(\S.*):(\d+)")
 _RULE = re.compile(r"-{6,}")
-_CLASSIC_STEP = re.compile(r"Step (\d+)/(\d+) : (.*)", re.DOTALL)
-_CLASSIC_NOISE = re.compile(r" ---> |Removing intermediate container |Successfully (built|tagged) ")
+_CLASSIC_STEP = re.compile(r"Step (?P<place>\d+/\d+) : (?P<name>.*)", re.DOTALL)
+_PODMAN_STEP = re.compile(r"(?:\[(?P<stage>\d+)/\d+\] )?STEP (?P<place>\d+/\d+): (?P<name>.*)", re.DOTALL)
+_CLASSIC_NOISE = re.compile(
+    r" ---> |Removing intermediate container |Successfully (built|tagged) |--> |COMMIT\b|[0-9a-f]{64}$"
+)
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -71,7 +74,7 @@ class BuildKitProgress:
 
 
 class ClassicProgress:
-    """Makes events of the objects that the classic builder sends."""
+    """Makes events of the objects that the classic builder sends, or Podman, which writes its steps differently."""
 
     def __init__(self) -> None:
         self.log = BuildLog()
@@ -107,11 +110,13 @@ class ClassicProgress:
             yield from self._line(clean(rest))
 
     def _line(self, line: str) -> Iterator[BuildEvent]:
-        if found := _CLASSIC_STEP.fullmatch(line):
+        if found := _CLASSIC_STEP.fullmatch(line) or _PODMAN_STEP.fullmatch(line):
             yield from self.finish()
-            self._step, self._cached = Step(int(found[1]), f"{found[1]}/{found[2]}", _tidy(found[3])), False
+            stage = found.groupdict().get("stage")
+            place = f"stage-{stage} {found['place']}" if stage else found["place"]
+            self._step, self._cached = Step(len(self.log.steps) + 1, place, _tidy(found["name"])), False
             yield self.log.add(BuildEvent(EventKind.BEGAN, self._step))
-        elif line == " ---> Using cache":
+        elif line.startswith((" ---> Using cache", "--> Using cache")):
             self._cached = True
         elif self._step is not None and line.strip() and not _CLASSIC_NOISE.match(line):
             yield self.log.add(BuildEvent(EventKind.OUTPUT, self._step, line))

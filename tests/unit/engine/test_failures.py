@@ -50,6 +50,16 @@ def test_the_step_and_its_line(sample, builder, name, code, place, words):  # no
     assert words in error.message
 
 
+@pytest.mark.parametrize("builder", ["classic", "podman"])
+def test_builders_without_lines(sample, builder):
+    """The classic builder and Podman name the step; its line is found in the Dockerfile."""
+    text = "FROM python:3.11-slim AS base\n\nRUN echo one; printf two >&2; exit 3\n"
+    error = error_of(sample, f"{builder}-fail", text=text)
+    assert (error.code, error.where) == (Code.BUILD_FAILED, "Dockerfile:3")
+    error = error_of(sample, f"{builder}-nobase", text=TEXTS["nobase"])
+    assert (error.code, error.where) == (Code.BASE_IMAGE, "Dockerfile:1")
+
+
 @pytest.mark.parametrize("name", ["buildx-full", "docker-20.10-full", "classic-full"])
 def test_no_space_left(sample, name):
     """A step that finds no space is told as an engine that is full, with the step's own words."""
