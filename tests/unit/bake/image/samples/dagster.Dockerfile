@@ -14,18 +14,21 @@ COPY ["apps/depot/helpers.py", "/parts/code/helpers.py"]
 COPY ["apps/depot/.statebake/pyproject.toml", "/parts/code/pyproject.toml"]
 # The manifest says which keys there must be. No such file? `statebake bake docker` writes it, and so does
 # `statebake check --write-manifest apps/depot/.statebake/statebake-manifest.json`.
-COPY ["apps/depot/.statebake/statebake-manifest.json", "/parts/state/statebake-manifest.json"]
+COPY ["apps/depot/.statebake/statebake-manifest.json", "/parts/statebake-manifest.json"]
 RUN set -eu; \
     state=/parts/code/depot/defs/.local_defs_state; \
-    python3 -c 'import json, re, sys; [print(re.sub(r"[^A-Za-z0-9._-]", "__", key["key"])) for key in json.load(open(sys.argv[1], encoding="utf-8"))["keys"]]' /parts/state/statebake-manifest.json > /parts/keys; \
+    kept=/parts/layer/app/depot/defs/.local_defs_state; \
+    mkdir -p "$kept"; \
+    python3 -c 'import json, re, sys; [print(re.sub(r"[^A-Za-z0-9._-]", "__", key["key"])) for key in json.load(open(sys.argv[1], encoding="utf-8"))["keys"]]' /parts/statebake-manifest.json > /parts/keys; \
     while IFS= read -r key; do \
         if [ ! -d "$state/$key" ]; then \
             echo "The build context has no $key: statebake refresh fetches it, .dockerignore may leave it out." >&2; \
             exit 1; \
         fi; \
-        mv "$state/$key" /parts/state/; \
+        mv "$state/$key" "$kept/"; \
     done < /parts/keys; \
-    printf '*\n' > /parts/state/.gitignore; \
+    printf '*\n' > "$kept/.gitignore"; \
+    mv /parts/statebake-manifest.json "$kept/"; \
     rm -rf "$state"; \
     chmod -R u=rwX,go=rX /parts; \
     find /parts -exec touch -h -d @315532800 {} +
@@ -54,10 +57,12 @@ RUN --mount=type=cache,target=/root/.cache/pip \
         if [ -e "$file" ]; then /opt/pip/bin/python -m pip --python /opt/venv/bin/python install --requirement "$file"; fi; \
     done
 
-# Compiled here, for nobody can write there later; without times in it, so that the same code gives the same bytes.
+# Compiled here, for nobody can write there later. What is no Python, a template say, stays as it is.
 FROM base AS code
 COPY --from=parts /parts/code /app
-RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app || echo "What is no Python stays as it is."
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app || true; \
+    chmod -R u=rwX,go=rX /app; \
+    find /app -exec touch -h -d @315532800 {} +
 
 FROM base
 COPY --link --from=dependencies /opt/venv /opt/venv
@@ -74,4 +79,5 @@ USER 1000:1000
 EXPOSE 4000
 HEALTHCHECK --interval=30s --timeout=20s --start-period=2m CMD ["dagster", "api", "grpc-health-check", "-p", "4000"]
 CMD ["dagster", "api", "grpc", "-h", "0.0.0.0", "-p", "4000", "-m", "depot.definitions"]
-COPY --link --from=parts ["/parts/state/", "/app/depot/defs/.local_defs_state/"]
+# The state, at /app/depot/defs/.local_defs_state. With its parent directories, for their times are a part of the layer too.
+COPY --link --from=parts /parts/layer/ /
