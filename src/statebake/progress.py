@@ -12,6 +12,18 @@ class Observer:
     def stage(self, title: str) -> None:
         """Report that a stage began, for example ``Baking weather.pex``."""
 
+    def warning(self, text: str) -> None:
+        """Report what the user should look at although nothing failed."""
+
+    def step_begins(self, title: str) -> None:
+        """Report that a step of a build began."""
+
+    def step_prints(self, line: str) -> None:
+        """Report a line that a step of a build printed."""
+
+    def step_ends(self, title: str, seconds: float | None) -> None:
+        """Report that a step of a build ended; without ``seconds`` it came from the cache."""
+
     def refresh_begins(self, keys: int) -> None:
         """Report that so many keys are going to be fetched."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from statebake.cli.images import bake_docker_command
 from statebake.cli.options import (
     REFRESH_SETTINGS,
     cache_dir,
@@ -131,24 +132,26 @@ def _one_output_each(targets: Sequence[Target]) -> None:
             )
 
 
-@click.command("inspect", short_help="Read what a PEX carries, without running it.")
-@click.argument("artifact", type=click.Path(path_type=Path))
+bake_group.add_command(bake_docker_command)
+
+
+@click.command("inspect", short_help="Read what an artifact carries, without running it.")
+@click.argument("artifact")
+@click.option("--image", is_flag=True, help="ARTIFACT is an image, whatever file has that name.")
 @format_option
-def inspect_command(artifact: Path, output_format: str) -> int:
-    """Read a PEX's manifest, keys, digests, sizes and ages, without running it.
+def inspect_command(artifact: str, image: bool, output_format: str) -> int:
+    """Read an artifact's manifest, keys, digests, sizes and ages, without running it.
+
+    ARTIFACT is the path of a PEX or of an OCI image layout (a directory or a tar archive); or the name of an image in
+    the container engine, which is not started.
 
     Exit code 3 says that what it carries is not what its manifest says.
     """
-    from statebake.verify import artifact_error, read_pex
+    from statebake.pipeline.inspecting import read_artifact
 
-    with open_view(output_format, environment()) as view:
-        states = read_pex(artifact)
-        if not states:
-            raise StatebakeError(
-                Code.NOT_AN_ARTIFACT,
-                "This PEX carries no statebake manifest.",
-                where=str(artifact),
-                next_step="bake it: statebake bake pex",
-            )
-        view.artifact(artifact, states, datetime.now(timezone.utc))
-        return Exit.STATE if any(artifact_error(state, str(artifact)) for state in states) else Exit.OK
+    env = environment()
+    with open_view(output_format, env) as view:
+        artifacts = read_artifact(artifact, env, image=image)
+        view.artifacts(artifacts, datetime.now(timezone.utc))
+        wrong = any(found.error(state) for found in artifacts for state in found.states)
+        return Exit.STATE if wrong else Exit.OK

@@ -14,6 +14,7 @@ from rich.text import Text
 from statebake.check.check import short
 from statebake.cli import human
 from statebake.cli.console import columns
+from statebake.cli.image_view import step_line
 from statebake.errors import StatebakeError
 from statebake.model.outcome import KeyOutcome, Outcome
 from statebake.progress import Observer
@@ -148,6 +149,16 @@ class Progress(Observer):
 
     def stage(self, title: str) -> None:
         self._err.print(f"{title} …", style="dim")
+
+    def warning(self, text: str) -> None:
+        self._err.print(Text(f"warning: {text}", style="yellow"))
+
+    def step_prints(self, line: str) -> None:
+        if self._verbose:
+            self._err.print(Text(f"    | {human.clip(line, 400)}", style="dim"))
+
+    def step_ends(self, title: str, seconds: float | None) -> None:
+        self._err.print(step_line(title, seconds))
 
     def refresh_begins(self, keys: int) -> None:
         self._board.begin(keys)

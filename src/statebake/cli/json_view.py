@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from statebake import __version__
 from statebake.cli.console import echo
+from statebake.cli.image_view import inputs_json, report_json, written_json
 from statebake.cli.view import View
 from statebake.errors import StatebakeError
 from statebake.progress import Observer
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from statebake.model.discovery import Discovery
     from statebake.pipeline import Target
     from statebake.pipeline.baking import BakeInputs, BakeReport
+    from statebake.pipeline.building import BuildInputs, ImageInputs, ImageReport
     from statebake.pipeline.dockerfile import DockerfileReport, GeneratedFiles
+    from statebake.pipeline.inspecting import Artifact
     from statebake.refresh import RefreshPlan, RefreshReport
-    from statebake.verify import ArtifactState
 
 FORMAT = 1
 
@@ -139,6 +141,15 @@ class JsonView(View):
             },
         }
 
+    def image_inputs(self, target: Target, inputs: ImageInputs) -> None:
+        self._project(target)["image_plan"] = inputs_json(inputs)
+
+    def build_inputs(self, target: Target, inputs: ImageInputs, written: BuildInputs) -> None:
+        self._project(target)["build"] = {**inputs_json(inputs), **written_json(written)}
+
+    def image_report(self, target: Target, report: ImageReport) -> None:
+        self._project(target)["image"] = report_json(report)
+
     def dockerfile_text(self, target: Target, text: str) -> None:
         self._project(target)["dockerfile"] = {"text": text}
 
@@ -162,28 +173,11 @@ class JsonView(View):
             "dependencies_from": str(report.parts.dependencies.path),
         }
 
-    def artifact(self, path: Path, states: Sequence[ArtifactState], now: datetime) -> None:  # noqa: ARG002
-        from statebake.verify import artifact_error
-
-        self._document["artifact"] = str(path)
-        self._document["states"] = [
-            {
-                "path": state.path,
-                "manifest": json.loads(state.manifest.dumps()),
-                "keys": [
-                    {
-                        "key": key.record.key,
-                        "digest": key.summary.digest if key.summary else None,
-                        "files": key.summary.files if key.summary else None,
-                        "bytes": key.summary.bytes if key.summary else None,
-                        "proved": key.summary is not None and key.summary.digest == key.record.digest,
-                    }
-                    for key in state.keys
-                ],
-                "error": error_json(error) if (error := artifact_error(state, str(path))) else None,
-            }
-            for state in states
-        ]
+    def artifacts(self, artifacts: Sequence[Artifact], now: datetime) -> None:  # noqa: ARG002
+        self._document["artifact"] = artifacts[0].name
+        self._document["kind"] = artifacts[0].kind
+        images = [image_json(artifact) for artifact in artifacts if artifact.image is not None]
+        self._document |= {"images": images} if images else {"states": states_json(artifacts[0])}
 
     def config(self, target: Target) -> None:
         from statebake.config import render_rows
@@ -228,3 +222,55 @@ def error_json(error: StatebakeError) -> dict[str, Any]:
         "next_step": error.next_step,
         "detail": error.detail,
     }
+
+
+def image_json(artifact: Artifact) -> dict[str, Any]:
+    """Return what is known of an image, with its state directories, as a JSON object."""
+    assert artifact.image is not None
+    facts, layers = artifact.image.facts, artifact.image.layers
+    state_layers = set(layers.values())
+    return {
+        "id": facts.id,
+        "platform": facts.platform,
+        "tags": list(facts.tags),
+        "digests": list(facts.digests),
+        "created": facts.created,
+        "bytes": facts.size,
+        "labels": dict(facts.labels),
+        "layers": [
+            {
+                "diff_id": layer.diff_id,
+                "bytes": layer.size,
+                "instruction": layer.instruction,
+                "state": number in state_layers,
+            }
+            for number, layer in enumerate(facts.layers)
+        ],
+        "states": states_json(artifact),
+    }
+
+
+def states_json(artifact: Artifact) -> list[dict[str, Any]]:
+    """Return the state directories of an artifact as JSON objects."""
+    return [
+        {
+            "path": state.path,
+            "manifest": json.loads(state.manifest.dumps()) if state.manifest else None,
+            "keys": [
+                {
+                    "key": key.record.key,
+                    "digest": key.summary.digest if key.summary else None,
+                    "files": key.summary.files if key.summary else None,
+                    "bytes": key.summary.bytes if key.summary else None,
+                    "proved": key.summary is not None and key.summary.digest == key.record.digest,
+                }
+                for key in state.keys
+            ],
+            "unexpected": [
+                {"directory": name, "digest": found.digest if (found := state.directories.get(name)) else None}
+                for name in state.unexpected
+            ],
+            "error": error_json(error) if (error := artifact.error(state)) else None,
+        }
+        for state in artifact.states
+    ]

@@ -17,10 +17,10 @@ from statebake.check.check import Severity, short
 from statebake.cli import human
 from statebake.cli.board import Board, Progress
 from statebake.cli.console import columns, echo, open_console
+from statebake.cli.image_view import headline, inputs_lines, report_lines, written_lines
 from statebake.cli.view import View
 from statebake.errors import StatebakeError
 from statebake.model.outcome import Outcome
-from statebake.model.settle import parse_time
 from statebake.progress import Observer
 from statebake.redact import redact
 
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from statebake.model.discovery import Discovery
     from statebake.pipeline import Target
     from statebake.pipeline.baking import BakeInputs, BakeReport
+    from statebake.pipeline.building import BuildInputs, ImageInputs, ImageReport
     from statebake.pipeline.dockerfile import DockerfileReport, GeneratedFiles
+    from statebake.pipeline.inspecting import Artifact
     from statebake.refresh import RefreshPlan, RefreshReport
-    from statebake.verify import ArtifactState
 
 _OK, _BAD, _ODD = ("✓ ", "green"), ("✗ ", "red"), ("! ", "yellow")
 
@@ -165,6 +166,24 @@ class TextView(View):
         self._out.print(f"  dependencies from {source.path.name}, {how}{hint}")
         self._out.print(f"  next: statebake inspect {shlex.quote(human.path(report.output))}", style="dim")
 
+    def image_inputs(self, target: Target, inputs: ImageInputs) -> None:
+        self._heading(target, f"would build {', '.join(target.settings.docker.tags) or 'an image'}")
+        for line in inputs_lines(inputs):
+            self._out.print(line)
+
+    def build_inputs(self, target: Target, inputs: ImageInputs, written: BuildInputs) -> None:
+        keys = human.count(len(written.manifest.keys), "key") if written.manifest else "what a refresh needs"
+        line = f"{target.project.name}: {human.path(written.directory)} and the build context are ready, with {keys}"
+        self._out.print(Text.assemble(_OK, line))
+        for line in written_lines(inputs, written):
+            self._out.print(_in_project(line, target) or "", style="dim" if line.startswith("  next") else "")
+
+    def image_report(self, target: Target, report: ImageReport) -> None:
+        mark = _OK if report.proof.manifest.keys else _ODD
+        self._out.print(Text.assemble(mark, f"{target.project.name}: {headline(report)}"))
+        for line in report_lines(report):
+            self._out.print(line, style="dim" if line.startswith("  next") else "")
+
     def dockerfile_text(self, target: Target, text: str) -> None:  # noqa: ARG002
         echo(text.removesuffix("\n"))
 
@@ -183,42 +202,15 @@ class TextView(View):
         if report.parts.plan.refresh is None:
             self._out.print("  next: statebake bake docker", style="dim")
 
-    def artifact(self, path: Path, states: Sequence[ArtifactState], now: datetime) -> None:
-        from statebake.verify import artifact_error
+    def artifacts(self, artifacts: Sequence[Artifact], now: datetime) -> None:
+        from statebake.cli.artifact_view import artifact_lines
 
-        for state in states:
-            manifest = state.manifest
-            self._out.print(Text(f"{human.path(path)}  {human.size(path.stat().st_size)}", style="bold"))
-            facts = [f"project {manifest.project}", manifest.host, f"baked by {manifest.tool}"]
-            if manifest.revision:
-                commit, _, dirty = manifest.revision.partition("-")
-                facts.append(f"revision {commit[:12]}{' with changes' if dirty else ''}")
-            self._out.print(f"  {', '.join(facts)}\n  state in {state.path}")
-            rows = []
-            for key in state.keys:
-                record, summary = key.record, key.summary
-                fetched = (now - parse_time(record.fetched_at)).total_seconds() if record.fetched_at else None
-                sound = summary is not None and summary.digest == record.digest
-                rows.append(
-                    (
-                        record.key,
-                        Text("ok" if sound else "differs" if summary else "missing", style="green" if sound else "red"),
-                        human.age(fetched),
-                        human.size(summary.bytes if summary else None),
-                        str(summary.files) if summary else "–",
-                        short(summary.digest) if summary else "–",
-                        record.origin,
-                    )
-                )
-            header = ("key", "proof", "age", "size", "files", "digest", "origin")
-            for line in columns(header, rows, right=("age", "size", "files")):
+        for artifact in artifacts:
+            for line in artifact_lines(artifact, now):
                 self._out.print(line)
-            for record in (key.record for key in state.keys):
-                if stale := record.stale:
-                    since = f"it was confirmed {human.age(stale.age_s)} before the fetch at {stale.failed_at} failed"
-                    self._out.print(Text(f"  stale: {record.key}: {since}: {human.clip(stale.reason, 400)}", "yellow"))
-            if error := artifact_error(state, str(path)):
-                self._error(error)
+            for state in artifact.states:
+                if error := artifact.error(state):
+                    self._error(error)
 
     def config(self, target: Target) -> None:
         from statebake.config import render_rows

@@ -6,7 +6,6 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,10 +14,11 @@ if TYPE_CHECKING:
     from statebake.model.discovery import Discovery
     from statebake.pipeline import Target
     from statebake.pipeline.baking import BakeInputs, BakeReport
+    from statebake.pipeline.building import BuildInputs, ImageInputs, ImageReport
     from statebake.pipeline.dockerfile import DockerfileReport, GeneratedFiles
+    from statebake.pipeline.inspecting import Artifact
     from statebake.progress import Observer
     from statebake.refresh import RefreshPlan, RefreshReport
-    from statebake.verify import ArtifactState
 
 
 class View(ABC):
@@ -74,6 +74,18 @@ class View(ABC):
         """Show what a bake made."""
 
     @abstractmethod
+    def image_inputs(self, target: Target, inputs: ImageInputs) -> None:
+        """Show what image would be built, and from what."""
+
+    @abstractmethod
+    def build_inputs(self, target: Target, inputs: ImageInputs, written: BuildInputs) -> None:
+        """Show what was written for a build that somebody else does."""
+
+    @abstractmethod
+    def image_report(self, target: Target, report: ImageReport) -> None:
+        """Show what image was built."""
+
+    @abstractmethod
     def dockerfile_text(self, target: Target, text: str) -> None:
         """Show a Dockerfile."""
 
@@ -86,8 +98,8 @@ class View(ABC):
         """Show which generated files were written."""
 
     @abstractmethod
-    def artifact(self, path: Path, states: Sequence[ArtifactState], now: datetime) -> None:
-        """Show what an artifact carries."""
+    def artifacts(self, artifacts: Sequence[Artifact], now: datetime) -> None:
+        """Show what an artifact carries: for several platforms, what it carries for each."""
 
     @abstractmethod
     def config(self, target: Target) -> None:

@@ -141,4 +141,5 @@ def _built(directory: Path, progress: BuildKitProgress) -> BuiltImage:
     digest = data.get("containerimage.digest")
     # Without a store of manifests an engine calls the configuration's digest by that name.
     known = digest if digest != data.get("containerimage.config.digest") else None
-    return BuiltImage(image, known, data, progress.log.cached, progress.log.ran)
+    sent = sum(progress.log.sent.values()) if progress.log.sent else None
+    return BuiltImage(image, known, data, progress.log.cached, progress.log.ran, sent)

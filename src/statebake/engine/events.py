@@ -71,6 +71,7 @@ class BuildLog:
         place: where in the Dockerfile it failed: file name and line.
         image: the identifier that the builder gave the image.
         cached: how many instructions came from the cache; ``ran``: how many were run.
+        sent: the bytes of the build context that were sent, by the step that sent them.
     """
 
     steps: dict[int, Step] = field(default_factory=dict)
@@ -81,6 +82,7 @@ class BuildLog:
     image: str | None = None
     cached: int = 0
     ran: int = 0
+    sent: dict[int, int] = field(default_factory=dict)
 
     def add(self, event: BuildEvent) -> BuildEvent:
         """Keep what is needed of an event, and return it."""

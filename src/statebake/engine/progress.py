@@ -16,6 +16,8 @@ _OUTPUT = re.compile(r"(\d+\.\d+) ?(.*)")
 _DONE = re.compile(r"DONE (\d+\.\d+)s")
 _PLACE = re.compile(r"\[([^\]]*)\] (.*)", re.DOTALL)
 _IMAGE = re.compile(r"(?:writing image|exporting manifest list|exporting manifest) (sha256:[0-9a-f]{64})")
+_SENT = re.compile(r"transferring context: ([\d.]+)(B|kB|MB|GB|TB)\b")
+_UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _FAILED_AT = re.compile(r"(\S.*):(\d+)")
 _RULE = re.compile(r"-{6,}")
 _CLASSIC_STEP = re.compile(r"Step (\d+)/(\d+) : (.*)", re.DOTALL)
@@ -55,6 +57,8 @@ class BuildKitProgress:
             yield self.log.add(BuildEvent(EventKind.OUTPUT, step, output[2]))
         elif image := _IMAGE.match(text):
             self.log.image = image[1]
+        elif (sent := _SENT.match(text)) and step.name.endswith("build context"):
+            self.log.sent[number] = round(float(sent[1]) * _UNITS[sent[2]])
 
     def _last_words(self, line: str) -> None:
         if _RULE.fullmatch(line):

@@ -73,6 +73,7 @@ class BuiltImage:
         digest: the digest of its manifest or index, where there is one already.
         metadata: what ``docker buildx build --metadata-file`` wrote.
         cached: how many instructions came from the cache, and ``ran`` how many were run.
+        sent: the bytes of the build context that the builder took, as it tells; ``None``: it did not.
     """
 
     id: str
@@ -80,6 +81,7 @@ class BuiltImage:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     cached: int = 0
     ran: int = 0
+    sent: int | None = None
 
 
 def secret_values(request: BuildRequest, env: Mapping[str, str]) -> dict[str, str]:

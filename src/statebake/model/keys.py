@@ -17,6 +17,8 @@ MANIFEST_NAME = "statebake-manifest.json"
 STAGING_NAME = ".staging"
 LAST_NAME = "last.json"
 IGNORE_NAME = ".gitignore"
+STATE_LABEL = "io.statebake.state"
+"""The label of an image that says where its state directory is."""
 
 _URL_CREDENTIALS = re.compile(r"://[^/\s]*[^/\s:@]@")
 

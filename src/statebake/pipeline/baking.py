@@ -100,7 +100,7 @@ def _must_not_destroy(output: Path, opened: OpenProject, sources: Sequence[Sourc
 def manifest_of(opened: OpenProject, snapshot: Snapshot, env: Mapping[str, str]) -> Manifest:
     """Return what an artifact with the state in ``snapshot``, which was checked, says that it carries."""
     discovery, project = opened.discovery, opened.target.project
-    keys = _kept_locally(discovery)
+    keys = kept_locally(discovery)
     dirs = {sanitize_key(key): snapshot.key_dirs[sanitize_key(key)] for key in keys}
     return build_manifest(
         discovery,
@@ -127,7 +127,8 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
         ) from error
 
 
-def _kept_locally(discovery: Discovery) -> list[str]:
+def kept_locally(discovery: Discovery) -> list[str]:
+    """Return the keys whose state is in the project, and so goes into artifacts."""
     local = DefsStateManagementType.LOCAL_FILESYSTEM
     return [key for key in discovery.keys if discovery.components_of(key)[0].management_type is local]
 
@@ -136,7 +137,7 @@ def plan_bake(opened: OpenProject, inputs: BakeInputs, snapshot: Snapshot, env: 
     """Return what the PEX of a project whose state was checked is made of."""
     target, discovery = opened.target, opened.discovery
     project, host = target.project, inputs.host
-    names = [sanitize_key(key) for key in _kept_locally(discovery)]
+    names = [sanitize_key(key) for key in kept_locally(discovery)]
     manifest = manifest_of(opened, snapshot, env)
     config = host.artifact_config(project)
     root = import_root(project.directory, discovery.defs_dir)

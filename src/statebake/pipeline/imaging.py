@@ -11,13 +11,13 @@ from pathlib import Path
 from statebake.bake import find_dependencies
 from statebake.bake.dependency_source import DependencyKind, DependencySource
 from statebake.bake.image.dependencies import ImageDependencies, image_dependencies
-from statebake.bake.image.inputs import CONFIG_NAME, DEPENDENCIES_DIR, Inputs
+from statebake.bake.image.inputs import CONFIG_NAME, DEPENDENCIES_DIR, MOVE_STATE, Inputs
 from statebake.bake.image.plan import ImagePlan
 from statebake.bake.image.planning import image_sources, plan_image
 from statebake.bake.requirement_text import requirement_text
 from statebake.bake.runtime_wheel import build_runtime_wheel
 from statebake.bake.sources import own_tops
-from statebake.bake.templates import render
+from statebake.bake.templates import TEMPLATES_DIR, render
 from statebake.config import BuilderCompat, Project, import_root, module_path
 from statebake.errors import Code, StatebakeError
 from statebake.hosts import Host, find_host
@@ -63,6 +63,7 @@ def plan_image_of(
     dependencies = _dependencies(source, project, host, discovery, env)
     config = host.artifact_config(project)
     files = {f"{DEPENDENCIES_DIR}/{name}": content for name, content in dependencies.files.items()}
+    files[MOVE_STATE] = (TEMPLATES_DIR / MOVE_STATE).read_bytes()
     if config is not None:
         files[CONFIG_NAME] = render("artifact-pyproject.toml", project=config).encode()
     plan = plan_image(

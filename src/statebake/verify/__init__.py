@@ -2,16 +2,22 @@
 
 from statebake.verify.artifact import ArtifactKey, ArtifactState
 from statebake.verify.compare import artifact_error, compare, compare_content
+from statebake.verify.image import read_image
+from statebake.verify.oci_layout import ReadImage, is_layout, read_layout
 from statebake.verify.pex import is_pex, read_pex
 from statebake.verify.tar import read_tar
 
 __all__ = [
     "ArtifactKey",
     "ArtifactState",
+    "ReadImage",
     "artifact_error",
     "compare",
     "compare_content",
+    "is_layout",
     "is_pex",
+    "read_image",
+    "read_layout",
     "read_pex",
     "read_tar",
 ]

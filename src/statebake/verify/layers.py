@@ -95,6 +95,10 @@ class StateTree:
         """Return, by path, the hard links to files outside of the state directories."""
         return {path: entry for path, entry in self._walk("") if entry.kind == "file" and entry.file is None}
 
+    def resolve(self, path: str, entry: Entry) -> None:
+        """Say what a hard link that ``unresolved`` named leads to."""
+        self._make(path).entry = entry
+
     def states(self) -> tuple[ArtifactState, ...]:
         """Return every state directory; raises as ``artifact_state`` does, and for what cannot be baked.
 

@@ -12,6 +12,7 @@ from statebake.errors import Code, StatebakeError
 
 DEPENDENCIES_DIR = "dependencies"
 CONFIG_NAME = "pyproject.toml"
+MOVE_STATE = "move_state.py"
 
 
 @dataclass(frozen=True)

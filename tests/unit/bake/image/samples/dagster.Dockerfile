@@ -14,22 +14,9 @@ COPY ["apps/depot/helpers.py", "/parts/code/helpers.py"]
 COPY ["apps/depot/.statebake/pyproject.toml", "/parts/code/pyproject.toml"]
 # The manifest says which keys there must be. No such file? `statebake bake docker` writes it, and so does
 # `statebake check --write-manifest apps/depot/.statebake/statebake-manifest.json`.
-COPY ["apps/depot/.statebake/statebake-manifest.json", "/parts/statebake-manifest.json"]
+COPY ["apps/depot/.statebake/statebake-manifest.json", "apps/depot/.statebake/move_state.py", "/parts/"]
 RUN set -eu; \
-    state=/parts/code/depot/defs/.local_defs_state; \
-    kept=/parts/layer/app/depot/defs/.local_defs_state; \
-    mkdir -p "$kept"; \
-    python3 -c 'import json, re, sys; [print(re.sub(r"[^A-Za-z0-9._-]", "__", key["key"])) for key in json.load(open(sys.argv[1], encoding="utf-8"))["keys"]]' /parts/statebake-manifest.json > /parts/keys; \
-    while IFS= read -r key; do \
-        if [ ! -d "$state/$key" ]; then \
-            echo "The build context has no $key: statebake refresh fetches it, .dockerignore may leave it out." >&2; \
-            exit 1; \
-        fi; \
-        mv "$state/$key" "$kept/"; \
-    done < /parts/keys; \
-    printf '*\n' > "$kept/.gitignore"; \
-    mv /parts/statebake-manifest.json "$kept/"; \
-    rm -rf "$state"; \
+    python3 /parts/move_state.py /parts/statebake-manifest.json /parts/code/depot/defs/.local_defs_state /parts/layer/app/depot/defs/.local_defs_state; \
     chmod -R u=rwX,go=rX /parts; \
     find /parts -exec touch -h -d @315532800 {} +
 

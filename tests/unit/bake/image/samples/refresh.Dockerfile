@@ -69,11 +69,7 @@ RUN \
     rm -rf ./src/shop/defs/.local_defs_state; \
     /opt/statebake/bin/statebake refresh --project . --python /opt/venv/bin/python; \
     /opt/statebake/bin/statebake check --project . --python /opt/venv/bin/python --write-manifest /parts/statebake-manifest.json; \
-    kept=/parts/layer/app/src/shop/defs/.local_defs_state; \
-    mkdir -p "$kept"; \
-    rm -rf ./src/shop/defs/.local_defs_state/.staging "$kept"; \
-    mv ./src/shop/defs/.local_defs_state "$kept"; \
-    mv /parts/statebake-manifest.json "$kept/"; \
+    python3 .statebake/move_state.py /parts/statebake-manifest.json ./src/shop/defs/.local_defs_state /parts/layer/app/src/shop/defs/.local_defs_state; \
     chmod -R u=rwX,go=rX /parts; \
     find /parts -exec touch -h -d @315532800 {} +
 

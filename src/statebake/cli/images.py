@@ -1,0 +1,148 @@
+"""``statebake bake docker``."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from statebake.cli.options import (
+    REFRESH_SETTINGS,
+    environment,
+    flags_of,
+    format_option,
+    project_option,
+    run_options,
+    setting_options,
+)
+from statebake.cli.projects import for_each
+from statebake.cli.view import open_view
+from statebake.errors import Code, Exit, StatebakeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from statebake.pipeline import OpenProject, Target
+    from statebake.pipeline.building import ImageInputs, ImageOptions
+
+    Ready = tuple[OpenProject, ImageInputs]
+
+_DOCKER_SETTINGS = (
+    *("tags", "file", "template", "base_image", "command", "port", "user", "platforms", "secrets", "build_args"),
+    *("refresh_secrets", "builder", "builder_compat", "args"),
+)
+
+
+@click.command("docker")
+@project_option
+@click.option("--no-refresh", is_flag=True, help="Bake the state that is there.")
+@click.option("--push", is_flag=True, help="Push the image when its state was found in it.")
+@click.option("--iidfile", metavar="FILE", type=click.Path(path_type=Path), help="Write the image's id into FILE.")
+@click.option(
+    "--metadata-file", metavar="FILE", type=click.Path(path_type=Path), help="Write what the builder tells into FILE."
+)
+@click.option("--refresh-in-build", is_flag=True, help="Let the build fetch the state, with secrets mounted.")
+@click.option("--no-build", is_flag=True, help="Write what a build reads, and leave the build to you.")
+@click.option("--dry-run", is_flag=True, help="Print what would be built; fetch nothing, write nothing.")
+@setting_options(
+    "host",
+    "python",
+    "module",
+    "defs_module",
+    "packages",
+    *REFRESH_SETTINGS,
+    "allow_runtime_fetch",
+    "lock",
+    *(f"docker.{name}" for name in _DOCKER_SETTINGS),
+)
+@run_options
+@format_option
+def bake_docker_command(  # noqa: PLR0917 - the command's options
+    projects: tuple[Path, ...],
+    no_refresh: bool,
+    push: bool,
+    iidfile: Path | None,
+    metadata_file: Path | None,
+    refresh_in_build: bool,
+    no_build: bool,
+    dry_run: bool,
+    all_or_nothing: bool,
+    allow_shrink: bool,
+    verbose: bool,
+    output_format: str,
+    **settings: Any,
+) -> int:
+    """Refresh, check, and build an image that carries the project, its dependencies and its state.
+
+    It gets its names, and is pushed, when every key's digest in it is the one that was checked. Your own Dockerfile is
+    built if there is one, and what it makes is proved just the same.
+    """
+    from statebake import pipeline
+    from statebake.pipeline import building
+    from statebake.refresh import Selection
+
+    env = environment()
+    with open_view(output_format, env, verbose=verbose) as view:
+        targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
+        options = building.ImageOptions(Path.cwd(), push, refresh_in_build, _here(iidfile), _here(metadata_file))
+        _one_image_each(targets, options)
+        run = pipeline.start_run(targets, env, all_or_nothing=all_or_nothing, allow_shrink=allow_shrink)
+        fetches = not (no_refresh or refresh_in_build)
+
+        async def make_ready(opened: OpenProject) -> Ready | int:
+            target = opened.target
+            inputs = building.prepare_image(opened, options, env, build=not (no_build or dry_run))
+            if fetches:
+                refresh_plan = pipeline.plan(opened, Selection(), datetime.now(timezone.utc))
+                if dry_run:
+                    view.refresh_plan(target, refresh_plan)
+                    view.image_inputs(target, inputs)
+                    return Exit.REFRESH if refresh_plan.blocked else Exit.OK
+                view.refresh_started(target, refresh_plan)
+                report = await pipeline.refresh(opened, refresh_plan, run, view.observer(target))
+                view.refresh_report(target, report, opened.discovery_s)
+                if report.exit:
+                    return report.exit
+            return opened, inputs
+
+        def bake(target: Target, ready: Ready | int) -> int:
+            if isinstance(ready, int):
+                return ready
+            opened, inputs = ready
+            observer = view.observer(target)
+            snapshot = None
+            if not refresh_in_build:
+                snapshot, checked = pipeline.check_state(opened)
+                view.check_report(target, checked)
+                if checked.exit:
+                    return checked.exit
+            if dry_run:
+                view.image_inputs(target, inputs)
+            elif no_build:
+                view.build_inputs(
+                    target, inputs, building.prepare_build(opened, inputs, snapshot, env=env, observer=observer)
+                )
+            else:
+                view.image_report(target, building.build_image(opened, inputs, snapshot, env=env, observer=observer))
+            return Exit.OK
+
+        return for_each(targets, env, view, make_ready, bake, run=run if fetches else None)
+
+
+def _here(path: Path | None) -> Path | None:
+    return None if path is None else Path.cwd() / path
+
+
+def _one_image_each(targets: Sequence[Target], options: ImageOptions) -> None:
+    if len(targets) < 2:
+        return
+    tags = [tag for target in targets for tag in target.settings.docker.tags]
+    twice = next((tag for tag in tags if tags.count(tag) > 1), None)
+    if twice or options.iidfile or options.metadata_file:
+        raise StatebakeError(
+            Code.BAD_SETTING,
+            f"Several projects would get the name {twice}." if twice else "Several projects would write one report.",
+            next_step="give --tag with one --project only, or set docker.tags in each project",
+        )

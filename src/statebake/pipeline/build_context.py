@@ -1,0 +1,152 @@
+"""What a build of an image is given: the Dockerfile, what that reads besides the project's code, and the context."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from statebake.bake.image.context import ContextFile, ContextListing, find_ignore_file, read_context
+from statebake.bake.image.context_check import Required, must_contain
+from statebake.bake.image.dockerfile import render_dockerfile
+from statebake.bake.image.generated import FileState, state_of
+from statebake.bake.image.ignore_file import block_lines, merge_block
+from statebake.bake.image.ignore_rules import Rules, parse_rules
+from statebake.bake.image.inputs import write_inputs
+from statebake.bake.image.plan import ImagePlan
+from statebake.errors import Code, StatebakeError
+from statebake.model.keys import IGNORE_NAME, MANIFEST_NAME, RECORD_NAME, sanitize_key
+from statebake.model.manifest import Manifest
+from statebake.model.tree import list_files
+from statebake.pipeline import OpenProject
+from statebake.pipeline.imaging import ImageParts
+from statebake.progress import Observer
+
+IGNORE_FILE = ".dockerignore"
+LARGE = 1_000_000_000
+"""A build context of more bytes than this is probably a mistake."""
+
+
+@dataclass(frozen=True)
+class Dockerfile:
+    """The Dockerfile of a build, and what keeps files out of its context.
+
+    Attributes:
+        path: where it is; ``None``: it is made for this build alone.
+        text: what is in it.
+        ours: statebake made it, and it is as it was made.
+        outdated: it is ours, and would be another one now.
+        ignore_name: what to call the ignore file in messages.
+        ignore_text: what is in that, or ``None`` where there is none.
+    """
+
+    path: Path | None
+    text: str
+    ours: bool
+    outdated: bool
+    ignore_name: str
+    ignore_text: str | None
+
+    @property
+    def rules(self) -> Rules:
+        """What is kept out of the context."""
+        return parse_rules(self.ignore_text or "", self.ignore_name)
+
+
+def choose_dockerfile(opened: OpenProject, parts: ImageParts, *, refresh: bool) -> Dockerfile:
+    """Return the Dockerfile to build: the one that is named, the project's own, or one made for this build.
+
+    Raises ``StatebakeError``: ``BAD_SETTING`` for one that is not there, and as ``render_dockerfile``.
+    """
+    plan, docker = parts.plan, opened.target.settings.docker
+    path = docker.file or opened.target.project.directory / "Dockerfile"
+    fresh = render_dockerfile(plan, docker.template)
+    if path.is_file():
+        text = path.read_text(encoding="utf-8", errors="replace")
+        ours = state_of(text) is FileState.INTACT
+        outdated = ours and text.replace("\r\n", "\n") != fresh
+        if not (refresh and outdated and docker.file is None):
+            found = find_ignore_file(plan.context, path)
+            return Dockerfile(path, text, ours, outdated, found.name if found else IGNORE_FILE, _text(found))
+    elif docker.file is not None:
+        raise StatebakeError(
+            Code.BAD_SETTING,
+            "The Dockerfile is not there.",
+            where=str(docker.file),
+            next_step="correct --file, or leave it out: statebake makes one for the build",
+        )
+    ignored = merge_block(_text(plan.context / IGNORE_FILE), block_lines(plan))
+    return Dockerfile(None, fresh, ours=True, outdated=False, ignore_name=IGNORE_FILE, ignore_text=ignored)
+
+
+def write_build_inputs(opened: OpenProject, parts: ImageParts, manifest: Manifest | None) -> Path:
+    """Write what a build of statebake's Dockerfile reads besides the project's code, and return the directory.
+
+    Raises ``StatebakeError`` (``OUTPUT_FAILED``).
+    """
+    files = dict(parts.inputs.files)
+    if manifest is not None:
+        files[MANIFEST_NAME] = manifest.dumps().encode()
+    return write_inputs(opened.target.project.directory, replace(parts.inputs, files=files))
+
+
+def check_context(
+    opened: OpenProject, parts: ImageParts, dockerfile: Dockerfile, manifest: Manifest, observer: Observer
+) -> ContextListing:
+    """See that the build context contains all that the image must, and warn where it is very large.
+
+    Raises ``StatebakeError`` (``NOT_IN_CONTEXT``), which names the rules to blame and the lines that mend them.
+    """
+    rules = dockerfile.rules
+    must_contain(rules, _required(opened, parts, dockerfile, manifest), dockerfile.ignore_name)
+    listing = read_context(parts.plan.context, rules, _copied(parts.plan) if dockerfile.ours else None)
+    if listing.bytes > LARGE:
+        observer.warning(
+            f"The build context has {_gigabytes(listing.bytes)}: {', '.join(map(_sized, listing.largest))}. "
+            f"What the image does not need can be left out with lines in {dockerfile.ignore_name}."
+        )
+    return listing
+
+
+def _required(opened: OpenProject, parts: ImageParts, dockerfile: Dockerfile, manifest: Manifest) -> Required:
+    plan = parts.plan
+    state = plan.state_in_context
+    keys = {}
+    for record in manifest.keys:
+        name = sanitize_key(record.key)
+        found = [file.path for file in list_files(opened.state_dir / name)]
+        found += [RECORD_NAME] if (opened.state_dir / name / RECORD_NAME).is_file() else []
+        keys[record.key] = [f"{state}/{name}/{path}" for path in found]
+    if not dockerfile.ours:
+        return Required(state, keys, shared=[f"{state}/{IGNORE_NAME}"])
+    sources = {path: _modules(plan.context, path, state) for path in _sources(plan)}
+    generated = [f"{plan.inputs}/{name}" for name in (*parts.inputs.files, MANIFEST_NAME)]
+    return Required(state, keys, sources={**sources, plan.inputs: generated})
+
+
+def _modules(context: Path, source: str, state: str) -> list[str]:
+    """Return the Python files of a source: a rule that keeps one of these out was not meant for caches or secrets."""
+    path = context / source
+    if path.is_file():
+        return [source]
+    found = (file.relative_to(context).as_posix() for file in sorted(path.rglob("*.py")))
+    return [name for name in found if not name.startswith(f"{state}/") and "/." not in f"/{name}"]
+
+
+def _sources(plan: ImagePlan) -> list[str]:
+    return [f"{plan.prefix}{source.path}" for source in plan.sources]
+
+
+def _copied(plan: ImagePlan) -> list[str]:
+    return [plan.inputs, *_sources(plan), *plan.local_dependencies]
+
+
+def _text(path: Path | None) -> str | None:
+    return path.read_bytes().decode("utf-8", "surrogateescape") if path is not None and path.is_file() else None
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"
+
+
+def _sized(part: ContextFile) -> str:
+    return f"{part.path} {_gigabytes(part.bytes)}"

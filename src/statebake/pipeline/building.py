@@ -1,0 +1,330 @@
+"""The second half of the line, for images: from checked state to a proved image.
+
+An image gets its names, and is pushed, only after its state was found in it: a build that lost state leaves the image
+that had the name before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from statebake.bake.files import replace_file
+from statebake.bake.image.context import ContextListing
+from statebake.bake.image.ignore_rules import Rules
+from statebake.bake.image.plan import ImagePlan
+from statebake.check import Snapshot
+from statebake.engine import (
+    Builder,
+    BuildEvent,
+    BuildRequest,
+    BuiltImage,
+    Engine,
+    EventKind,
+    choose_builder,
+    open_engine,
+)
+from statebake.errors import Code, StatebakeError
+from statebake.model.image_reference import check_reference
+from statebake.model.manifest import Manifest
+from statebake.pipeline import OpenProject
+from statebake.pipeline.baking import manifest_of
+from statebake.pipeline.build_context import (
+    IGNORE_FILE,
+    Dockerfile,
+    check_context,
+    choose_dockerfile,
+    write_build_inputs,
+)
+from statebake.pipeline.imaging import ImageParts, plan_image_of
+from statebake.pipeline.proving import Proof, prove
+from statebake.progress import Observer
+from statebake.verify.image import read_image
+from statebake.verify.oci_layout import read_layout
+
+DIGEST_LABEL = "io.statebake.manifest-digest"
+REVISION_LABEL = "org.opencontainers.image.revision"
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """What a command asks for besides the settings: to push, to fetch in the build, and where to write reports.
+
+    ``directory`` is what relative paths in secrets and in arguments of the builder start from.
+    """
+
+    directory: Path
+    push: bool = False
+    refresh_in_build: bool = False
+    iidfile: Path | None = None
+    metadata_file: Path | None = None
+
+
+@dataclass(frozen=True)
+class ImageInputs:
+    """What an image is made of, besides state.
+
+    Attributes:
+        parts: what statebake's Dockerfile would be made of, and what it reads.
+        dockerfile: the one to build.
+        options: what the command asks for.
+        engine: where the image will be; ``None`` where nothing is built.
+        builder: what builds it; ``None`` as well.
+    """
+
+    parts: ImageParts
+    dockerfile: Dockerfile
+    options: ImageOptions
+    engine: Engine | None = None
+    builder: Builder | None = None
+
+    @property
+    def plan(self) -> ImagePlan:
+        """The plan of the Dockerfile that statebake would write."""
+        return self.parts.plan
+
+
+@dataclass(frozen=True)
+class BuildInputs:
+    """What was written for a build: the directory, the manifest in it, and the build context."""
+
+    directory: Path
+    manifest: Manifest | None
+    context: ContextListing | None
+
+
+@dataclass(frozen=True)
+class ImageReport:
+    """What a build made.
+
+    Attributes:
+        proof: the image, or one for each platform, and the state that was proved to be in it.
+        built: what the builder tells.
+        tags: the names that the image has now.
+        digest: the digest of its manifest or index, where it was pushed or the engine knows it.
+        pushed: whether it was pushed.
+        builder: what built it.
+        loses: what that cannot do, a phrase each.
+        context: the build context; ``None`` where the build fetched the state.
+    """
+
+    proof: Proof
+    built: BuiltImage
+    tags: tuple[str, ...]
+    digest: str | None
+    pushed: bool
+    builder: str
+    loses: tuple[str, ...] = field(default=())
+    context: ContextListing | None = None
+
+
+def prepare_image(
+    opened: OpenProject, options: ImageOptions, env: Mapping[str, str], *, build: bool = True
+) -> ImageInputs:
+    """Return what an image is made of besides state: what is wrong with it shows before anything is fetched.
+
+    Without ``build`` no engine is needed. Raises ``StatebakeError``: ``BAD_SETTING``, ``BAD_REFERENCE``,
+    ``BAD_TEMPLATE``, ``ENGINE_MISSING``, ``ENGINE_UNREACHABLE``, ``ENGINE_DENIED``, and what ``plan_image_of`` raises.
+    """
+    docker = opened.target.settings.docker
+    for tag in docker.tags:
+        check_reference(tag, where="--tag")
+    if options.push and not docker.tags:
+        raise StatebakeError(
+            Code.BAD_SETTING, "An image without a name cannot be pushed.", next_step="name it: --tag HOST/PATH:TAG"
+        )
+    engine = builder = None
+    rules: list[Rules] = []
+    if build:
+        engine = open_engine(env)
+        builder = choose_builder(
+            engine, env, name=docker.builder, excluded=lambda path: any(each.decide(path).excluded for each in rules)
+        )
+    compat = builder.compat if builder else None
+    parts = plan_image_of(
+        opened.target, env, discovery=opened.discovery, refresh=options.refresh_in_build, builder=compat
+    )
+    dockerfile = choose_dockerfile(opened, parts, refresh=options.refresh_in_build)
+    rules.append(dockerfile.rules)
+    inputs = ImageInputs(parts, dockerfile, options, engine, builder)
+    if builder is not None:
+        with _request(opened, inputs) as request:
+            builder.check(request)
+    return inputs
+
+
+def prepare_build(
+    opened: OpenProject,
+    inputs: ImageInputs,
+    snapshot: Snapshot | None,
+    *,
+    env: Mapping[str, str],
+    observer: Observer,
+) -> BuildInputs:
+    """Write what a build reads, and see that its context contains all that the image must.
+
+    ``snapshot`` is the state that was checked; ``None``: the build fetches it. Raises ``StatebakeError``:
+    ``NOT_IN_CONTEXT``, ``OUTPUT_FAILED``.
+    """
+    manifest = manifest_of(opened, snapshot, env) if snapshot else None
+    if inputs.dockerfile.outdated:
+        observer.warning(f"{inputs.dockerfile.path} is out of date: statebake dockerfile")
+    directory = write_build_inputs(opened, inputs.parts, manifest)
+    context = check_context(opened, inputs.parts, inputs.dockerfile, manifest, observer) if manifest else None
+    return BuildInputs(directory, manifest, context)
+
+
+def build_image(
+    opened: OpenProject,
+    inputs: ImageInputs,
+    snapshot: Snapshot | None,
+    *,
+    env: Mapping[str, str],
+    observer: Observer,
+) -> ImageReport:
+    """Build the image, prove that it carries the state, name it, and push it if that is asked for.
+
+    ``snapshot`` is as in ``prepare_build``. Raises ``StatebakeError``: ``NOT_IN_CONTEXT``, ``ARTIFACT_MISMATCH``,
+    ``PUSH_FAILED``, ``OUTPUT_FAILED``, and what builders raise.
+    """
+    builder, options = inputs.builder, inputs.options
+    assert builder is not None
+    written = prepare_build(opened, inputs, snapshot, env=env, observer=observer)
+    observer.stage(f"Building with {builder.title}")
+    with _request(opened, inputs, _labels(written.manifest)) as request:
+        several = len(request.platforms) > 1
+        make = _build_apart if several or (options.push and not builder.in_engine) else _build_in_engine
+        built, proof, digest = make(opened, inputs, request, written.manifest, observer)
+    _write_reports(options, built)
+    return ImageReport(
+        proof=proof,
+        built=built,
+        tags=opened.target.settings.docker.tags,
+        digest=digest,
+        pushed=options.push,
+        builder=builder.title,
+        loses=builder.loses,
+        context=written.context,
+    )
+
+
+_Made = tuple[BuiltImage, Proof, "str | None"]
+
+
+def _build_in_engine(
+    opened: OpenProject, inputs: ImageInputs, request: BuildRequest, manifest: Manifest | None, observer: Observer
+) -> _Made:
+    """Build into the engine, without a name until the image was proved."""
+    engine, builder, tags = inputs.engine, inputs.builder, opened.target.settings.docker.tags
+    assert engine is not None
+    assert builder is not None
+    built = builder.build(request, _listener(observer))
+    observer.stage("Proving that the state is in it")
+    ours = inputs.dockerfile.ours
+    image = read_image(engine, built.id, everywhere=not ours, find_layers=True)
+    proof = prove(opened, inputs.plan, [image], manifest, ours=ours)
+    for tag in tags:
+        engine.tag(built.id, tag)
+    digest = built.digest
+    if inputs.options.push:
+        for tag in tags:
+            observer.stage(f"Pushing {tag}")
+            digest = engine.push(tag, observer.step_prints) or digest
+    return built, proof, digest
+
+
+def _build_apart(
+    opened: OpenProject, inputs: ImageInputs, request: BuildRequest, manifest: Manifest | None, observer: Observer
+) -> _Made:
+    """Build where the engine does not have the image afterwards: into an archive, which is read, and then again.
+
+    The second build finds everything in the cache, so it is the same image; its digest says so.
+    """
+    builder, push = inputs.builder, inputs.options.push
+    assert builder is not None
+    with tempfile.TemporaryDirectory(prefix="statebake-") as place:
+        layout = Path(place, "image.tar")
+        first = builder.build(replace(request, output="layout", layout=layout), _listener(observer))
+        observer.stage("Proving that the state is in it")
+        proof = prove(opened, inputs.plan, read_layout(layout), manifest, ours=inputs.dockerfile.ours)
+    observer.stage("Pushing it" if push else "Loading it into the engine")
+    tags = opened.target.settings.docker.tags
+    last = builder.build(replace(request, output="registry" if push else "engine", tags=tags), lambda _: None)
+    if push and first.digest != last.digest:
+        raise StatebakeError(
+            Code.ARTIFACT_MISMATCH,
+            f"What was pushed, {last.digest}, is not what was proved, {first.digest}: some step gives other bytes "
+            "each time.",
+            where=", ".join(tags),
+            next_step="build in the engine's own builder, where an image is pushed after it was proved",
+        )
+    return last, proof, last.digest
+
+
+@contextlib.contextmanager
+def _request(
+    opened: OpenProject, inputs: ImageInputs, labels: Mapping[str, str] | None = None
+) -> Iterator[BuildRequest]:
+    """Give what is asked of the builder; a Dockerfile that is made for this build exists only meanwhile."""
+    docker, dockerfile = opened.target.settings.docker, inputs.dockerfile
+    with contextlib.ExitStack() as stack:
+        path = dockerfile.path
+        if path is None:
+            path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="statebake-")), "Dockerfile")
+            path.write_text(dockerfile.text, encoding="utf-8")
+            ignored = (dockerfile.ignore_text or "").encode("utf-8", "surrogateescape")
+            path.with_name(f"{path.name}{IGNORE_FILE}").write_bytes(ignored)
+        yield BuildRequest(
+            context=inputs.plan.context,
+            dockerfile=path,
+            shown=str(dockerfile.path) if dockerfile.path else "the Dockerfile that statebake made",
+            platforms=docker.platforms,
+            secrets=docker.secrets,
+            build_args=docker.build_args,
+            labels=labels or {},
+            args=docker.args,
+            directory=inputs.options.directory,
+        )
+
+
+def _labels(manifest: Manifest | None) -> dict[str, str]:
+    if manifest is None:
+        return {}
+    labels = {DIGEST_LABEL: f"sha256:{hashlib.sha256(manifest.dumps().encode()).hexdigest()}"}
+    return {**labels, REVISION_LABEL: manifest.revision} if manifest.revision else labels
+
+
+def _listener(observer: Observer) -> Callable[[BuildEvent], None]:
+    def listen(event: BuildEvent) -> None:
+        title = f"[{event.step.place}] {event.step.name}" if event.step.place else event.step.name
+        if event.kind is EventKind.OUTPUT:
+            observer.step_prints(event.text)
+        elif event.kind is EventKind.BEGAN:
+            observer.step_begins(title)
+        elif event.step.is_instruction and event.kind in {EventKind.CACHED, EventKind.DONE}:
+            observer.step_ends(title, None if event.kind is EventKind.CACHED else event.seconds)
+
+    return listen
+
+
+def _write_reports(options: ImageOptions, built: BuiltImage) -> None:
+    """Write the files that ``docker build`` writes too, but of an image that was proved."""
+    metadata = json.dumps(dict(built.metadata), indent=2)
+    for path, content in ((options.iidfile, built.id), (options.metadata_file, metadata)):
+        if path is None:
+            continue
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, content.encode())
+        except OSError as error:
+            raise StatebakeError(
+                Code.OUTPUT_FAILED,
+                f"{path.name} cannot be written: {error.strerror or error}.",
+                where=str(path),
+                next_step="name another file",
+            ) from error

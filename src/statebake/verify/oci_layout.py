@@ -1,0 +1,202 @@
+"""Reading the state in an OCI image layout, a directory or a tar archive of one, without unpacking it.
+
+Formats: OCI image-spec, image-layout.md, image-index.md, manifest.md, config.md, layer.md. Every blob is checked
+against its digest while it is read, and every layer against the digest that the image's configuration gives.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from statebake.engine.image import ImageFacts, Layer, instructions
+from statebake.errors import StatebakeError
+from statebake.verify.artifact import ArtifactState, unreadable
+from statebake.verify.blobs import Blobs, Verified, open_blobs
+from statebake.verify.layers import Entry, StateTree
+from statebake.verify.tar import read_files, read_layer
+
+_WHAT = "an OCI image layout"
+_LARGEST_JSON = 16 << 20
+_DEEPEST = 4
+_ATTESTATION = "vnd.docker.reference.type"
+_CONFIGS = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
+
+
+@dataclass(frozen=True)
+class ReadImage:
+    """An image that was read: what it is, its state directories, and the number of the layer that each is in.
+
+    A number is missing where it cannot be told.
+    """
+
+    facts: ImageFacts
+    states: tuple[ArtifactState, ...]
+    layers: Mapping[str, int]
+
+
+def read_layout(path: Path) -> tuple[ReadImage, ...]:
+    """Return every image in the layout at ``path``, one for each platform.
+
+    What is no image is left out: attestations and other artifacts. Raises ``StatebakeError``: ``NOT_AN_ARTIFACT``,
+    ``BAD_RECORD``, ``NEWER_FORMAT``.
+    """
+    with open_blobs(path) as blobs:
+        reader = _Layout(blobs, str(path))
+        index = reader.parse(blobs.file("index.json"), "index.json")
+        images = tuple(reader.image(digest) for digest in dict.fromkeys(reader.manifests(index)))
+    if not images:
+        raise unreadable(_WHAT, "it has no image", str(path))
+    return images
+
+
+class _Layout:
+    def __init__(self, blobs: Blobs, where: str) -> None:
+        self._blobs, self._where = blobs, where
+
+    def manifests(self, index: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
+        """Yield the digests of the images' manifests in an index, and in those that it has in it."""
+        for descriptor in _list(index, "manifests"):
+            annotations = descriptor.get("annotations") or {}
+            if _ATTESTATION in annotations:
+                continue
+            digest = str(descriptor.get("digest"))
+            found = self._json(digest)
+            if "manifests" in found:
+                if depth == _DEEPEST:
+                    raise self._unreadable("its indexes are nested too deeply")
+                yield from self.manifests(found, depth + 1)
+            elif (found.get("config") or {}).get("mediaType") in _CONFIGS:
+                yield digest
+
+    def image(self, digest: str) -> ReadImage:
+        """Return the image whose manifest has the digest."""
+        manifest = self._json(digest)
+        config_digest = str(manifest["config"].get("digest"))
+        config = self._json(config_digest)
+        diff_ids = _list(config.get("rootfs") or {}, "diff_ids", str)
+        descriptors = _list(manifest, "layers")
+        if len(descriptors) != len(diff_ids):
+            raise self._unreadable(f"it has {len(descriptors)} layers, and the digests of {len(diff_ids)}")
+        layers = list(zip([str(item.get("digest")) for item in descriptors], diff_ids, strict=True))
+        tree = StateTree(_WHAT, self._where)
+        for number, layer in enumerate(layers):
+            tree.layer = number
+            self._read(tree, layer)
+        for path, entry in tree.unresolved().items():
+            if found := self._link_target(tree, layers, entry):
+                tree.resolve(path, replace(found, layer=entry.layer))
+        states = tree.states()
+        return ReadImage(
+            facts=_facts(self._where, digest, config, descriptors, diff_ids),
+            states=states,
+            layers={state.path: top for state in states if (top := tree.layer_of(state.path)) is not None},
+        )
+
+    def parse(self, stream: BinaryIO, name: str) -> dict[str, Any]:
+        """Return the JSON object in a file, which is closed."""
+        with stream:
+            text = stream.read(_LARGEST_JSON + 1)
+            if len(text) > _LARGEST_JSON:
+                raise self._unreadable(f"{name} is too large")
+            stream.read(1)  # the end, at which it is verified
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise self._unreadable(f"{name} is not JSON ({error})") from error
+        if not isinstance(data, dict):
+            raise self._unreadable(f"{name} is no JSON object")
+        return data
+
+    def _json(self, digest: str) -> dict[str, Any]:
+        return self.parse(self._blobs.blob(digest), digest)
+
+    def _read(self, tree: StateTree, layer: tuple[str, str]) -> None:
+        with self._layer(layer) as stream:
+            read_layer(tree, stream)
+
+    def _layer(self, layer: tuple[str, str]) -> BinaryIO:
+        """Open a layer's tar archive, uncompressed, and verified at its end."""
+        digest, diff_id = layer
+        return cast(BinaryIO, Verified(_unpacked(self._blobs.blob(digest), self._where), diff_id, self._where))
+
+    def _link_target(self, tree: StateTree, layers: list[tuple[str, str]], entry: Entry) -> Entry | None:
+        """Return the file that a hard link means: in its own layer, or in one below."""
+        wanted = entry.target
+        for number in range(entry.layer, -1, -1):
+            for _ in range(2):  # a link to a link
+                with self._layer(layers[number]) as stream:
+                    found = read_files(tree, stream, {wanted}).get(wanted)
+                if found is None or found.kind != "file" or found.file is not None:
+                    break
+                wanted = found.target
+            if found is not None:
+                return found if found.kind == "file" and found.file is not None else None
+        return None
+
+    def _unreadable(self, why: str) -> StatebakeError:
+        return unreadable(_WHAT, why, self._where)
+
+
+def is_layout(path: Path) -> bool:
+    """Return whether there is an OCI image layout at ``path``, or a tar archive that might have one in it."""
+    return (path / "oci-layout").is_file() if path.is_dir() else tarfile.is_tarfile(path)
+
+
+def _facts(
+    where: str, digest: str, config: Mapping[str, Any], descriptors: list[dict[str, Any]], diff_ids: list[str]
+) -> ImageFacts:
+    platform = [str(config.get(name) or "") for name in ("os", "architecture", "variant")]
+    sizes = [size if isinstance(size := item.get("size"), int) else None for item in descriptors]
+    history = [item for item in config.get("history") or [] if isinstance(item, dict)]
+    made = [(str(item.get("created_by") or ""), True) for item in history if not item.get("empty_layer")]
+    texts = instructions(made, len(diff_ids))
+    labels = (config.get("config") or {}).get("Labels") or {}
+    return ImageFacts(
+        reference=where,
+        id=digest,
+        tags=(),
+        digests=(),
+        platform="/".join(filter(None, platform)),
+        created=config.get("created") or None,
+        size=sum(size or 0 for size in sizes),
+        labels={str(name): str(value) for name, value in labels.items()},
+        layers=tuple(Layer(*found) for found in zip(diff_ids, sizes, texts, strict=True)),
+    )
+
+
+def _unpacked(stream: BinaryIO, where: str) -> BinaryIO:
+    """Return the stream uncompressed, whichever way its first bytes say that it is compressed."""
+    buffered = io.BufferedReader(cast(io.RawIOBase, stream), 1 << 16)
+    magic = buffered.peek(4)[:4]
+    if magic[:2] == b"\x1f\x8b":
+        return cast(BinaryIO, gzip.GzipFile(fileobj=buffered, mode="rb"))
+    if magic == b"\x28\xb5\x2f\xfd":
+        return _zstd(cast(BinaryIO, buffered), where)
+    return cast(BinaryIO, buffered)
+
+
+def _zstd(stream: BinaryIO, where: str) -> BinaryIO:
+    try:
+        from compression.zstd import ZstdFile  # type: ignore[import-not-found, unused-ignore]  # Python 3.14
+
+        return cast(BinaryIO, ZstdFile(stream))
+    except ImportError:
+        pass
+    try:
+        import zstandard  # type: ignore[import-not-found, unused-ignore]
+    except ImportError as error:
+        why = "a layer is compressed with zstd, which this Python cannot read (Python 3.14 can, or install zstandard)"
+        raise unreadable(_WHAT, why, where) from error
+    return cast(BinaryIO, zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True))
+
+
+def _list(data: Mapping[str, Any], name: str, kind: type = dict) -> list[Any]:
+    found = data.get(name)
+    return [item for item in found if isinstance(item, kind)] if isinstance(found, list) else []
