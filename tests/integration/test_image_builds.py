@@ -7,10 +7,12 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from lab import settings
 from support.cli import Result, statebake
 from support.engine import Docker, Tools, unique_name
 from support.native import component, native_project, state_dir
@@ -42,11 +44,22 @@ def write_inputs(project: Path, *args: str, env: dict | None = None) -> Path:
 
 @dataclass
 class Builder:
-    """A builder that a Dockerfile is generated for: builds, and runs a command in the image."""
+    """A builder that a Dockerfile is generated for, and what runs its images."""
 
     compat: str
-    build: Callable[[Path, str], Result]
-    run: Callable[..., Result]
+    pip_conf: Path
+    tool: Callable[..., Result]
+    runner: Callable[..., Result]
+    options: tuple[str, ...] = ()
+
+    def build(self, project: Path, tag: str, *args: str) -> Result:
+        """Build the Dockerfile of ``project``."""
+        pip_conf = () if self.compat == "classic" else ("--secret", f"id=pip_conf,src={self.pip_conf}")
+        return self.tool("build", *self.options, "--network", "host", *pip_conf, *args, "--tag", tag, project)
+
+    def run(self, *args: str | Path) -> Result:
+        """Run a command in an image."""
+        return self.runner("run", "--rm", *args)
 
 
 @pytest.fixture(
@@ -58,37 +71,15 @@ class Builder:
     ]
 )
 def builder(request) -> Builder:
-    """Every builder with an image store of its own."""
+    """Every builder that knows another part of the language."""
     compat = request.param
     if compat == "buildah":
         tools: Tools = request.getfixturevalue("tools")
-        pip_conf = request.getfixturevalue("pip_conf")
-        secret = f"id=pip_conf,src={pip_conf}"
-        return Builder(
-            compat,
-            lambda place, tag: tools.run(
-                *("buildah", "build", "--layers", "--network", "host", "--secret", secret, "--tag", tag, place)
-            ),
-            lambda *args: tools.run("podman", "run", "--rm", *args),
-        )
+        tool, runner = partial(tools.run, "buildah", timeout=600), partial(tools.run, "podman")
+        return Builder(compat, settings.pip_conf(), tool, runner, ("--layers",))
     docker: Docker = request.getfixturevalue("docker" if compat == "buildkit" else "docker_20")
-    secrets = () if compat == "classic" else ("--secret", f"id=pip_conf,src={docker.pip_conf}")
-    kind = "0" if compat == "classic" else "1"
-    return Builder(
-        compat,
-        lambda place, tag: docker.run(
-            *("build", "--network", "host", *secrets, "--tag", tag, place), env={"DOCKER_BUILDKIT": kind}, timeout=600
-        ),
-        lambda *args: docker.run("run", "--rm", *args),
-    )
-
-
-@pytest.fixture
-def pip_conf() -> Path:
-    """The pip.conf that a build here needs."""
-    from lab import settings
-
-    return settings.pip_conf()
+    tool = partial(docker.run, env={"DOCKER_BUILDKIT": "0" if compat == "classic" else "1"}, timeout=600)
+    return Builder(compat, docker.pip_conf, tool, tool)
 
 
 def docker_build(docker: Docker, project: Path, tag: str, *args: str | Path) -> Result:
