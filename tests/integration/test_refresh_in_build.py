@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import gzip
 import http.server
 import tarfile
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from lab import settings
 from support.cli import statebake
-from support.engine import Docker
+from support.engine import Docker, unique_name
 from support.installed import build, copy_repository
 from support.pexes import copy_example
 from support.service import TOKEN
@@ -34,16 +35,16 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def pip_conf(docker, tmp_path_factory) -> Path:
+def pip_conf(tmp_path_factory) -> Path:
     """A pip.conf for builds here that finds this very statebake, as a package index would have it."""
     root = tmp_path_factory.mktemp("index")
     build("wheel", copy_repository(root / "clone"), root / "wheels")
-    handler = functools.partial(_Quiet, directory=root / "wheels")
+    handler = partial(_Quiet, directory=root / "wheels")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         path = root / "pip.conf"
         links = f"find-links = http://127.0.0.1:{server.server_port}/\n"
-        path.write_text(docker.pip_conf.read_text() + links)
+        path.write_text(settings.pip_conf().read_text() + links)
         yield path
         server.shutdown()
 
@@ -122,3 +123,39 @@ def test_a_missing_secret_ends_the_build(docker, pip_conf, service, new_image, t
     assert "401" in wrong.err
     assert "a wrong token" not in wrong.err
     assert docker.run("image", "inspect", image).code != 0
+
+
+@pytest.mark.needs("docker-20.10", "uv")
+def test_with_docker_20(docker_20, pip_conf, service, new_image, tmp_path):
+    """The BuildKit of Docker 20.10 refreshes in the build as well."""
+    project = copy_example("weather", tmp_path / "weather")
+    image = new_image(docker_20)
+    build_it = partial(docker_20.run, "build", env={"DOCKER_BUILDKIT": "1"}, timeout=900)
+    refreshed(project, image, "docker-20.10", build_it, {"pip_conf": pip_conf, **service.env})
+    assert "Fjellgard" in docker_20.run("run", "--rm", *SEALED, image).ok().out
+    assert TOKEN.encode() not in saved(docker_20, image, tmp_path / "image.tar")
+
+
+@pytest.mark.needs("buildah", "podman", "uv")
+def test_with_buildah(tools, pip_conf, service, tmp_path):
+    """So does buildah."""
+    project = copy_example("weather", tmp_path / "weather")
+    image = unique_name()
+    build_it = partial(tools.run, "buildah", "build", timeout=900)
+    refreshed(project, image, "buildah", build_it, {"pip_conf": pip_conf, **service.env})
+    assert "Fjellgard" in tools.run("podman", "run", "--rm", *SEALED, image).ok().out
+    tools.run("podman", "image", "rm", "--force", image)
+
+
+def refreshed(project, image, builder, build_it, secrets) -> None:
+    """Generate a Dockerfile that refreshes for this builder, and build it; secrets are files, or their content."""
+    base = ("--base-image", "python:3.11-slim", "--builder-compat", builder)
+    names = [flag for name in secrets if name != "pip_conf" for flag in ("--refresh-secret", name)]
+    statebake("dockerfile", "--refresh-in-build", *base, *names, cwd=project).ok()
+    flags = []
+    for name, value in secrets.items():
+        path = value if isinstance(value, Path) else project.parent / name
+        if path is not value:
+            path.write_text(value)
+        flags.append(f"--secret=id={name},src={path}")
+    build_it("--network", "host", *flags, "--tag", image, project).ok()
