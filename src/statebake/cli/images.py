@@ -90,10 +90,13 @@ def bake_docker_command(  # noqa: PLR0917 - the command's options
         _one_image_each(targets, options)
         run = pipeline.start_run(targets, env, all_or_nothing=all_or_nothing, allow_shrink=allow_shrink)
         fetches = not (no_refresh or refresh_in_build)
+        workshops = {} if no_build or dry_run else building.open_workshops(targets, env)
+        ahead = {} if fetches else pipeline.read_ahead(targets)
 
         async def make_ready(opened: OpenProject) -> Ready | int:
             target = opened.target
-            inputs = building.prepare_image(opened, options, env, build=not (no_build or dry_run))
+            workshop = workshops.get(target.project.directory)
+            inputs = building.prepare_image(opened, options, env, workshop=workshop)
             if fetches:
                 refresh_plan = pipeline.plan(opened, Selection(), datetime.now(timezone.utc))
                 if dry_run:
@@ -114,7 +117,7 @@ def bake_docker_command(  # noqa: PLR0917 - the command's options
             observer = view.observer(target)
             snapshot = None
             if not refresh_in_build:
-                snapshot, checked = pipeline.check_state(opened)
+                snapshot, checked = pipeline.check_state(opened, ahead)
                 view.check_report(target, checked)
                 if checked.exit:
                     return checked.exit

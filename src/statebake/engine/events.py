@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -40,7 +41,7 @@ class Step:
     @property
     def is_instruction(self) -> bool:
         """Whether the Dockerfile says so; the rest is the builder's own business."""
-        return "/" in self.place
+        return re.search(r"(^| )\d+/\d+$", self.place) is not None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ _STEP_LINE = re.compile(r"#(\d+) (.*)")
 _OUTPUT = re.compile(r"(\d+\.\d+) ?(.*)")
 _DONE = re.compile(r"DONE (\d+\.\d+)s")
 _PLACE = re.compile(r"\[([^\]]*)\] (.*)", re.DOTALL)
+_INTERNAL = re.compile(r"(^| )(internal|auth)$")
 _IMAGE = re.compile(r"(?:writing image|exporting manifest list|exporting manifest) (sha256:[0-9a-f]{64})")
 _SENT = re.compile(r"transferring context: ([\d.]+)(B|kB|MB|GB|TB)\b")
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -121,8 +122,7 @@ def parse_step(number: int, text: str) -> Step:
     found = _PLACE.fullmatch(text)
     if found is None:
         return Step(number, "", _tidy(text))
-    place = found[1]
-    return Step(number, "" if place in {"internal", "auth"} else place, _tidy(found[2]))
+    return Step(number, _INTERNAL.sub("", found[1]), _tidy(found[2]))
 
 
 def clean(line: str) -> str:

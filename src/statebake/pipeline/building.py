@@ -10,7 +10,8 @@ import contextlib
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from statebake.engine import (
 from statebake.errors import Code, StatebakeError
 from statebake.model.image_reference import check_reference
 from statebake.model.manifest import Manifest
-from statebake.pipeline import OpenProject
+from statebake.pipeline import OpenProject, Target
 from statebake.pipeline.baking import manifest_of
 from statebake.pipeline.build_context import (
     IGNORE_FILE,
@@ -66,6 +67,15 @@ class ImageOptions:
 
 
 @dataclass(frozen=True)
+class Workshop:
+    """An engine, what builds images for it, and the rules that leave files out where the builder does not know them."""
+
+    engine: Engine
+    builder: Builder
+    rules: list[Rules]
+
+
+@dataclass(frozen=True)
 class ImageInputs:
     """What an image is made of, besides state.
 
@@ -73,15 +83,13 @@ class ImageInputs:
         parts: what statebake's Dockerfile would be made of, and what it reads.
         dockerfile: the one to build.
         options: what the command asks for.
-        engine: where the image will be; ``None`` where nothing is built.
-        builder: what builds it; ``None`` as well.
+        workshop: where it is built; ``None`` where nothing is.
     """
 
     parts: ImageParts
     dockerfile: Dockerfile
     options: ImageOptions
-    engine: Engine | None = None
-    builder: Builder | None = None
+    workshop: Workshop | None = None
 
     @property
     def plan(self) -> ImagePlan:
@@ -123,13 +131,37 @@ class ImageReport:
     context: ContextListing | None = None
 
 
+def open_workshops(targets: Sequence[Target], env: Mapping[str, str]) -> Mapping[Path, Future[Workshop]]:
+    """Begin to ask the engine what it can, while the code of ``targets`` is imported; by their directories.
+
+    What goes wrong is raised by the results: ``ENGINE_MISSING``, ``ENGINE_UNREACHABLE``, ``ENGINE_DENIED``, and
+    ``BAD_SETTING`` for a builder that there is not.
+    """
+    pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
+    found = {target.project.directory: pool.submit(_open_workshop, target, env) for target in targets}
+    pool.shutdown(wait=False)
+    return found
+
+
+def _open_workshop(target: Target, env: Mapping[str, str]) -> Workshop:
+    engine = open_engine(env)
+    rules: list[Rules] = []
+    builder = choose_builder(
+        engine,
+        env,
+        name=target.settings.docker.builder,
+        excluded=lambda path: any(each.decide(path).excluded for each in rules),
+    )
+    return Workshop(engine, builder, rules)
+
+
 def prepare_image(
-    opened: OpenProject, options: ImageOptions, env: Mapping[str, str], *, build: bool = True
+    opened: OpenProject, options: ImageOptions, env: Mapping[str, str], *, workshop: Future[Workshop] | None
 ) -> ImageInputs:
     """Return what an image is made of besides state: what is wrong with it shows before anything is fetched.
 
-    Without ``build`` no engine is needed. Raises ``StatebakeError``: ``BAD_SETTING``, ``BAD_REFERENCE``,
-    ``BAD_TEMPLATE``, ``ENGINE_MISSING``, ``ENGINE_UNREACHABLE``, ``ENGINE_DENIED``, and what ``plan_image_of`` raises.
+    Without a ``workshop`` nothing is going to be built. Raises ``StatebakeError``: ``BAD_SETTING``, ``BAD_REFERENCE``,
+    ``BAD_TEMPLATE``, what ``open_workshops`` and ``plan_image_of`` say.
     """
     docker = opened.target.settings.docker
     for tag in docker.tags:
@@ -138,23 +170,17 @@ def prepare_image(
         raise StatebakeError(
             Code.BAD_SETTING, "An image without a name cannot be pushed.", next_step="name it: --tag HOST/PATH:TAG"
         )
-    engine = builder = None
-    rules: list[Rules] = []
-    if build:
-        engine = open_engine(env)
-        builder = choose_builder(
-            engine, env, name=docker.builder, excluded=lambda path: any(each.decide(path).excluded for each in rules)
-        )
-    compat = builder.compat if builder else None
+    shop = workshop.result() if workshop else None
+    compat = shop.builder.compat if shop else None
     parts = plan_image_of(
         opened.target, env, discovery=opened.discovery, refresh=options.refresh_in_build, builder=compat
     )
     dockerfile = choose_dockerfile(opened, parts, refresh=options.refresh_in_build)
-    rules.append(dockerfile.rules)
-    inputs = ImageInputs(parts, dockerfile, options, engine, builder)
-    if builder is not None:
+    inputs = ImageInputs(parts, dockerfile, options, shop)
+    if shop is not None:
+        shop.rules[:] = [dockerfile.rules]
         with _request(opened, inputs) as request:
-            builder.check(request)
+            shop.builder.check(request)
     return inputs
 
 
@@ -192,8 +218,9 @@ def build_image(
     ``snapshot`` is as in ``prepare_build``. Raises ``StatebakeError``: ``NOT_IN_CONTEXT``, ``ARTIFACT_MISMATCH``,
     ``PUSH_FAILED``, ``OUTPUT_FAILED``, and what builders raise.
     """
-    builder, options = inputs.builder, inputs.options
-    assert builder is not None
+    options = inputs.options
+    assert inputs.workshop is not None
+    builder = inputs.workshop.builder
     written = prepare_build(opened, inputs, snapshot, env=env, observer=observer)
     observer.stage(f"Building with {builder.title}")
     with _request(opened, inputs, _labels(written.manifest)) as request:
@@ -220,10 +247,10 @@ def _build_in_engine(
     opened: OpenProject, inputs: ImageInputs, request: BuildRequest, manifest: Manifest | None, observer: Observer
 ) -> _Made:
     """Build into the engine, without a name until the image was proved."""
-    engine, builder, tags = inputs.engine, inputs.builder, opened.target.settings.docker.tags
-    assert engine is not None
-    assert builder is not None
-    built = builder.build(request, _listener(observer))
+    shop, tags = inputs.workshop, opened.target.settings.docker.tags
+    assert shop is not None
+    engine = shop.engine
+    built = shop.builder.build(request, _listener(observer))
     observer.stage("Proving that the state is in it")
     ours = inputs.dockerfile.ours
     image = read_image(engine, built.id, everywhere=not ours, find_layers=True)
@@ -245,8 +272,8 @@ def _build_apart(
 
     The second build finds everything in the cache, so it is the same image; its digest says so.
     """
-    builder, push = inputs.builder, inputs.options.push
-    assert builder is not None
+    assert inputs.workshop is not None
+    builder, push = inputs.workshop.builder, inputs.options.push
     with tempfile.TemporaryDirectory(prefix="statebake-") as place:
         layout = Path(place, "image.tar")
         first = builder.build(replace(request, output="layout", layout=layout), _listener(observer))

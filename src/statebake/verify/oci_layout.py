@@ -6,6 +6,7 @@ against its digest while it is read, and every layer against the digest that the
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -121,10 +122,12 @@ class _Layout:
         with self._layer(layer) as stream:
             read_layer(tree, stream)
 
-    def _layer(self, layer: tuple[str, str]) -> BinaryIO:
-        """Open a layer's tar archive, uncompressed, and verified at its end."""
+    @contextlib.contextmanager
+    def _layer(self, layer: tuple[str, str]) -> Iterator[BinaryIO]:
+        """Give a layer's tar archive, uncompressed, and verified at its end."""
         digest, diff_id = layer
-        return cast(BinaryIO, Verified(_unpacked(self._blobs.blob(digest), self._where), diff_id, self._where))
+        with self._blobs.blob(digest) as blob, _unpacked(blob, self._where) as unpacked:
+            yield cast(BinaryIO, Verified(unpacked, diff_id, self._where))
 
     def _link_target(self, tree: StateTree, layers: list[tuple[str, str]], entry: Entry) -> Entry | None:
         """Return the file that a hard link means: in its own layer, or in one below."""

@@ -8,7 +8,7 @@ import pytest
 
 from statebake.errors import Code, StatebakeError
 from statebake.model.manifest import Manifest
-from statebake.verify import ArtifactKey, ArtifactState, compare
+from statebake.verify import ArtifactKey, ArtifactState, artifact_error, compare, compare_content
 from statebake.verify.compare import mismatches
 
 OTHER = "sha256:" + "b" * 64
@@ -91,3 +91,57 @@ def test_every_problem_is_told(state, expected, build):
     message = problem([replace(state, keys=keys, unexpected=("old",), has_ignore_file=False)], expected)
     for part in ("the state of a is missing", OTHER, "explains old", ".gitignore is missing"):
         assert part in message
+
+
+def content_state(state, **changes):
+    """The state of an image without a manifest."""
+    directories = {key.record.key: key.summary for key in state.keys}
+    return replace(state, path="/srv/shop/defs/.local_defs_state", manifest=None, directories=directories, **changes)
+
+
+def compare_here(states, expected, **options):
+    path = "shop/defs/.local_defs_state"
+    return compare_content(states, expected, path, "app:1", **{"needs_ignore_file": False, **options})
+
+
+def test_content_without_a_manifest(state, expected):
+    """Every state directory that may be the one that is loaded must have every key."""
+    assert compare_here([content_state(state)], expected) == ()
+
+
+def test_content_that_is_not_there(state, expected, build):
+    """No such directory, a missing key, another digest and a missing ignore file are told, each with its place."""
+    good = content_state(state)
+    for states, options, words in (
+        ([], {}, "it has no directory shop/defs/.local_defs_state"),
+        ([replace(good, path="/app/.local_defs_state")], {}, "it has no directory"),
+        ([replace(good, path="/app/workshop/defs/.local_defs_state")], {}, "it has no directory"),
+        ([replace(good, directories={"a": build.summary()})], {}, "the state of b is missing in /srv/shop"),
+        ([good, replace(good, path="/venv/shop/defs/.local_defs_state", directories={})], {}, "a is missing in /venv"),
+        ([replace(good, directories={**good.directories, "b": build.summary(digest=OTHER)})], {}, OTHER),
+        ([replace(good, has_ignore_file=False)], {"needs_ignore_file": True}, ".gitignore is missing"),
+    ):
+        with pytest.raises(StatebakeError) as caught:
+            compare_here(states, expected, **options)
+        assert caught.value.code is Code.ARTIFACT_MISMATCH
+        assert words in caught.value.message
+
+
+def test_what_is_odd_in_an_image(state, expected, build):
+    """Further directories are named, and are no error."""
+    good = content_state(state)
+    more = replace(good, directories={**good.directories, "old": build.summary()})
+    other = replace(good, path="/tests/.local_defs_state")
+    assert [text.partition(" ")[0] for text in compare_here([more, other], expected)] == [
+        "/srv/shop/defs/.local_defs_state/old",
+        "/tests/.local_defs_state",
+    ]
+
+
+def test_records_say_what_should_be_there(state, build):
+    """Without a manifest a key is compared with its own record; a directory without one is no mismatch."""
+    good = content_state(state, unexpected=("x",))
+    assert mismatches(good) == []
+    bad = replace(good, keys=(replace(good.keys[0], summary=build.summary(digest=OTHER)),))
+    assert OTHER in mismatches(bad)[0]
+    assert "not what its records say" in artifact_error(bad, "app:1").message

@@ -1,0 +1,57 @@
+"""The build context that is sent through the engine's API."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+from statebake.engine.api_builder import write_context
+from statebake.engine.request import BuildRequest, secret_values
+from support.trees import write_tree
+
+
+def sent(context: Path, dockerfile: Path, excluded=lambda path: False):
+    stream = io.BytesIO()
+    name = write_context(stream, BuildRequest(context, dockerfile, "Dockerfile"), excluded)
+    stream.seek(0)
+    with tarfile.open(fileobj=stream) as archive:
+        return name, {member.name: member for member in archive}
+
+
+def test_the_context(tmp_path):
+    """Everything that is not excluded is sent, as root's; links stay links."""
+    context = write_tree(tmp_path / "context", {"Dockerfile": "FROM x", "a/b": "1", "a/out": "2"})
+    (context / "link").symlink_to("a/b")
+    name, members = sent(context, context / "Dockerfile", lambda path: path == "a/out")
+    assert name == "Dockerfile"
+    assert sorted(members) == ["Dockerfile", "a", "a/b", "link"]
+    assert members["link"].issym()
+    assert {(member.uid, member.gid, member.uname) for member in members.values()} == {(0, 0, "")}
+
+
+def test_a_dockerfile_elsewhere(tmp_path):
+    """One that lies outside, or that is excluded, is sent under another name."""
+    context = write_tree(tmp_path / "context", {"Dockerfile": "FROM x", "a": "1"})
+    other = tmp_path / "other.Dockerfile"
+    other.write_text("FROM y")
+    name, members = sent(context, other)
+    assert name in members
+    assert name != "Dockerfile"
+    name, members = sent(context, context / "Dockerfile", lambda path: path == "Dockerfile")
+    assert name in members
+    assert "Dockerfile" not in members
+
+
+def test_secrets_that_are_redacted(tmp_path):
+    """The values of build secrets count as secrets, whether they come from a file or a variable."""
+    (tmp_path / "token").write_text("t0k3n-of-one-word\n")
+    (tmp_path / "pip.conf").write_text("[global]\nindex-url = https://me:pa55@host/simple\n")
+    request = BuildRequest(
+        tmp_path,
+        tmp_path / "Dockerfile",
+        "Dockerfile",
+        secrets=("id=a,src=token", "id=b,src=pip.conf", "id=c,env=C", "id=D", "id=e,src=nowhere"),
+    )
+    found = secret_values(request, {"C": "c-value", "D": "d-value"})
+    assert sorted(found.values()) == ["c-value", "d-value", "https://me:pa55@host/simple", "t0k3n-of-one-word"]
