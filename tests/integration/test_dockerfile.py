@@ -62,6 +62,7 @@ def test_what_is_written(tmp_path):
         "Dockerfile",
         ".dockerignore",
         ".statebake/.gitignore",
+        ".statebake/move_state.py",
         ".statebake/pyproject.toml",
         ".statebake/dependencies/requirements.txt",
     }
