@@ -99,9 +99,9 @@ class ImageInputs:
 
 @dataclass(frozen=True)
 class BuildInputs:
-    """What was written for a build: the directory, the manifest in it, and the build context."""
+    """What was written for a build: the directory, if its Dockerfile reads it, the manifest, and the build context."""
 
-    directory: Path
+    directory: Path | None
     manifest: Manifest | None
     context: ContextListing | None
 
@@ -200,7 +200,7 @@ def prepare_build(
     manifest = manifest_of(opened, snapshot, env) if snapshot else None
     if inputs.dockerfile.outdated:
         observer.warning(f"{inputs.dockerfile.path} is out of date: statebake dockerfile")
-    directory = write_build_inputs(opened, inputs.parts, manifest)
+    directory = write_build_inputs(opened, inputs.parts, manifest) if inputs.dockerfile.reads_inputs else None
     context = check_context(opened, inputs.parts, inputs.dockerfile, manifest, observer) if manifest else None
     return BuildInputs(directory, manifest, context)
 
