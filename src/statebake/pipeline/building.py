@@ -309,7 +309,7 @@ def _request(
         yield BuildRequest(
             context=inputs.plan.context,
             dockerfile=path,
-            shown=str(dockerfile.path) if dockerfile.path else "the Dockerfile that statebake made",
+            shown=_shown(dockerfile.path, inputs.options.directory),
             platforms=docker.platforms,
             secrets=docker.secrets,
             build_args=docker.build_args,
@@ -317,6 +317,12 @@ def _request(
             args=docker.args,
             directory=inputs.options.directory,
         )
+
+
+def _shown(path: Path | None, directory: Path) -> str:
+    if path is None:
+        return "the Dockerfile that statebake made"
+    return str(path.relative_to(directory) if path.is_relative_to(directory) else path)
 
 
 def _labels(manifest: Manifest | None) -> dict[str, str]:
