@@ -299,6 +299,15 @@ def test_bad_input(shop, args, code, said):
     assert read_tree(shop) == before
 
 
+def test_code_outside_of_the_project(shop, tmp_path):
+    """Code behind a link that leaves the project cannot be sent to a build; that is said, not found out by one."""
+    (shop / "src").rename(tmp_path / "elsewhere")
+    (shop / "src").symlink_to(tmp_path / "elsewhere")
+    result = dockerfile(shop)
+    assert result.code == 2
+    assert "error[SB103]: The project's code lies outside" in result.err
+
+
 def test_manifest(shop):
     """``check --write-manifest`` writes what an artifact would say, and nothing where state is missing."""
     path = shop / ".statebake" / "statebake-manifest.json"

@@ -147,6 +147,19 @@ def test_with_buildah(tools, pip_conf, service, tmp_path):
     tools.run("podman", "image", "rm", "--force", image)
 
 
+@pytest.mark.needs("docker", "uv")
+def test_dagster(docker, pip_conf, service, new_image, tmp_path):
+    """Dagster's components, dbt among them, are fetched in the build, and load from their state."""
+    project = copy_example("jaffle", tmp_path / "jaffle")
+    image = new_image(docker)
+    build_it = partial(docker.run, "buildx", "build", timeout=1200)
+    refreshed(project, image, "buildkit", build_it, {"pip_conf": pip_conf, **service.env})
+    load = "from jaffle.definitions import defs; print(*defs().resolve_all_asset_keys())"
+    out = docker.run("run", "--rm", *SEALED, image, "python", "-c", load).ok().out
+    assert "daily_revenue" in out
+    assert "ostervik" in out
+
+
 def refreshed(project, image, builder, build_it, secrets) -> None:
     """Generate a Dockerfile that refreshes for this builder, and build it; secrets are files, or their content."""
     base = ("--base-image", "python:3.11-slim", "--builder-compat", builder)
