@@ -90,7 +90,7 @@ def report_json(report: ImageReport) -> dict[str, Any]:
                 "bytes": image.facts.size,
                 "labels": dict(image.facts.labels),
                 "layers": [
-                    {"diff_id": layer.diff_id, "bytes": layer.size, "made_by": layer.instruction}
+                    {"diff_id": layer.diff_id, "bytes": layer.size, "instruction": layer.instruction}
                     for layer in image.facts.layers
                 ],
                 "state": [
