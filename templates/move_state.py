@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 manifest, source, target = (Path(argument) for argument in sys.argv[1:])
-target.mkdir()
+target.mkdir(parents=True)
 for record in json.loads(manifest.read_text(encoding="utf-8"))["keys"]:
     name = re.sub(r"[^A-Za-z0-9._-]", "__", record["key"])
     if not (source / name).is_dir():

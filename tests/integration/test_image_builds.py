@@ -1,342 +1,285 @@
-"""Building with real engines: what comes out, what goes wrong, and what an interrupt leaves."""
+"""The generated Dockerfile, built by every builder and run where nothing can be fetched or written."""
 
 from __future__ import annotations
 
-import os
-import signal
+import json
+import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from statebake.engine import BuildEvent, BuildRequest, EventKind, choose_builder, open_engine
-from statebake.errors import Code, StatebakeError
-from statebake.verify import read_image, read_layout
-from support.cli import clean_env
-from support.engine import Docker, Tools
-from support.remote_builder import remote_buildkit
-from support.trees import write_tree
+from lab import settings
+from support.cli import Result, statebake
+from support.engine import Docker, Tools, unique_name
+from support.installed import UV
+from support.native import component, native_project, state_dir
+from support.pexes import copy_example, digests
+from support.service import Service
+from support.trees import read_tree, write_tree
 
+SEALED = ("--network", "none", "--read-only", "--user", "1000")
 BASE = "python:3.11-slim"
-OK = f"""
-    FROM {BASE} AS base
-    RUN echo one && echo two >&2
-    FROM base
-    COPY app /app
+ASSETS = """
+from jaffle.definitions import defs
+print(*sorted(key.to_user_string() for key in defs().resolve_all_asset_keys()))
 """
-SMALL = "FROM scratch\nCOPY app /app\n"
-NewImage = Callable[..., str]
 
 
-@pytest.fixture(params=["client", "api"])
-def env(request: pytest.FixtureRequest, every_docker: Docker, tmp_path: Path) -> dict[str, str]:
-    """The environment for each engine, with its docker program and without one."""
-    return environment(every_docker, tmp_path if request.param == "api" else None)
+def make_ready(project: Path, *args: str, env: dict | None = None) -> Path:
+    """Refresh, write what a build reads, and the manifest of the state."""
+    statebake("refresh", cwd=project, env=env).ok()
+    return write_inputs(project, *args, env=env)
 
 
-def environment(docker: Docker, path: Path | None = None) -> dict[str, str]:
-    """Return the environment for an engine; ``path``: a directory without a docker program."""
-    env = clean_env(docker.env())
-    return {**env, "PATH": str(path)} if path else env
+def write_inputs(project: Path, *args: str, env: dict | None = None) -> Path:
+    """Write the Dockerfile, what a build reads, and the manifest of the state that is there."""
+    statebake(
+        "dockerfile", *(() if "--base-image" in args else ("--base-image", BASE)), *args, cwd=project, env=env
+    ).ok()
+    manifest = project / ".statebake" / "statebake-manifest.json"
+    statebake("check", "--write-manifest", manifest, cwd=project, env=env).ok()
+    return project
 
 
-def make(tmp_path: Path, dockerfile: str, **files: str) -> BuildRequest:
-    """Write a build context, and return a request for it."""
-    context = write_tree(tmp_path / "context", {"Dockerfile": dockerfile, "app/state": "1", **files})
-    return BuildRequest(context, context / "Dockerfile", "Dockerfile", network="host")
+@dataclass
+class Builder:
+    """A builder that a Dockerfile is generated for, and what runs its images."""
+
+    compat: str
+    pip_conf: Path
+    tool: Callable[..., Result]
+    runner: Callable[..., Result]
+    options: tuple[str, ...] = ()
+
+    def build(self, project: Path, tag: str, *args: str) -> Result:
+        """Build the Dockerfile of ``project``."""
+        pip_conf = () if self.compat == "classic" else ("--secret", f"id=pip_conf,src={self.pip_conf}")
+        return self.tool("build", *self.options, "--network", "host", *pip_conf, *args, "--tag", tag, project)
+
+    def run(self, *args: str | Path) -> Result:
+        """Run a command in an image."""
+        return self.runner("run", "--rm", *args)
 
 
-def built(env: dict[str, str], request: BuildRequest, **choice) -> tuple[str, list[BuildEvent]]:
-    """Build, and return the image's id and the events."""
-    engine, events = open_engine(env), []
-    image = choose_builder(engine, env, **choice).build(request, events.append)
-    assert engine.image(image.id).id == image.id
-    return image.id, events
+@pytest.fixture(
+    params=[
+        pytest.param("buildkit", marks=pytest.mark.needs("docker")),
+        pytest.param("docker-20.10", marks=pytest.mark.needs("docker-20.10")),
+        pytest.param("classic", marks=pytest.mark.needs("docker-20.10")),
+        pytest.param("buildah", marks=pytest.mark.needs("buildah", "podman")),
+    ]
+)
+def builder(request) -> Builder:
+    """Every builder that knows another part of the language."""
+    compat = request.param
+    if compat == "buildah":
+        tools: Tools = request.getfixturevalue("tools")
+        tool, runner = partial(tools.run, "buildah", timeout=600), partial(tools.run, "podman")
+        return Builder(compat, settings.pip_conf(), tool, runner, ("--layers",))
+    docker: Docker = request.getfixturevalue("docker" if compat == "buildkit" else "docker_20")
+    tool = partial(docker.run, env={"DOCKER_BUILDKIT": "0" if compat == "classic" else "1"}, timeout=600)
+    return Builder(compat, docker.pip_conf, tool, tool)
 
 
-def failed(env: dict[str, str], request: BuildRequest, **choice) -> StatebakeError:
-    with pytest.raises(StatebakeError) as caught:
-        choose_builder(open_engine(env), env, **choice).build(request, lambda _: None)
-    return caught.value
-
-
-def test_the_builder_that_is_chosen(every_docker, tmp_path):
-    """buildx where it is, the BuildKit inside the older docker program, and the engine's API without a program."""
-    env = environment(every_docker)
-    engine = open_engine(env)
-    buildx = every_docker.engine.name != "20.10"
-    builder = choose_builder(engine, env)
-    assert ("buildx" in builder.title) == buildx
-    assert builder.compat == engine.facts.compat == ("buildkit" if buildx else "docker-20.10")
-    assert (builder.in_engine, engine.facts.containerd_store) == (True, every_docker.engine.name == "containerd")
-    without = choose_builder(engine, environment(every_docker, tmp_path))
-    assert (without.compat, without.loses[0]) == ("classic", "secrets")
-    no_plugin = choose_builder(engine, {**env, "DOCKER_CONFIG": str(tmp_path)})
-    assert ("API" in no_plugin.title) == buildx
-
-
-def test_a_build(env, tmp_path):
-    """Every builder tells the same of the same build, and of its repetition that nothing was run."""
-    mark = f"RUN echo {tmp_path}"
-    request = make(tmp_path, f"{OK}\n    {mark}\n")
-    image, events = built(env, request)
-    begun = [event.step.name for event in events if event.kind is EventKind.BEGAN and event.step.is_instruction]
-    assert "COPY app /app" in begun
-    assert mark in begun
-    assert [event.text for event in events if event.kind is EventKind.OUTPUT][-1] == str(tmp_path)
-    engine = open_engine(env)
-    again = choose_builder(engine, env).build(request, lambda _: None)
-    assert (again.ran, again.cached >= 3) == (0, True)
-    assert engine.image(again.id).layers == engine.image(image).layers
-
-
-def test_a_dockerfile_outside_of_the_context(env, tmp_path):
-    """The Dockerfile may lie elsewhere."""
-    request = make(tmp_path, "FROM nothing")
-    other = write_tree(tmp_path / "elsewhere", {"My.Dockerfile": OK}) / "My.Dockerfile"
-    built(env, BuildRequest(request.context, other, "My.Dockerfile", network="host"))
-
-
-def test_labels_arguments_and_target(env, tmp_path):
-    """Labels and build arguments reach the image, and a stage can be asked for."""
-    text = f"FROM {BASE} AS first\nARG WORD=none\nLABEL word=$WORD\nFROM first\nLABEL second=1\n"
-    request = make(tmp_path, text)
-    asked = BuildRequest(
-        **{**vars(request), "labels": {"io.statebake.x": "a b"}, "build_args": ("WORD",), "target": "first"}
+def docker_build(docker: Docker, project: Path, tag: str, *args: str | Path) -> Result:
+    secret = f"id=pip_conf,src={docker.pip_conf}"
+    return docker.run(
+        *(
+            "buildx",
+            "build",
+            "--progress",
+            "plain",
+            "--network",
+            "host",
+            "--secret",
+            secret,
+            "--tag",
+            tag,
+            *args,
+            project,
+        ),
+        timeout=1200,
     )
-    image, _ = built({**env, "WORD": "hello"}, asked)
-    labels = open_engine(env).image(image).labels
-    assert (labels["io.statebake.x"], labels["word"], labels.get("second")) == ("a b", "hello", None)
 
 
-@pytest.mark.parametrize(
-    ("text", "code", "line", "words"),
-    [
-        (f"FROM {BASE}\n\nRUN echo first; \\\n  exit 3\n", Code.BUILD_FAILED, 3, "RUN echo first; exit 3"),
-        (f"FROM {BASE}\nCOPY nowhere /x\n", Code.BUILD_FAILED, 2, "COPY nowhere /x"),
-        (f"FROM {BASE}\nBOGUS x\n", Code.BUILD_FAILED, 2, "BOGUS"),
-        ("FROM nosuch.invalid/team/base:1\nRUN true\n", Code.BASE_IMAGE, 1, "nosuch.invalid/team/base:1"),
-    ],
-)
-def test_what_fails(env, tmp_path, text, code, line, words):  # noqa: PLR0917
-    """Each builder's failure becomes the same error: the step, its line, and what was printed."""
-    error = failed(env, make(tmp_path, text))
-    assert (error.code, error.where) == (code, f"Dockerfile:{line}")
-    assert words in error.message
-
-
-def test_the_last_lines_of_a_failed_step(env, tmp_path):
-    """What the step printed last is shown, without the secrets of the environment."""
-    text = f"FROM {BASE}\nRUN for i in $(seq 100); do echo line $i; done; echo t0k3n-in-the-environment; exit 1\n"
-    error = failed({**env, "API_TOKEN": "t0k3n-in-the-environment"}, make(tmp_path, text))
-    assert "line 100" in error.detail
-    assert "line 1\n" not in error.detail
-    assert "t0k3n" not in str(error)
-
-
-def test_a_step_without_space(env, tmp_path):
-    """A step whose disk is full is told as an engine that is full."""
-    text = f"FROM {BASE}\nRUN dd if=/dev/zero of=/dev/full bs=1 count=1\n"
-    error = failed(env, make(tmp_path, text))
-    assert error.code is Code.ENGINE_FULL
-    assert "No space left on device" in error.detail
-
-
-def test_a_platform_that_is_not_there(every_docker, tmp_path):
-    """A foreign platform of a base image, and foreign programs, are told with the platform."""
-    env = environment(every_docker)
-    request = make(tmp_path, f"FROM {BASE}\nRUN true\n")
-    if every_docker.engine.name != "containerd":  # its store calls an imported image whatever is asked for
-        error = failed(env, BuildRequest(**{**vars(request), "platforms": ("linux/s390x",)}))
-        assert (error.code, "linux/s390x" in error.message) == (Code.BASE_IMAGE, True)
-    foreign = tmp_path / "context/app/foreign"
-    foreign.write_bytes(b"\x7fELF\x02\x02\x01" + bytes(57))  # a 64-bit program, the other way round
-    foreign.chmod(0o755)
-    text = f'FROM {BASE}\nCOPY app/foreign /foreign\nRUN ["/foreign"]\n'
-    error = failed(env, make(tmp_path, text))
-    assert (error.code, error.where) == (Code.WRONG_PLATFORM, "Dockerfile:3")
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"secrets": ("id=tok,src=/nowhere/token",)}, "/nowhere/token"),
-        ({"args": ("--bogus",)}, "--bogus"),
-        ({"target": "nope"}, "nope"),
-    ],
-)
-def test_what_is_refused(every_docker, tmp_path, change, words):
-    """What the builder does not take is a setting of the user's."""
-    request = make(tmp_path, OK)
-    error = failed(environment(every_docker), BuildRequest(**{**vars(request), **change}))
-    assert error.code is Code.BAD_SETTING
-    assert words in error.message
-
-
-def test_what_a_builder_cannot_do(every_docker, tmp_path):
-    """It is refused before anything runs."""
-    without = environment(every_docker, tmp_path)
-    for change in (
-        {"secrets": ("id=a,src=b",)},
-        {"platforms": ("linux/amd64", "linux/arm64")},
-        {"args": ("--no-cache",)},
-        {"output": "layout"},
-    ):
-        error = failed(without, BuildRequest(**{**vars(make(tmp_path, OK)), **change}))
-        assert (error.code, "cannot build with" in error.message) == (Code.BAD_SETTING, True)
-    assert failed(without, make(tmp_path, OK), name="far").code is Code.BAD_SETTING
-    if every_docker.engine.name == "26":
-        several = BuildRequest(**{**vars(make(tmp_path, OK)), "platforms": ("linux/amd64", "linux/arm64")})
-        assert "docker buildx create" in failed(environment(every_docker), several).next_step
-
-
-@pytest.mark.needs("docker")
-def test_a_builder_that_is_not_there(docker, tmp_path):
-    """A builder's name is looked up before anything is built."""
-    error = failed(environment(docker), make(tmp_path, OK), name="nosuchbuilder")
-    assert (error.code, error.next_step) == (Code.BAD_SETTING, "docker buildx ls")
-    assert "nosuchbuilder" in error.message
-
-
-BUILDER = """
-import os, signal, sys
-from pathlib import Path
-from statebake.engine import BuildRequest, choose_builder, open_engine
-
-def interrupt(*_):
-    raise KeyboardInterrupt
-
-for number in (signal.SIGINT, signal.SIGTERM):
-    signal.signal(number, interrupt)
-context = Path(sys.argv[1])
-request = BuildRequest(context, context / "Dockerfile", "Dockerfile", network="host")
-try:
-    choose_builder(open_engine(os.environ), os.environ).build(request, lambda event: print(event.text, flush=True))
-except KeyboardInterrupt:
-    sys.exit(130)
-"""
-
-
-def processes(word: str) -> list[str]:
-    """Return the commands of the processes that were told ``word``."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if word in command and int(place.name) != os.getpid():
-            found.append(command)
+def layers(docker: Docker, image: str) -> list[str]:
+    found: list[str] = json.loads(docker.run("image", "inspect", "--format", "{{json .RootFS.Layers}}", image).ok().out)
     return found
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt(env, every_docker, tmp_path, number):
-    """An interrupt ends the build in the engine within two seconds, and leaves no step, client or container behind."""
-    word = f"mark-{os.getpid()}-{time.monotonic_ns()}"
-    request = make(tmp_path, f"FROM {BASE}\nRUN echo begun; while true; do echo {word}; sleep 0.1; done\n")
-    process = subprocess.Popen(
-        [sys.executable, "-c", BUILDER, request.context], env=env, stdout=subprocess.PIPE, text=True
-    )
-    for line in process.stdout:
-        if line.strip() == word:
-            break
-    assert processes(word)
-    began = time.monotonic()
-    process.send_signal(number)
-    process.stdout.read()
-    assert process.wait(timeout=5) == 130
-    process.stdout.close()
-
-    def left() -> list[str]:
-        listed = every_docker.run("ps", "--all", "--no-trunc", "--format", "{{.ID}} {{.Command}}").ok().out
-        containers = [line for line in listed.splitlines() if word in line]
-        return [*processes(word), *processes(str(request.context)), *containers]
-
-    while left() and time.monotonic() - began < 2:
-        time.sleep(0.02)
-    assert not left()
+def test_weather_on_every_builder(builder, tmp_path, tmp_path_factory):
+    """The native example is built by every builder, and prints what the service once said."""
+    project = copy_example("weather", tmp_path / "weather")
+    with Service.start(tmp_path_factory.mktemp("service")) as service:
+        make_ready(project, "--builder-compat", builder.compat, env=service.env)
+    tag = unique_name()
+    builder.build(project, tag).ok()
+    out = builder.run(*SEALED, tag).ok().out
+    for name in ("Fjellgard", "Østervik", "Campo Lucente", "Salinella"):
+        assert name in out
+    state = "/app/src/weather/defs/.local_defs_state"
+    listed = builder.run(*SEALED, tag, "sh", "-c", f"id -u; ls -A {state}; stat -c '%u %a' {state}/*/state").ok().out
+    assert listed.splitlines()[0] == "1000"
+    assert set(listed.splitlines()[1:6]) == {
+        *(".gitignore", "statebake-manifest.json", "ForecastsComponent__all__"),
+        *("StationsComponent__north__", "StationsComponent__south__"),
+    }
+    assert set(listed.splitlines()[6:]) == {"0 644", "0 755"}
 
 
-@pytest.mark.needs("docker-containerd", "registry")
-def test_a_remote_builder(docker_containerd, registry, new_image, tmp_path):
-    """A remote BuildKit builds to an archive that can be proved, and then pushes the very same images."""
-    env, request = environment(docker_containerd), make(tmp_path, SMALL)
-    tag = f"{new_image(docker_containerd, registry)}:1"
-    config = tmp_path / "config"
-    (config / "cli-plugins").mkdir(parents=True)
-    plugin = Path(env["DOCKER_CONFIG"], "cli-plugins/docker-buildx")
-    (config / "cli-plugins/docker-buildx").symlink_to(plugin.resolve())
-    env["DOCKER_CONFIG"] = str(config)
-    with remote_buildkit(docker_containerd.host.removeprefix("unix://"), tmp_path / "b.sock") as address:
-        create = ["docker", "buildx", "create", "--name", "far", "--driver", "remote", address]
-        subprocess.run(create, env=env, check=True, capture_output=True)
-        engine = open_engine(env)
-        builder = choose_builder(engine, env, name="far")
-        assert (builder.in_engine, builder.compat) == (False, "buildkit")
-        changed = {**vars(request), "platforms": ("linux/amd64", "linux/arm64")}
-        layout = tmp_path / "layout.tar"
-        builder.build(BuildRequest(**{**changed, "output": "layout", "layout": layout}), lambda _: None)
-        images = read_layout(layout)
-        assert [image.facts.platform for image in images] == ["linux/amd64", "linux/arm64"]
-        builder.build(BuildRequest(**{**changed, "output": "registry", "tags": (tag,)}), lambda _: None)
-        assert builder.pushed(tag) == {image.facts.id for image in images}
-        with pytest.raises(StatebakeError) as caught:
-            builder.pushed(f"{tag}-nowhere")
-        assert caught.value.code is Code.PUSH_FAILED
-        loaded = builder.build(request, lambda _: None)
-        assert engine.image(loaded.id).id == loaded.id
+@pytest.mark.needs("docker", "dagster-1.13")
+def test_jaffle(docker, new_image, tmp_path, tmp_path_factory):
+    """The Dagster example loads everything from state, and its code server answers, with nothing to write to."""
+    from support.dagster import dagster_python
 
+    project = copy_example("jaffle", tmp_path / "jaffle")
+    with Service.start(tmp_path_factory.mktemp("service")) as service:
+        env = {**service.env, "STATEBAKE_PYTHON": str(dagster_python("1.13"))}
+        make_ready(project, env=env)
+    image = new_image(docker)
+    docker_build(docker, project, image).ok()
+    found = docker.run("run", "--rm", *SEALED, image, "python", "-c", ASSETS).ok().out.split()
+    assert len(found) == 9 + 2 + 8
+    assert {"customers", "daily_revenue", "menu", "weather/ostervik"} <= set(found)
 
-@pytest.mark.needs("podman")
-def test_podman(tools: Tools, tmp_path):
-    """Podman's service builds through its API, as buildah does, and its images are read in the same way."""
-    address = f"unix://{tmp_path}/podman.sock"
-    programs = tools.containers.environment["PATH"]
-    env = clean_env({"DOCKER_HOST": address, "PATH": os.pathsep.join([programs, os.environ["PATH"]])})
-    service = subprocess.Popen(["podman", "system", "service", "--time=0", address], env=env, stderr=subprocess.DEVNULL)
+    container = docker.run("run", "--detach", *SEALED, image).ok().out.strip()
     try:
-        while not (tmp_path / "podman.sock").exists():
-            time.sleep(0.05)
-        engine = open_engine(env)
-        assert (engine.facts.podman, engine.facts.compat) == (True, "buildah")
-        request = make(tmp_path, f"FROM {BASE}\nRUN echo {tmp_path}\nCOPY app/state /app/.local_defs_state/a/state\n")
-        image, events = built(env, request)
-        assert [event.text for event in events if event.kind is EventKind.OUTPUT] == [str(tmp_path)]
-        [state] = read_image(engine, image, find_layers=True).states
-        assert state.directories["a"].files == 1
-        error = failed(env, make(tmp_path, f"FROM {BASE}\n\nRUN echo first; exit 3\n"))
-        assert (error.code, error.where) == (Code.BUILD_FAILED, "Dockerfile:3")
-        engine.remove(image)
-        engine.close()
+        deadline = time.monotonic() + 90
+        while docker.run("exec", container, "dagster", "api", "grpc-health-check", "-p", "4000").code:
+            state = docker.run("inspect", "--format", "{{.State.Status}}", container).ok().out.strip()
+            assert state == "running", docker.run("logs", container).err
+            assert time.monotonic() < deadline, docker.run("logs", container).err
+        assert "Error" not in docker.run("logs", container).err
     finally:
-        service.terminate()
-        service.wait()
+        docker.run("rm", "--force", container)
 
 
-@pytest.mark.needs("registry")
-def test_pushing(every_docker, registry, new_image, tmp_path):
-    """An image gets a name and is pushed; a registry that is not there is told by its own words."""
-    env = environment(every_docker)
-    engine = open_engine(env)
-    image, _ = built(env, make(tmp_path, SMALL, **{"app/unique": str(tmp_path)}))
-    tag = f"{new_image(every_docker, registry)}:1"
-    engine.tag(image, tag)
-    lines: list[str] = []
-    digest = engine.push(tag, lines.append)
-    assert digest.startswith("sha256:")
-    assert lines
-    assert f"{tag.rpartition(':')[0]}@{digest}" in engine.image(tag).digests
-    wrong = "localhost:9/team/app:1"
-    engine.tag(image, wrong)
-    with pytest.raises(StatebakeError) as caught:
-        engine.push(wrong, lines.append)
-    assert caught.value.code is Code.PUSH_FAILED
-    assert "connection refused" in caught.value.detail
-    assert caught.value.next_step == "docker login localhost:9"
-    engine.remove(wrong)
-    engine.remove(wrong)
-    assert wrong not in engine.image(tag).tags
+@pytest.mark.needs("docker")
+def test_a_new_state_is_one_new_layer(docker, new_image, tmp_path):
+    """After a change of the state alone, all layers but the last are the same, and nothing is installed or compiled."""
+    project = make_ready(native_project(tmp_path / "shop", component("one")))
+    first, second = new_image(docker), new_image(docker)
+    docker_build(docker, project, first).ok()
+    (project / "src/shop/defs/things/defs.yaml").write_text(component("one", text="new"))
+    again = make_ready(project)
+    (again / "src/shop/defs/things/defs.yaml").write_text(component("one"))
+    built = docker_build(docker, again, second).ok()
+    assert layers(docker, first)[:-1] == layers(docker, second)[:-1]
+    assert layers(docker, first)[-1] != layers(docker, second)[-1]
+    assert "pip install" not in "\n".join(line for line in built.err.splitlines() if "DONE" in line)
+    assert docker.run("run", "--rm", *SEALED, second).ok().out == "new\n"
+
+
+@pytest.mark.needs("docker")
+def test_the_same_input_gives_the_same_layers(docker, new_image, tmp_path):
+    """Code and state come out bit for bit the same from a copy with other times, built without a cache."""
+    first = make_ready(native_project(tmp_path / "one" / "shop", component("one")))
+    other = Path(shutil.copytree(first, tmp_path / "other" / "shop", copy_function=shutil.copyfile))
+    images = [new_image(docker), new_image(docker)]
+    for project, image in zip((first, other), images, strict=True):
+        docker_build(docker, project, image, "--no-cache").ok()
+    found = [layers(docker, image) for image in images]
+    assert found[0][-1] == found[1][-1], "the state"
+    assert found[0][-2] == found[1][-2], "the code"
+
+
+@pytest.mark.needs("docker")
+def test_the_state_is_whole(docker, new_image, tmp_path):
+    """Every key's digest in the image is the one in the work tree, and what is no key of the project is left out."""
+    project = native_project(tmp_path / "shop", component("one"))
+    statebake("refresh", cwd=project).ok()
+    expected = digests(read_tree(state_dir(project)))
+    write_inputs(project)
+    write_tree(state_dir(project), {"Orphan__x__/state": "left over", ".staging/9/state": "half"})
+    image = new_image(docker)
+    docker_build(docker, project, image).ok()
+    saved = docker.run("create", image).ok().out.strip()
+    docker.run("cp", f"{saved}:/app/src/shop/defs/.local_defs_state", tmp_path / "state").ok()
+    docker.run("rm", saved).ok()
+    files = read_tree(tmp_path / "state")
+    assert digests(files) == expected
+    assert {name.split("/")[0] for name in files} == {".gitignore", "statebake-manifest.json", "Text__one__"}
+
+
+@pytest.mark.needs("docker")
+def test_missing_state_fails_the_build(docker, new_image, tmp_path):
+    """A key that the context lacks ends the build with a message that names it."""
+    project = make_ready(native_project(tmp_path / "shop", component("one")))
+    shutil.rmtree(state_dir(project) / "Text__one__")
+    failed = docker_build(docker, project, new_image(docker))
+    assert failed.code != 0
+    assert "The build context has no Text__one__" in failed.err
+
+
+@pytest.mark.needs("docker")
+def test_hostile_names(docker, new_image, tmp_path):
+    """A project that calls itself by instructions, with paths like patterns and commands, is built as what it is."""
+    project = native_project(tmp_path / "shop", component("one"))
+    name = "a \"b\" \\ $(id) ${PATH} # 'c'"
+    odd = "o[d]d 'd' $(id) \"q\" #"
+    write_tree(project, {f"{odd}/file": "content"})
+    pyproject = project / "pyproject.toml"
+    pyproject.write_text(
+        pyproject.read_text().replace('"shop"', json.dumps(name)).replace('"1"', '"1\\nRUN touch /pwned"')
+    )
+    (project / "statebake.toml").write_text(f'packages = [{json.dumps(odd)}]\nmodule = "shop"\n')
+    make_ready(project)
+    image = new_image(docker)
+    docker_build(docker, project, image).ok()
+    labels = json.loads(docker.run("image", "inspect", "--format", "{{json .Config.Labels}}", image).ok().out)
+    assert labels["org.opencontainers.image.title"] == name
+    assert labels["org.opencontainers.image.version"] == "1 RUN touch /pwned"
+    assert docker.run("run", "--rm", *SEALED, image, "cat", f"/app/{odd}/file").ok().out == "content"
+    assert docker.run("run", "--rm", *SEALED, image, "ls", "/").ok().out.count("pwned") == 0
+    assert docker.run("run", "--rm", *SEALED, image).ok().out == "one\n"
+
+
+@pytest.mark.needs("docker", "uv")
+def test_local_code_beside_hashes(docker, new_image, tmp_path):
+    """What is pinned is installed with its hashes, and code of the same workspace is built in the image."""
+    mono = write_tree(
+        tmp_path / "mono",
+        {
+            "libs/common/pyproject.toml": """
+                [project]
+                name = "common"
+                version = "1"
+                dependencies = ["pyyaml"]
+
+                [build-system]
+                requires = ["hatchling"]
+                build-backend = "hatchling.build"
+            """,
+            "libs/common/src/common/__init__.py": "word = 'from common'\n",
+        },
+    )
+    app = native_project(mono / "apps" / "shop", component("one"))
+    main = app / "src/shop/__main__.py"
+    main.write_text(f"from common import word\nprint(word)\n{main.read_text()}")
+    pin = [UV, "pip", "compile", "--quiet", "--no-header", "--generate-hashes", "-"]
+    pinned = subprocess.run(pin, input="pyyaml", capture_output=True, text=True, check=True).stdout
+    (app / "requirements.txt").write_text(f"{pinned}\n-e ../../libs/common\n")
+    make_ready(app)
+    image = new_image(docker)
+    docker_build(docker, mono, image, "--file", app / "Dockerfile").ok()
+    assert docker.run("run", "--rm", *SEALED, image).ok().out == "from common\none\n"
+
+
+@pytest.mark.needs("docker")
+def test_a_bare_base_image(docker, new_image, tmp_path):
+    """A base image needs `python3` with `venv` and nothing else: no `python`, no pip; it may have a user of its own."""
+    bare = new_image(docker)
+    script = "rm -f /usr/local/bin/python* /usr/bin/python /usr/bin/pip* /usr/local/bin/pip*; python3 --version"
+    write_tree(tmp_path / "base", {"Dockerfile": f"FROM {BASE}\nRUN {script}\nUSER 4242\nENTRYPOINT []\n"})
+    docker.run("buildx", "build", "--network", "host", "--tag", bare, tmp_path / "base").ok()
+    assert docker.run("run", "--rm", bare, "sh", "-c", "command -v python || command -v pip").code != 0
+    project = make_ready(native_project(tmp_path / "shop", component("one")), "--base-image", bare)
+    image = new_image(docker)
+    docker_build(docker, project, image).ok()
+    assert docker.run("run", "--rm", *SEALED, image).ok().out == "one\n"
+    assert docker.run("run", "--rm", "--user", "77:88", image).ok().out == "one\n"

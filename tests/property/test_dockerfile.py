@@ -21,10 +21,10 @@ from support.image_plans import image_plan
 
 TEXT = st.text(alphabet=st.one_of(st.sampled_from("\"'$\\{}\n\r\t #[]*?`<>;&|=\u2028é"), st.characters()), max_size=30)
 NAME = st.text(
-    alphabet=st.one_of(st.sampled_from("\"'${} #[]*?`<>;&|=-aé"), st.characters(exclude_categories=["Cs", "Cc"])),
+    alphabet=st.one_of(st.sampled_from("\"'${} #[]`<>;&|=-aé"), st.characters(exclude_categories=["Cs", "Cc"])),
     min_size=1,
     max_size=12,
-).filter(lambda name: not set(name) & set("/\\\x7f") and name not in {".", ".."})
+).filter(lambda name: not set(name) & set("/\\*?\x7f") and name not in {".", ".."})
 HOSTILE = '"\nRUN touch /pwned\n# $(id) ${PATH} \\'
 
 
@@ -56,7 +56,7 @@ def test_texts(project, version, description, environment):
 
 
 @given(st.lists(NAME, min_size=3, max_size=3, unique=True), st.booleans())
-@example(["a*", "b c", "$(id)"], True)
+@example(["[a]", "b c", "$(id)"], True)
 @example(["[a-z]", "'", "<<EOF"], False)
 @example(["--from=x", "#", "a'b\"c"], False)
 def test_paths(names, refresh):
@@ -78,11 +78,10 @@ def test_paths(names, refresh):
     assert [f"{second}/{first}/", f"/parts/code/{first}/"] in copied
     assert [f"{second}/x/{second}", f"/parts/code/x/{second}"] in copied
     assert [f"{local}/", f"/build/local/{local}/"] in copied
-    assert copied[-1] == ["/parts/state/", f"/app/{state}/"]
-    for one in read_dockerfile(text):
-        if one.name == "RUN":
-            words = shlex.split(one.rest)
-            assert ("rm" not in words) or any(state in word for word in words)
+    assert copied[-1] == ["/parts/layer/", "/"]
+    runs = [shlex.split(one.rest) for one in read_dockerfile(text) if one.name == "RUN"]
+    usual_runs = [shlex.split(one.rest) for one in read_dockerfile(render_dockerfile(usual)) if one.name == "RUN"]
+    assert [[word.replace(state, "a/s") for word in run] for run in runs] == usual_runs
 
 
 @given(st.lists(TEXT, min_size=1, max_size=4))
@@ -103,7 +102,7 @@ def test_commands(command):
 
 
 @pytest.mark.parametrize("field", ["state", "prefix", "local"])
-@given(name=st.sampled_from(["a\\b", "a\nb", "a\x7fb", "\udcff", "a\rb"]))
+@given(name=st.sampled_from(["a\\b", "a*b", "a?b", "a\nb", "a\x7fb", "\udcff", "a\rb"]))
 def test_paths_that_nobody_can_write(field, name):
     """A path that a Dockerfile cannot express is refused."""
     fields = {"state": name} if field == "state" else {"prefix": f"{name}/"}

@@ -24,12 +24,12 @@ class Instruction:
 
     @property
     def paths(self) -> list[str]:
-        """The paths of a COPY after the lexer, wildcards of one sign taken as that sign."""
+        """The paths of a COPY after the lexer, the one pattern that there may be (``[[]``) taken as what it matches."""
         words = self.words if self.rest.startswith("[") else self.rest.split()
         lexed = [lex(word) for word in words]
         for source in lexed[:-1]:
-            assert not re.search(r"[*?\[]", re.sub(r"\[[*?\[]\]", "", source)), f"a wildcard in {source}"
-        return [*(re.sub(r"\[([*?\[])\]", r"\1", source) for source in lexed[:-1]), lexed[-1]]
+            assert not re.search(r"[*?\[]", source.replace("[[]", "")), f"a wildcard in {source}"
+        return [*(source.replace("[[]", "[") for source in lexed[:-1]), lexed[-1]]
 
     @property
     def pairs(self) -> dict[str, str]:

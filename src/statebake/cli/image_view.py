@@ -90,7 +90,7 @@ def report_json(report: ImageReport) -> dict[str, Any]:
                 "bytes": image.facts.size,
                 "labels": dict(image.facts.labels),
                 "layers": [
-                    {"diff_id": layer.diff_id, "bytes": layer.size, "made_by": layer.instruction}
+                    {"diff_id": layer.diff_id, "bytes": layer.size, "instruction": layer.instruction}
                     for layer in image.facts.layers
                 ],
                 "state": [
@@ -125,7 +125,7 @@ def written_json(written: BuildInputs) -> dict[str, Any]:
     """Return what was written for a build as a JSON object."""
     context = written.context
     return {
-        "inputs": str(written.directory),
+        "inputs": str(written.directory) if written.directory else None,
         "manifest": json.loads(written.manifest.dumps()) if written.manifest else None,
         "context": {"files": context.files, "bytes": context.bytes} if context else None,
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from statebake.engine.client import Engine
 
 _NEXT = "install the docker program with its buildx plugin"
+# Arguments of `docker build`, and what they are called by docker-py's ``APIClient.build``.
+_WITH_VALUE = {"--network": "network_mode", "--target": "target"}
+_SWITCHES = {"--no-cache": "nocache", "--pull": "pull"}
 
 
 class ApiBuilder(Builder):
@@ -40,11 +43,12 @@ class ApiBuilder(Builder):
 
     def check(self, request: BuildRequest) -> None:
         request.text()
+        _, unknown = read_arguments(request.args)
         asked = {
             "secrets": request.secrets,
             "several platforms": request.platforms[1:],
             "an OCI layout": request.output == "layout",
-            f"the arguments {' '.join(request.args)}": request.args,
+            f"the arguments {' '.join(unknown)}": unknown,
         }
         for what, found in asked.items():
             if found:
@@ -80,6 +84,7 @@ class ApiBuilder(Builder):
     def _options(self, request: BuildRequest, dockerfile: str) -> dict[str, object]:
         arguments = dict(argument.partition("=")[::2] for argument in request.build_args if "=" in argument)
         arguments |= {name: self._env[name] for name in request.build_args if "=" not in name and name in self._env}
+        further, _ = read_arguments(request.args)
         return {
             "dockerfile": dockerfile,
             "buildargs": arguments,
@@ -87,7 +92,25 @@ class ApiBuilder(Builder):
             "target": request.target,
             "network_mode": request.network,
             "platform": request.platforms[0] if request.platforms else None,
+            **further,
         }
+
+
+def read_arguments(arguments: Sequence[str]) -> tuple[dict[str, object], list[str]]:
+    """Return what arguments of ``docker build`` mean to the engine's API, and those that mean nothing to it."""
+    options: dict[str, object] = {}
+    unknown: list[str] = []
+    left = list(arguments)
+    while left:
+        argument = left.pop(0)
+        name, equals, value = argument.partition("=")
+        if argument in _SWITCHES:
+            options[_SWITCHES[argument]] = True
+        elif name in _WITH_VALUE and (equals or left):
+            options[_WITH_VALUE[name]] = value if equals else left.pop(0)
+        else:
+            unknown.append(argument)
+    return options, unknown
 
 
 def write_context(stream: IO[bytes], request: BuildRequest, excluded: Excluded) -> str:

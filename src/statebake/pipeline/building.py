@@ -99,9 +99,9 @@ class ImageInputs:
 
 @dataclass(frozen=True)
 class BuildInputs:
-    """What was written for a build: the directory, the manifest in it, and the build context."""
+    """What was written for a build: the directory, if its Dockerfile reads it, the manifest, and the build context."""
 
-    directory: Path
+    directory: Path | None
     manifest: Manifest | None
     context: ContextListing | None
 
@@ -200,7 +200,7 @@ def prepare_build(
     manifest = manifest_of(opened, snapshot, env) if snapshot else None
     if inputs.dockerfile.outdated:
         observer.warning(f"{inputs.dockerfile.path} is out of date: statebake dockerfile")
-    directory = write_build_inputs(opened, inputs.parts, manifest)
+    directory = write_build_inputs(opened, inputs.parts, manifest) if inputs.dockerfile.reads_inputs else None
     context = check_context(opened, inputs.parts, inputs.dockerfile, manifest, observer) if manifest else None
     return BuildInputs(directory, manifest, context)
 
@@ -270,23 +270,26 @@ def _build_apart(
 ) -> _Made:
     """Build where the engine does not have the image afterwards: into an archive, which is read, and then again.
 
-    The second build finds everything in the cache, so it is the same image; its digest says so.
+    The second build finds everything in the cache, so it gives the same images; their digests say so.
     """
     assert inputs.workshop is not None
     builder, push = inputs.workshop.builder, inputs.options.push
     with tempfile.TemporaryDirectory(prefix="statebake-") as place:
         layout = Path(place, "image.tar")
-        first = builder.build(replace(request, output="layout", layout=layout), _listener(observer))
+        builder.build(replace(request, output="layout", layout=layout), _listener(observer))
         observer.stage("Proving that the state is in it")
-        proof = prove(opened, inputs.plan, read_layout(layout), manifest, ours=inputs.dockerfile.ours)
+        images = read_layout(layout)
+        proof = prove(opened, inputs.plan, images, manifest, ours=inputs.dockerfile.ours)
     observer.stage("Pushing it" if push else "Loading it into the engine")
     tags = opened.target.settings.docker.tags
     last = builder.build(replace(request, output="registry" if push else "engine", tags=tags), lambda _: None)
-    if push and first.digest != last.digest:
+    proved = {image.facts.id for image in images}
+    # Not the digest of the whole: attestations, which a builder may add, say when it was built.
+    if push and any(builder.pushed(tag) != proved for tag in tags):
         raise StatebakeError(
             Code.ARTIFACT_MISMATCH,
-            f"What was pushed, {last.digest}, is not what was proved, {first.digest}: some step gives other bytes "
-            "each time.",
+            f"What was pushed, {last.digest}, is not what was proved, {', '.join(sorted(proved))}: some step gives "
+            "other bytes each time.",
             where=", ".join(tags),
             next_step="build in the engine's own builder, where an image is pushed after it was proved",
         )
@@ -309,7 +312,7 @@ def _request(
         yield BuildRequest(
             context=inputs.plan.context,
             dockerfile=path,
-            shown=str(dockerfile.path) if dockerfile.path else "the Dockerfile that statebake made",
+            shown=_shown(dockerfile.path, inputs.options.directory),
             platforms=docker.platforms,
             secrets=docker.secrets,
             build_args=docker.build_args,
@@ -317,6 +320,12 @@ def _request(
             args=docker.args,
             directory=inputs.options.directory,
         )
+
+
+def _shown(path: Path | None, directory: Path) -> str:
+    if path is None:
+        return "the Dockerfile that statebake made"
+    return str(path.relative_to(directory) if path.is_relative_to(directory) else path)
 
 
 def _labels(manifest: Manifest | None) -> dict[str, str]:

@@ -6,7 +6,7 @@ import io
 import tarfile
 from pathlib import Path
 
-from statebake.engine.api_builder import write_context
+from statebake.engine.api_builder import read_arguments, write_context
 from statebake.engine.request import BuildRequest, secret_values
 from support.trees import write_tree
 
@@ -55,3 +55,12 @@ def test_secrets_that_are_redacted(tmp_path):
     )
     found = secret_values(request, {"C": "c-value", "D": "d-value"})
     assert sorted(found.values()) == ["c-value", "d-value", "https://me:pa55@host/simple", "t0k3n-of-one-word"]
+
+
+def test_arguments_of_docker_build():
+    """What the engine's own builder knows of the docker program's arguments is passed on; the rest is named."""
+    assert read_arguments(["--network=host", "--target", "app", "--no-cache", "--pull"]) == (
+        {"network_mode": "host", "target": "app", "nocache": True, "pull": True},
+        [],
+    )
+    assert read_arguments(["--add-host", "a:1", "--network"]) == ({}, ["--add-host", "a:1", "--network"])

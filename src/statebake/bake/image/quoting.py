@@ -15,7 +15,9 @@ from collections.abc import Sequence
 from statebake.errors import Code, StatebakeError
 
 _LEXED = re.compile(r"""(["'$\\])""")
-_WILDCARD = re.compile(r"([*?\[])")
+# In a source of COPY these are wildcards, however they are written: BuildKit compares a pattern in two ways, of which
+# one knows no `[*]` and the other no backslash. `[[]` all builders understand.
+_WITHOUT_ESCAPE = frozenset("*?\\")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -30,7 +32,7 @@ def exec_form(arguments: Sequence[str]) -> str:
 def copy_form(paths: Sequence[str]) -> str:
     """Return the paths of a ``COPY``, the last of which is the destination; they name exactly these files."""
     *sources, target = (_path(path) for path in paths)
-    escaped = [_WILDCARD.sub(r"[\1]", source) for source in sources]
+    escaped = [source.replace("[", "[[]") for source in sources]
     return json.dumps([_LEXED.sub(r"\\\1", path) for path in (*escaped, target)], ensure_ascii=False)
 
 
@@ -69,7 +71,7 @@ def _matched(pattern: re.Pattern[str], text: str, where: str, expected: str) -> 
 
 
 def _path(path: str) -> str:
-    if "\\" in path or not path:
+    if not path or _WITHOUT_ESCAPE & set(path):
         raise _unusable(f"The path {path!r}", path)
     return _must_be_text(path, f"The path {path!r}", path)
 

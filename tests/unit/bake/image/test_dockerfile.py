@@ -52,7 +52,7 @@ def test_state_comes_last():
         assert last.name == "COPY"
         assert ("--link" in last.flags) == (builder == "buildkit")
         assert "--from=parts" in last.flags
-        assert last.paths == ["/parts/state/", "/app/depot/defs/.local_defs_state/"]
+        assert last.paths == ["/parts/layer/", "/"]
     assert "--from=state" in read_dockerfile(render_dockerfile(image_plan(refresh=())))[-1].flags
 
 

@@ -16,7 +16,7 @@ COPY ["apps/depot/.statebake/pyproject.toml", "/parts/code/pyproject.toml"]
 # `statebake check --write-manifest apps/depot/.statebake/statebake-manifest.json`.
 COPY ["apps/depot/.statebake/statebake-manifest.json", "apps/depot/.statebake/move_state.py", "/parts/"]
 RUN set -eu; \
-    python3 /parts/move_state.py /parts/statebake-manifest.json /parts/code/depot/defs/.local_defs_state /parts/state; \
+    python3 /parts/move_state.py /parts/statebake-manifest.json /parts/code/depot/defs/.local_defs_state /parts/layer/app/depot/defs/.local_defs_state; \
     chmod -R u=rwX,go=rX /parts; \
     find /parts -exec touch -h -d @315532800 {} +
 
@@ -44,10 +44,12 @@ RUN --mount=type=cache,target=/root/.cache/pip \
         if [ -e "$file" ]; then /opt/pip/bin/python -m pip --python /opt/venv/bin/python install --requirement "$file"; fi; \
     done
 
-# Compiled here, for nobody can write there later; without times in it, so that the same code gives the same bytes.
+# Compiled here, for nobody can write there later. What is no Python, a template say, stays as it is.
 FROM base AS code
 COPY --from=parts /parts/code /app
-RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app || echo "What is no Python stays as it is."
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app || true; \
+    chmod -R u=rwX,go=rX /app; \
+    find /app -exec touch -h -d @315532800 {} +
 
 FROM base
 COPY --link --from=dependencies /opt/venv /opt/venv
@@ -64,4 +66,5 @@ USER 1000:1000
 EXPOSE 4000
 HEALTHCHECK --interval=30s --timeout=20s --start-period=2m CMD ["dagster", "api", "grpc-health-check", "-p", "4000"]
 CMD ["dagster", "api", "grpc", "-h", "0.0.0.0", "-p", "4000", "-m", "depot.definitions"]
-COPY --link --from=parts ["/parts/state/", "/app/depot/defs/.local_defs_state/"]
+# The state, at /app/depot/defs/.local_defs_state. With its parent directories, for their times are a part of the layer too.
+COPY --link --from=parts /parts/layer/ /

@@ -14,7 +14,7 @@ COPY ["src/", "/parts/code/src/"]
 # `statebake check --write-manifest .statebake/statebake-manifest.json`.
 COPY [".statebake/statebake-manifest.json", ".statebake/move_state.py", "/parts/"]
 RUN set -eu; \
-    python3 /parts/move_state.py /parts/statebake-manifest.json /parts/code/src/shop/defs/.local_defs_state /parts/state; \
+    python3 /parts/move_state.py /parts/statebake-manifest.json /parts/code/src/shop/defs/.local_defs_state /parts/layer/app/src/shop/defs/.local_defs_state; \
     chmod -R u=rwX,go=rX /parts; \
     find /parts -exec touch -h -d @315532800 {} +
 
@@ -41,10 +41,12 @@ RUN --mount=type=cache,target=/root/.cache/pip \
         if [ -e "$file" ]; then /opt/pip/bin/python -m pip --python /opt/venv/bin/python install --requirement "$file"; fi; \
     done
 
-# Compiled here, for nobody can write there later; without times in it, so that the same code gives the same bytes.
+# Compiled here, for nobody can write there later. What is no Python, a template say, stays as it is.
 FROM base AS code
 COPY --from=parts /parts/code /app
-RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app || echo "What is no Python stays as it is."
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app || true; \
+    chmod -R u=rwX,go=rX /app; \
+    find /app -exec touch -h -d @315532800 {} +
 
 FROM base
 COPY --link --from=dependencies /opt/venv /opt/venv
@@ -57,4 +59,5 @@ ENV PATH="/opt/venv/bin:$PATH" \
 WORKDIR /app
 USER 1000:1000
 CMD ["python", "-m", "shop"]
-COPY --link --from=parts ["/parts/state/", "/app/src/shop/defs/.local_defs_state/"]
+# The state, at /app/src/shop/defs/.local_defs_state. With its parent directories, for their times are a part of the layer too.
+COPY --link --from=parts /parts/layer/ /

@@ -38,10 +38,12 @@ RUN --mount=type=cache,target=/root/.cache/pip \
         if [ -e "$file" ]; then /opt/pip/bin/python -m pip --python /opt/venv/bin/python install --requirement "$file"; fi; \
     done
 
-# Compiled here, for nobody can write there later; without times in it, so that the same code gives the same bytes.
+# Compiled here, for nobody can write there later. What is no Python, a template say, stays as it is.
 FROM base AS code
 COPY --from=parts /parts/code /app
-RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app || echo "What is no Python stays as it is."
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app || true; \
+    chmod -R u=rwX,go=rX /app; \
+    find /app -exec touch -h -d @315532800 {} +
 
 # The state is fetched in the build. The tool gets its own environment; the project's code is run by the project's.
 FROM dependencies AS state
@@ -67,9 +69,7 @@ RUN \
     rm -rf ./src/shop/defs/.local_defs_state; \
     /opt/statebake/bin/statebake refresh --project . --python /opt/venv/bin/python; \
     /opt/statebake/bin/statebake check --project . --python /opt/venv/bin/python --write-manifest /parts/statebake-manifest.json; \
-    mv ./src/shop/defs/.local_defs_state /parts/state; \
-    mv /parts/statebake-manifest.json /parts/state/; \
-    rm -rf /parts/state/.staging; \
+    python3 .statebake/move_state.py /parts/statebake-manifest.json ./src/shop/defs/.local_defs_state /parts/layer/app/src/shop/defs/.local_defs_state; \
     chmod -R u=rwX,go=rX /parts; \
     find /parts -exec touch -h -d @315532800 {} +
 
@@ -84,4 +84,5 @@ ENV PATH="/opt/venv/bin:$PATH" \
 WORKDIR /app
 USER 1000:1000
 CMD ["python", "-m", "shop"]
-COPY --link --from=state ["/parts/state/", "/app/src/shop/defs/.local_defs_state/"]
+# The state, at /app/src/shop/defs/.local_defs_state. With its parent directories, for their times are a part of the layer too.
+COPY --link --from=state /parts/layer/ /
