@@ -17,7 +17,7 @@ from statebake.errors import Code, StatebakeError
 from statebake.verify import read_image, read_layout
 from support.cli import clean_env
 from support.engine import Docker, Tools
-from support.remote_builder import remote_buildkit
+from support.remote_builder import remote_builder
 from support.trees import write_tree
 
 BASE = "python:3.11-slim"
@@ -264,16 +264,10 @@ def test_an_interrupt(env, every_docker, tmp_path, number):
 @pytest.mark.needs("docker-containerd", "registry")
 def test_a_remote_builder(docker_containerd, registry, new_image, tmp_path):
     """A remote BuildKit builds to an archive that can be proved, and then pushes the very same images."""
-    env, request = environment(docker_containerd), make(tmp_path, SMALL)
+    request = make(tmp_path, SMALL)
     tag = f"{new_image(docker_containerd, registry)}:1"
-    config = tmp_path / "config"
-    (config / "cli-plugins").mkdir(parents=True)
-    plugin = Path(env["DOCKER_CONFIG"], "cli-plugins/docker-buildx")
-    (config / "cli-plugins/docker-buildx").symlink_to(plugin.resolve())
-    env["DOCKER_CONFIG"] = str(config)
-    with remote_buildkit(docker_containerd.host.removeprefix("unix://"), tmp_path / "b.sock") as address:
-        create = ["docker", "buildx", "create", "--name", "far", "--driver", "remote", address]
-        subprocess.run(create, env=env, check=True, capture_output=True)
+    with remote_builder(docker_containerd, "far", tmp_path / "config") as config:
+        env = {**environment(docker_containerd), **config}
         engine = open_engine(env)
         builder = choose_builder(engine, env, name="far")
         assert (builder.in_engine, builder.compat) == (False, "buildkit")

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -62,7 +63,7 @@ def state(tmp_path: Path) -> Path:
 
 def build(docker: Docker, state: Path, dockerfile: str, tag: str = "", **change) -> str:
     """Build an image, and return its id."""
-    (state.parent / "Dockerfile").write_text(dockerfile)
+    (state.parent / "Dockerfile").write_text(f"{dockerfile}LABEL test={uuid4()}\n")  # it is this test's alone
     env = clean_env(docker.env())
     request = BuildRequest(state.parent, state.parent / "Dockerfile", "Dockerfile", network="host")
     tags = (tag,) if tag else ()
@@ -74,20 +75,23 @@ def generated(base: str = "scratch") -> str:
     return f"FROM {base}\nLABEL io.statebake.state={STATE}\nCOPY state {STATE}\n"
 
 
-def containers(docker: Docker) -> list[str]:
-    return docker.run("ps", "--all", "--quiet", "--filter", f"label={READER_LABEL}").ok().out.split()
+def containers(docker: Docker, image: str) -> list[str]:
+    """Return the containers in which statebake reads an image."""
+    wanted = ("--filter", f"label={READER_LABEL}", "--filter", f"ancestor={image}")
+    return docker.run("ps", "--all", "--quiet", *wanted).ok().out.split()
 
 
 def test_state_where_the_label_says(every_docker, state):
     """Every key has the digest of the work tree; nothing is started, and nothing is left."""
     engine = open_engine(clean_env(every_docker.env()))
-    image = read_image(engine, build(every_docker, state, generated()), find_layers=True)
+    identifier = build(every_docker, state, generated())
+    image = read_image(engine, identifier, find_layers=True)
     [found] = image.states
     assert (found.path, found.has_ignore_file, found.unexpected) == (STATE, True, ())
     assert {key.summary.digest for key in found.keys} == {record_of(state, name).digest for name in KEYS}
     assert all(key.summary.digest == key.record.digest for key in found.keys)
     assert image.layers == {STATE: 0}
-    assert containers(every_docker) == []
+    assert containers(every_docker, identifier) == []
 
 
 def test_state_that_must_be_looked_for(every_docker, state):
@@ -192,7 +196,6 @@ def test_what_a_killed_run_leaves(docker, state):
     """The container of a run that was killed goes at the next use; that of one that still runs stays."""
     image = build(docker, state, generated())
     env = clean_env(docker.env())
-    before = containers(docker)
     readers = [
         subprocess.Popen(
             [sys.executable, "-c", READER, image], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -200,13 +203,13 @@ def test_what_a_killed_run_leaves(docker, state):
         for _ in range(2)
     ]
     assert [reader.stdout.readline() for reader in readers] == ["1\n", "1\n"]
-    assert len(containers(docker)) == len(before) + 2
+    assert len(containers(docker, image)) == 2
     readers[0].kill()
     readers[0].wait()
     read_image(open_engine(env), image)
-    assert len(containers(docker)) == len(before) + 1
+    assert len(containers(docker, image)) == 1
     readers[1].communicate(timeout=20)
-    assert len(containers(docker)) == len(before)
+    assert containers(docker, image) == []
     readers[0].communicate()
 
 
@@ -225,7 +228,7 @@ LAYERS = f"""
 
 
 @pytest.mark.needs("docker-containerd", "buildah")
-@pytest.mark.parametrize("steps", [2, 3, 4, 5, 6])
+@pytest.mark.parametrize("steps", [3, 4, 6])
 def test_layers_as_another_tool_unpacks_them(docker_containerd, tools: Tools, state, tmp_path, steps):
     """Whatever real layers hide and replace, the digests are those of what umoci unpacks."""
     for path in (state / "statebake-manifest.json", *state.glob("*/.statebake.json")):
@@ -233,7 +236,7 @@ def test_layers_as_another_tool_unpacks_them(docker_containerd, tools: Tools, st
     write_tree(state.parent / "other", {"state": "other"})
     lines = [line.strip() for line in LAYERS.strip().splitlines()][3:]
     packed = tmp_path / "layout.tar"
-    build(docker_containerd, state, "\n".join(lines[: steps + 1]), output="layout", layout=packed)
+    build(docker_containerd, state, "\n".join(lines[: steps + 1]) + "\n", output="layout", layout=packed)
     [image] = read_layout(packed)
     layout, bundle = tmp_path / "layout", tmp_path / "bundle"
     layout.mkdir()

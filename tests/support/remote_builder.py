@@ -9,11 +9,28 @@ from __future__ import annotations
 import contextlib
 import selectors
 import socket
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from support.cli import clean_env
+from support.engine import Docker
+
 _UPGRADE = b"POST /grpc HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+
+
+@contextlib.contextmanager
+def remote_builder(docker: Docker, name: str, place: Path) -> Iterator[dict[str, str]]:
+    """Have a remote builder of this name; yield what of the environment makes the docker program know it."""
+    plugin = Path(docker.engine.environment["DOCKER_CONFIG"], "cli-plugins/docker-buildx")
+    (place / "cli-plugins").mkdir(parents=True)
+    (place / "cli-plugins/docker-buildx").symlink_to(plugin.resolve())
+    config = {"DOCKER_CONFIG": str(place)}
+    with remote_buildkit(docker.host.removeprefix("unix://"), place / "b.sock") as address:
+        create = ["docker", "buildx", "create", "--name", name, "--driver", "remote", address]
+        subprocess.run(create, env=clean_env(docker.env(**config)), check=True, capture_output=True)
+        yield config
 
 
 @contextlib.contextmanager
