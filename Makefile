@@ -2,6 +2,7 @@
 # make test         everything: lint, types, import contracts, the README's commands, and every test
 # make check        lint, types and import contracts only
 # make benchmark    what refreshes cost, with dg beside them: a table of ratios
+# make benchmark-images  what a new image costs, beside the Dockerfile that dg scaffolds (starts an engine)
 # make engine       starts a Docker engine of the checkout's own and prints its environment (Debian 12, as root)
 # make engine-stop  ends it
 .DELETE_ON_ERROR:
@@ -38,7 +39,7 @@ $(STAMP)/dagster-%: $(STAMP)/dev tests/tools/dagster-%.txt
 	$(BIN)/uv pip install --quiet --python $(VENVS)/dagster-$*/bin/python -r tests/tools/dagster-$*.txt
 	@touch $@
 
-.PHONY: help demo check test benchmark engine engine-stop install clean
+.PHONY: help demo check test benchmark benchmark-images engine engine-stop install clean
 install: $(STAMP)/install
 
 demo: $(STAMP)/install
@@ -62,6 +63,9 @@ engine:
 
 engine-stop:
 	tests/tools/engine stop
+
+benchmark-images: $(STAMP)/dagster-1.13
+	eval "$$($(BIN)/python tests/tools/engine start)" && $(BIN)/python benchmarks/images.py $(BENCHMARK_ARGS)
 
 clean:
 	[ ! -d .cache/engine ] || tests/tools/engine stop

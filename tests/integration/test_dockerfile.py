@@ -62,6 +62,7 @@ def test_what_is_written(tmp_path):
         "Dockerfile",
         ".dockerignore",
         ".statebake/.gitignore",
+        ".statebake/move_state.py",
         ".statebake/pyproject.toml",
         ".statebake/dependencies/requirements.txt",
     }
@@ -296,6 +297,15 @@ def test_bad_input(shop, args, code, said):
     assert f"error[{code}]" in result.err
     assert said in result.err
     assert read_tree(shop) == before
+
+
+def test_code_outside_of_the_project(shop, tmp_path):
+    """Code behind a link that leaves the project cannot be sent to a build; that is said, not found out by one."""
+    (shop / "src").rename(tmp_path / "elsewhere")
+    (shop / "src").symlink_to(tmp_path / "elsewhere")
+    result = dockerfile(shop)
+    assert result.code == 2
+    assert "error[SB103]: The project's code lies outside" in result.err
 
 
 def test_manifest(shop):

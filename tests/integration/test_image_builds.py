@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from lab import settings
 from support.cli import Result, statebake
 from support.engine import Docker, Tools, unique_name
+from support.installed import UV
 from support.native import component, native_project, state_dir
 from support.pexes import copy_example, digests
 from support.service import Service
@@ -34,7 +38,9 @@ def make_ready(project: Path, *args: str, env: dict | None = None) -> Path:
 
 def write_inputs(project: Path, *args: str, env: dict | None = None) -> Path:
     """Write the Dockerfile, what a build reads, and the manifest of the state that is there."""
-    statebake("dockerfile", "--base-image", BASE, *args, cwd=project, env=env).ok()
+    statebake(
+        "dockerfile", *(() if "--base-image" in args else ("--base-image", BASE)), *args, cwd=project, env=env
+    ).ok()
     manifest = project / ".statebake" / "statebake-manifest.json"
     statebake("check", "--write-manifest", manifest, cwd=project, env=env).ok()
     return project
@@ -42,11 +48,22 @@ def write_inputs(project: Path, *args: str, env: dict | None = None) -> Path:
 
 @dataclass
 class Builder:
-    """A builder that a Dockerfile is generated for: builds, and runs a command in the image."""
+    """A builder that a Dockerfile is generated for, and what runs its images."""
 
     compat: str
-    build: Callable[[Path, str], Result]
-    run: Callable[..., Result]
+    pip_conf: Path
+    tool: Callable[..., Result]
+    runner: Callable[..., Result]
+    options: tuple[str, ...] = ()
+
+    def build(self, project: Path, tag: str, *args: str) -> Result:
+        """Build the Dockerfile of ``project``."""
+        pip_conf = () if self.compat == "classic" else ("--secret", f"id=pip_conf,src={self.pip_conf}")
+        return self.tool("build", *self.options, "--network", "host", *pip_conf, *args, "--tag", tag, project)
+
+    def run(self, *args: str | Path) -> Result:
+        """Run a command in an image."""
+        return self.runner("run", "--rm", *args)
 
 
 @pytest.fixture(
@@ -58,37 +75,15 @@ class Builder:
     ]
 )
 def builder(request) -> Builder:
-    """Every builder with an image store of its own."""
+    """Every builder that knows another part of the language."""
     compat = request.param
     if compat == "buildah":
         tools: Tools = request.getfixturevalue("tools")
-        pip_conf = request.getfixturevalue("pip_conf")
-        secret = f"id=pip_conf,src={pip_conf}"
-        return Builder(
-            compat,
-            lambda place, tag: tools.run(
-                *("buildah", "build", "--layers", "--network", "host", "--secret", secret, "--tag", tag, place)
-            ),
-            lambda *args: tools.run("podman", "run", "--rm", *args),
-        )
+        tool, runner = partial(tools.run, "buildah", timeout=600), partial(tools.run, "podman")
+        return Builder(compat, settings.pip_conf(), tool, runner, ("--layers",))
     docker: Docker = request.getfixturevalue("docker" if compat == "buildkit" else "docker_20")
-    secrets = () if compat == "classic" else ("--secret", f"id=pip_conf,src={docker.pip_conf}")
-    kind = "0" if compat == "classic" else "1"
-    return Builder(
-        compat,
-        lambda place, tag: docker.run(
-            *("build", "--network", "host", *secrets, "--tag", tag, place), env={"DOCKER_BUILDKIT": kind}, timeout=600
-        ),
-        lambda *args: docker.run("run", "--rm", *args),
-    )
-
-
-@pytest.fixture
-def pip_conf() -> Path:
-    """The pip.conf that a build here needs."""
-    from lab import settings
-
-    return settings.pip_conf()
+    tool = partial(docker.run, env={"DOCKER_BUILDKIT": "0" if compat == "classic" else "1"}, timeout=600)
+    return Builder(compat, docker.pip_conf, tool, tool)
 
 
 def docker_build(docker: Docker, project: Path, tag: str, *args: str | Path) -> Result:
@@ -242,3 +237,49 @@ def test_hostile_names(docker, new_image, tmp_path):
     assert docker.run("run", "--rm", *SEALED, image, "cat", f"/app/{odd}/file").ok().out == "content"
     assert docker.run("run", "--rm", *SEALED, image, "ls", "/").ok().out.count("pwned") == 0
     assert docker.run("run", "--rm", *SEALED, image).ok().out == "one\n"
+
+
+@pytest.mark.needs("docker", "uv")
+def test_local_code_beside_hashes(docker, new_image, tmp_path):
+    """What is pinned is installed with its hashes, and code of the same workspace is built in the image."""
+    mono = write_tree(
+        tmp_path / "mono",
+        {
+            "libs/common/pyproject.toml": """
+                [project]
+                name = "common"
+                version = "1"
+                dependencies = ["pyyaml"]
+
+                [build-system]
+                requires = ["hatchling"]
+                build-backend = "hatchling.build"
+            """,
+            "libs/common/src/common/__init__.py": "word = 'from common'\n",
+        },
+    )
+    app = native_project(mono / "apps" / "shop", component("one"))
+    main = app / "src/shop/__main__.py"
+    main.write_text(f"from common import word\nprint(word)\n{main.read_text()}")
+    pin = [UV, "pip", "compile", "--quiet", "--no-header", "--generate-hashes", "-"]
+    pinned = subprocess.run(pin, input="pyyaml", capture_output=True, text=True, check=True).stdout
+    (app / "requirements.txt").write_text(f"{pinned}\n-e ../../libs/common\n")
+    make_ready(app)
+    image = new_image(docker)
+    docker_build(docker, mono, image, "--file", app / "Dockerfile").ok()
+    assert docker.run("run", "--rm", *SEALED, image).ok().out == "from common\none\n"
+
+
+@pytest.mark.needs("docker")
+def test_a_bare_base_image(docker, new_image, tmp_path):
+    """A base image needs `python3` with `venv` and nothing else: no `python`, no pip; it may have a user of its own."""
+    bare = new_image(docker)
+    script = "rm -f /usr/local/bin/python* /usr/bin/python /usr/bin/pip* /usr/local/bin/pip*; python3 --version"
+    write_tree(tmp_path / "base", {"Dockerfile": f"FROM {BASE}\nRUN {script}\nUSER 4242\nENTRYPOINT []\n"})
+    docker.run("buildx", "build", "--network", "host", "--tag", bare, tmp_path / "base").ok()
+    assert docker.run("run", "--rm", bare, "sh", "-c", "command -v python || command -v pip").code != 0
+    project = make_ready(native_project(tmp_path / "shop", component("one")), "--base-image", bare)
+    image = new_image(docker)
+    docker_build(docker, project, image).ok()
+    assert docker.run("run", "--rm", *SEALED, image).ok().out == "one\n"
+    assert docker.run("run", "--rm", "--user", "77:88", image).ok().out == "one\n"

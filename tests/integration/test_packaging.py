@@ -13,6 +13,7 @@ import pytest
 
 import statebake
 from statebake.bake.runtime_wheel import build_runtime_wheel
+from support.cli import statebake as statebake_here
 from support.dagster import REPO
 from support.installed import Environment, build, copy_repository, unpack
 from support.native import component, native_project
@@ -94,6 +95,17 @@ def test_commands(installed, how):
     listed = installed[how].run("statebake", "explain").ok().out
     assert listed.startswith("SB101  ")
     assert installed[how].run("statebake", "explain", "SB301").ok().out.startswith("SB301: ")
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_dockerfiles(installed, how, tmp_path):
+    """Installed in any way, the Dockerfile's template is found: the text is the one that this work tree gives."""
+    project = native_project(tmp_path / "shop", component("one"))
+    printed = installed[how].run("statebake", "dockerfile", "-p", project, "-o", "-").ok().out
+    assert printed == statebake_here("dockerfile", "-o", "-", cwd=project).ok().out
+    assert printed.splitlines()[-1] == "COPY --link --from=parts /parts/layer/ /"
+    installed[how].run("statebake", "dockerfile", "-p", project).ok()
+    assert (project / ".statebake" / "move_state.py").is_file()
 
 
 @pytest.mark.parametrize("how", HOWS)

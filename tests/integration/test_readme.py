@@ -11,6 +11,7 @@ import pytest
 
 from support.cli import Result, run, statebake
 from support.dagster import REPO, dagster_python
+from support.engine import Docker
 from support.service import Service
 from support.trees import write_tree
 
@@ -22,6 +23,16 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
 
 
+def _prints_what_is_shown(shown: str, project: Path, env: dict[str, str | None]) -> None:
+    for part in re.split(r"^\$ ", shown, flags=re.MULTILINE)[1:]:
+        command, _, expected = part.partition("\n")
+        result = _as_typed(command, project, env)
+        assert result.code == 0, f"$ {command}\n{result.out}{result.err}"
+        printed = {_shape(line) for line in (result.out + result.err).splitlines()}
+        for line in filter(None, expected.splitlines()):
+            assert _shape(line) in printed, f"$ {command} does not print a line like: {line}\n{result.out}{result.err}"
+
+
 @pytest.mark.needs("dagster-1.13")
 def test_five_minute_path(service: Service, tmp_path: Path) -> None:
     """Every command that the Dagster path shows runs in a copy of the example and prints lines like those shown."""
@@ -30,13 +41,22 @@ def test_five_minute_path(service: Service, tmp_path: Path) -> None:
     run(["cp", "-r", REPO / "examples/jaffle", project], cwd=tmp_path).ok()
     (project / ".venv").symlink_to(dagster_python("1.13").parent.parent)
     env = {**service.env, "STATEBAKE_CACHE_DIR": str(REPO / ".cache/test-bake")}
-    for part in re.split(r"^\$ ", shown, flags=re.MULTILINE)[1:]:
-        command, _, expected = part.partition("\n")
-        result = _as_typed(command, project, env)
-        assert result.code == 0, f"$ {command}\n{result.out}{result.err}"
-        printed = {_shape(line) for line in (result.out + result.err).splitlines()}
-        for line in filter(None, expected.splitlines()):
-            assert _shape(line) in printed, f"$ {command} does not print a line like: {line}\n{result.out}{result.err}"
+    _prints_what_is_shown(shown, project, env)
+
+
+@pytest.mark.needs("dagster-1.13", "docker")
+def test_images_path(service: Service, docker: Docker, tmp_path: Path) -> None:
+    """The command that the section on images shows builds the example, and prints lines like those shown."""
+    shown = next(block for block in blocks("console") if "--tag jaffle:1" in block)
+    project = tmp_path / "jaffle"
+    run(["cp", "-r", REPO / "examples/jaffle", project], cwd=tmp_path).ok()
+    (project / ".venv").symlink_to(dagster_python("1.13").parent.parent)
+    statebake("refresh", cwd=project, env=service.env).ok()
+    lab = {"STATEBAKE_DOCKER_ARGS": "--network=host", "STATEBAKE_DOCKER_SECRETS": f"id=pip_conf,src={docker.pip_conf}"}
+    try:
+        _prints_what_is_shown(shown, project, {**docker.env(), **lab})
+    finally:
+        docker.run("rmi", "--force", "jaffle:1")
 
 
 def _as_typed(command: str, cwd: Path, env: dict[str, str | None]) -> Result:

@@ -158,7 +158,8 @@ class Progress(Observer):
             self._err.print(Text(f"    | {human.clip(line, 400)}", style="dim"))
 
     def step_ends(self, title: str, seconds: float | None) -> None:
-        self._err.print(step_line(title, seconds))
+        if seconds is not None or self._verbose:
+            self._err.print(step_line(title, seconds))
 
     def refresh_begins(self, keys: int) -> None:
         self._board.begin(keys)

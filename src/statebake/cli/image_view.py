@@ -125,7 +125,7 @@ def written_json(written: BuildInputs) -> dict[str, Any]:
     """Return what was written for a build as a JSON object."""
     context = written.context
     return {
-        "inputs": str(written.directory),
+        "inputs": str(written.directory) if written.directory else None,
         "manifest": json.loads(written.manifest.dumps()) if written.manifest else None,
         "context": {"files": context.files, "bytes": context.bytes} if context else None,
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from statebake.cli.options import (
     run_options,
     setting_options,
 )
-from statebake.cli.projects import for_each
+from statebake.cli.projects import for_each, refresh_before
 from statebake.cli.view import open_view
 from statebake.errors import Code, Exit, StatebakeError
 
@@ -81,7 +80,6 @@ def bake_docker_command(  # noqa: PLR0917 - the command's options
     """
     from statebake import pipeline
     from statebake.pipeline import building
-    from statebake.refresh import Selection
 
     env = environment()
     with open_view(output_format, env, verbose=verbose) as view:
@@ -98,16 +96,11 @@ def bake_docker_command(  # noqa: PLR0917 - the command's options
             workshop = workshops.get(target.project.directory)
             inputs = building.prepare_image(opened, options, env, workshop=workshop)
             if fetches:
-                refresh_plan = pipeline.plan(opened, Selection(), datetime.now(timezone.utc))
+                code = await refresh_before(opened, run, view, dry_run=dry_run)
                 if dry_run:
-                    view.refresh_plan(target, refresh_plan)
                     view.image_inputs(target, inputs)
-                    return Exit.REFRESH if refresh_plan.blocked else Exit.OK
-                view.refresh_started(target, refresh_plan)
-                report = await pipeline.refresh(opened, refresh_plan, run, view.observer(target))
-                view.refresh_report(target, report, opened.discovery_s)
-                if report.exit:
-                    return report.exit
+                if dry_run or code:
+                    return code
             return opened, inputs
 
         def bake(target: Target, ready: Ready | int) -> int:

@@ -173,7 +173,12 @@ class TextView(View):
 
     def build_inputs(self, target: Target, inputs: ImageInputs, written: BuildInputs) -> None:
         keys = human.count(len(written.manifest.keys), "key") if written.manifest else "what a refresh needs"
-        line = f"{target.project.name}: {human.path(written.directory)} and the build context are ready, with {keys}"
+        ready = (
+            f"{human.path(written.directory)} and the build context are"
+            if written.directory
+            else "the build context is"
+        )
+        line = f"{target.project.name}: {ready} ready, with {keys}"
         self._out.print(Text.assemble(_OK, line))
         for line in written_lines(inputs, written):
             self._out.print(_in_project(line, target) or "", style="dim" if line.startswith("  next") else "")

@@ -438,7 +438,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "docker.secrets",
-        Kind.TEXTS,
+        Kind.ARGUMENTS,
         (),
         "Build secrets, as `docker build --secret` takes them; the generated Dockerfile uses `pip_conf`, "
         "`netrc` and `ca`.",
@@ -446,7 +446,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "docker.build_args",
-        Kind.TEXTS,
+        Kind.ARGUMENTS,
         (),
         "Build arguments, `NAME=value`; never for secrets, which an image's history would show.",
         "--build-arg",

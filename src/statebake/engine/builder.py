@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from statebake.config import BuilderCompat
 from statebake.engine.endpoint import with_endpoint
 from statebake.engine.events import BuildEvent
-from statebake.engine.request import BuildRequest, BuiltImage
+from statebake.engine.request import BuildRequest, BuiltImage, cannot
 from statebake.errors import Code, StatebakeError
 from statebake.process import run_tool
 
@@ -51,6 +51,14 @@ class Builder(ABC):
         An exception, an interrupt above all, ends the build in the engine as well. Raises ``StatebakeError``:
         ``BUILD_FAILED``, ``BASE_IMAGE``, ``WRONG_PLATFORM``, ``ENGINE_FULL``, ``ENGINE_UNREACHABLE``, ``BAD_SETTING``.
         """
+
+    def pushed(self, reference: str) -> frozenset[str]:
+        """Return the digests of the manifests that a registry has under a name: one for each platform.
+
+        For builders that push while they build, so that it can be seen whether it is what was proved. Raises
+        ``StatebakeError`` (``PUSH_FAILED``) where the registry does not say.
+        """
+        raise cannot(f"a look at {reference} in its registry", self.title, "push from the engine")
 
 
 def choose_builder(

@@ -5,9 +5,11 @@ The engine's API has BuildKit only behind a gRPC session, which the docker progr
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +17,11 @@ from statebake.config import BuilderCompat
 from statebake.engine.builder import Builder, OnEvent
 from statebake.engine.events import without_secrets
 from statebake.engine.failures import build_error
+from statebake.engine.image import ATTESTATION, push_failed
 from statebake.engine.progress import BuildKitProgress
 from statebake.engine.request import BuildRequest, BuiltImage, cannot, secret_values
-from statebake.process import stream_tool
+from statebake.process import run_tool, stream_tool
+from statebake.redact import redact
 
 if TYPE_CHECKING:
     from statebake.engine.client import Engine
@@ -59,7 +63,11 @@ class _CliBuilder(Builder):
                     text=request.text(),
                     platforms=request.platforms,
                 )
-            return _built(directory, progress)
+            return self.result(request, _built(directory, progress))
+
+    def result(self, request: BuildRequest, built: BuiltImage) -> BuiltImage:  # noqa: ARG002
+        """Return what was built as the engine calls it."""
+        return built
 
     def _common(self, request: BuildRequest, directory: Path) -> list[str]:
         return [
@@ -112,6 +120,25 @@ class BuildxBuilder(_CliBuilder):
         name = [f"--builder={self._name}"] if self._name else []
         report = f"--metadata-file={directory / 'metadata.json'}"
         return [self._program, "buildx", "build", *name, *output, report, *self._common(request, directory)]
+
+    def result(self, request: BuildRequest, built: BuiltImage) -> BuiltImage:
+        loaded = request.output == "engine" and not self.in_engine
+        if loaded and built.digest and self._engine.facts.containerd_store:
+            return replace(built, id=built.digest)  # such a store does not know the configuration's digest
+        return built
+
+    def pushed(self, reference: str) -> frozenset[str]:
+        name = [f"--builder={self._name}"] if self._name else []
+        argv = [self._program, "buildx", "imagetools", "inspect", *name, "--raw", reference]
+        finished = run_tool(argv, env=self._env, cwd=Path("/"), next_step=_NEXT)
+        if finished.returncode:
+            raise push_failed(reference, redact(finished.stderr.strip(), self._env))
+        data = json.loads(finished.stdout)
+        if "manifests" not in data:
+            return frozenset({f"sha256:{hashlib.sha256(finished.stdout.encode()).hexdigest()}"})
+        return frozenset(
+            item["digest"] for item in data["manifests"] if ATTESTATION not in (item.get("annotations") or {})
+        )
 
 
 class DockerBuilder(_CliBuilder):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from statebake.config import BuilderCompat
 from statebake.engine.connection import connect, engine_errors
 from statebake.engine.endpoint import Endpoint, find_endpoint
-from statebake.engine.image import ImageFacts, image_facts
+from statebake.engine.image import ImageFacts, image_facts, push_failed, split_reference
 from statebake.engine.reading import READER_LABEL, is_left_over, reader_name
 from statebake.errors import Code, StatebakeError
 from statebake.redact import redact
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 _CHUNK = 1 << 20
+_PUSHED = re.compile(r"\bdigest: (sha256:[0-9a-f]{64})\b")
 
 
 @dataclass(frozen=True)
@@ -119,8 +120,10 @@ class Engine:
             for event in self._client.push(repository, tag=tag or "latest", stream=True, decode=True):
                 if words := event.get("error"):
                     raise push_failed(reference, redact(str(words), self._env))
-                digest = (event.get("aux") or {}).get("Digest") or digest
-                if (status := event.get("status")) and not event.get("progressDetail"):
+                status = str(event.get("status") or "")
+                if found := _PUSHED.search(status):  # engines with the containerd store say it only so
+                    digest = found[1]
+                if status and not event.get("progressDetail"):
                     on_line(f"{event['id']}: {status}" if event.get("id") else status)
         return digest
 
@@ -206,24 +209,6 @@ def engine_facts(version: Mapping[str, Any], info: Mapping[str, Any]) -> EngineF
         podman=podman,
         containerd_store=["driver-type", "io.containerd.snapshotter.v1"] in status,
         compat="buildah" if podman else _compat(text),
-    )
-
-
-def split_reference(reference: str) -> tuple[str, str | None]:
-    """Return repository and tag of an image reference without a digest."""
-    repository, colon, tag = reference.rpartition(":")
-    return (repository, tag) if colon and "/" not in tag else (reference, None)
-
-
-def push_failed(reference: str, words: str) -> StatebakeError:
-    """Return the error for an image that a registry did not take."""
-    host = reference.partition("/")[0]
-    registry = f" {host}" if re.search(r"[.:]|^localhost$", host) and "/" in reference else ""
-    return StatebakeError(
-        Code.PUSH_FAILED,
-        f"{reference} could not be pushed.",
-        detail=words,
-        next_step=f"docker login{registry}",
     )
 
 

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from statebake.engine.endpoint import Endpoint, unreachable
+from statebake.engine.endpoint import Endpoint, config_dir, unreachable
 from statebake.errors import Code, StatebakeError
 from statebake.redact import redact
 
@@ -42,7 +42,11 @@ def connect(endpoint: Endpoint, env: Mapping[str, str]) -> APIClient:
             if _is_ssh(endpoint) and (words := _ssh_says(client)):
                 raise unreachable(endpoint, redact(words, env), env) from error
             raise
-        return _client(endpoint, env, version["ApiVersion"], ANSWER_S)
+        client = _client(endpoint, env, version["ApiVersion"], ANSWER_S)
+        config = config_dir(env) / "config.json"
+        if config.exists():  # left to itself the library would look at this process's environment
+            client.reload_config(str(config))
+        return client
 
 
 @contextlib.contextmanager
@@ -141,7 +145,9 @@ def _client(endpoint: Endpoint, env: Mapping[str, str], version: str, timeout: f
             ca_cert=str(files.ca) if files.ca else None,
             verify=files.verify,
         )
-    return docker.APIClient(base_url=endpoint.host, version=version, timeout=int(timeout), tls=tls or False)
+    return docker.APIClient(
+        base_url=endpoint.host, version=version, timeout=int(timeout), tls=tls or False, credstore_env=dict(env)
+    )
 
 
 def _is_ssh(endpoint: Endpoint) -> bool:

@@ -86,7 +86,7 @@ def build_error(
             detail=shown,
             next_step=f"docker pull {f'--platform {platforms[0]} ' if platforms else ''}{image}",
         )
-    if not log.steps or _USAGE.search(words):  # it was refused before anything ran
+    if (not log.steps and not line) or _USAGE.search(words):  # it was refused before anything ran
         return StatebakeError(
             Code.BAD_SETTING,
             f"The builder does not accept what it was asked for: {_first_line(words)}",

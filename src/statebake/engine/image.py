@@ -7,6 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from statebake.errors import Code, StatebakeError
+
+ATTESTATION = "vnd.docker.reference.type"
+"""The annotation of an entry of an index that is no image, but says something of one."""
+
 _NO_LAYER = {
     "ARG",
     "CMD",
@@ -122,3 +127,21 @@ def _layers(diff_ids: Sequence[str], history: Sequence[Mapping[str, Any]]) -> tu
             texts = instructions(entries, len(diff_ids))
             return tuple(Layer(*found) for found in zip(diff_ids, sizes, texts, strict=True))
     return tuple(Layer(diff_id, None, None) for diff_id in diff_ids)
+
+
+def split_reference(reference: str) -> tuple[str, str | None]:
+    """Return repository and tag of an image reference without a digest."""
+    repository, colon, tag = reference.rpartition(":")
+    return (repository, tag) if colon and "/" not in tag else (reference, None)
+
+
+def push_failed(reference: str, words: str) -> StatebakeError:
+    """Return the error for an image that a registry did not take."""
+    host = reference.partition("/")[0]
+    registry = f" {host}" if re.search(r"[.:]|^localhost$", host) and "/" in reference else ""
+    return StatebakeError(
+        Code.PUSH_FAILED,
+        f"{reference} could not be pushed.",
+        detail=words,
+        next_step=f"docker login{registry}",
+    )

@@ -19,6 +19,8 @@ LAST_NAME = "last.json"
 IGNORE_NAME = ".gitignore"
 STATE_LABEL = "io.statebake.state"
 """The label of an image that says where its state directory is."""
+STATE_LAYER = "/parts/layer/"
+"""What the last instruction of statebake's Dockerfile copies to the root of an image: the layer with the state."""
 
 _URL_CREDENTIALS = re.compile(r"://[^/\s]*[^/\s:@]@")
 

@@ -12,7 +12,7 @@ from statebake.bake.image.generated import FileState, state_of
 from statebake.bake.image.ignore_file import block_lines, merge_block
 from statebake.bake.image.ignore_rules import Rules, parse_rules
 from statebake.bake.image.inputs import write_inputs
-from statebake.bake.image.plan import ImagePlan
+from statebake.bake.image.plan import INPUTS_DIR, ImagePlan
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import IGNORE_NAME, MANIFEST_NAME, RECORD_NAME, sanitize_key
 from statebake.model.manifest import Manifest
@@ -45,6 +45,11 @@ class Dockerfile:
     outdated: bool
     ignore_name: str
     ignore_text: str | None
+
+    @property
+    def reads_inputs(self) -> bool:
+        """Whether it may read what statebake writes for a build: ours does, and one that somebody made of ours."""
+        return self.ours or INPUTS_DIR in self.text
 
     @property
     def rules(self) -> Rules:

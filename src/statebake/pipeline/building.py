@@ -99,9 +99,9 @@ class ImageInputs:
 
 @dataclass(frozen=True)
 class BuildInputs:
-    """What was written for a build: the directory, the manifest in it, and the build context."""
+    """What was written for a build: the directory, if its Dockerfile reads it, the manifest, and the build context."""
 
-    directory: Path
+    directory: Path | None
     manifest: Manifest | None
     context: ContextListing | None
 
@@ -200,7 +200,7 @@ def prepare_build(
     manifest = manifest_of(opened, snapshot, env) if snapshot else None
     if inputs.dockerfile.outdated:
         observer.warning(f"{inputs.dockerfile.path} is out of date: statebake dockerfile")
-    directory = write_build_inputs(opened, inputs.parts, manifest)
+    directory = write_build_inputs(opened, inputs.parts, manifest) if inputs.dockerfile.reads_inputs else None
     context = check_context(opened, inputs.parts, inputs.dockerfile, manifest, observer) if manifest else None
     return BuildInputs(directory, manifest, context)
 
@@ -309,7 +309,7 @@ def _request(
         yield BuildRequest(
             context=inputs.plan.context,
             dockerfile=path,
-            shown=str(dockerfile.path) if dockerfile.path else "the Dockerfile that statebake made",
+            shown=_shown(dockerfile.path, inputs.options.directory),
             platforms=docker.platforms,
             secrets=docker.secrets,
             build_args=docker.build_args,
@@ -317,6 +317,12 @@ def _request(
             args=docker.args,
             directory=inputs.options.directory,
         )
+
+
+def _shown(path: Path | None, directory: Path) -> str:
+    if path is None:
+        return "the Dockerfile that statebake made"
+    return str(path.relative_to(directory) if path.is_relative_to(directory) else path)
 
 
 def _labels(manifest: Manifest | None) -> dict[str, str]:

@@ -58,6 +58,13 @@ def plan_image_of(
     run = host.image_run(project, settings)
     defs_dir = discovery.defs_dir if discovery else _defs_dir(target)
     root = import_root(project.directory, defs_dir).resolve()
+    if not root.is_relative_to(project.directory):
+        raise StatebakeError(
+            Code.BAD_SETTING,
+            "The project's code lies outside of the project's directory, where a build cannot be given it.",
+            where=str(root),
+            next_step="replace the link in the project by the directory itself",
+        )
     own = own_tops(root, host.own_modules(project, settings))
     source = find_dependencies(project, settings.lock, but=[DependencyKind.PEX_LOCK])
     dependencies = _dependencies(source, project, host, discovery, env)

@@ -63,9 +63,7 @@ def compare_content(
     if not found:
         problems.append(f"it has no directory {path}")
     if problems:
-        raise _mismatch(
-            problems, where, "see which rule of .dockerignore, or which COPY, leaves it out: statebake inspect"
-        )
+        raise _mismatch(problems, where, "see in the Dockerfile which COPY brings the state in, or changes it")
     return tuple(odd)
 
 

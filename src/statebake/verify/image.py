@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import BinaryIO, cast
 
 from statebake.engine import Engine, ImageFacts
-from statebake.model.keys import STATE_LABEL
+from statebake.model.keys import STATE_LABEL, STATE_LAYER
 from statebake.verify.artifact import ArtifactState, unreadable
 from statebake.verify.oci_layout import ReadImage
 from statebake.verify.tar import find_states, read_tar
@@ -51,7 +51,7 @@ def _layers(engine: Engine, facts: ImageFacts, states: tuple[ArtifactState, ...]
 def _named(facts: ImageFacts, path: str) -> int | None:
     for number, layer in reversed(list(enumerate(facts.layers))):
         words = (layer.instruction or "").split()
-        if words[:1] in (["COPY"], ["ADD"]) and words[-1].rstrip("/") == path:
+        if words[:1] in (["COPY"], ["ADD"]) and (words[-1].rstrip("/") == path or words[-2:] == [STATE_LAYER, "/"]):
             return number
     return None
 

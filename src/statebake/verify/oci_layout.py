@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from statebake.engine.image import ImageFacts, Layer, instructions
+from statebake.engine.image import ATTESTATION, ImageFacts, Layer, instructions
 from statebake.errors import StatebakeError
 from statebake.verify.artifact import ArtifactState, unreadable
 from statebake.verify.blobs import Blobs, Verified, open_blobs
@@ -26,7 +26,6 @@ from statebake.verify.tar import read_files, read_layer
 _WHAT = "an OCI image layout"
 _LARGEST_JSON = 16 << 20
 _DEEPEST = 4
-_ATTESTATION = "vnd.docker.reference.type"
 _CONFIGS = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
 
 
@@ -65,7 +64,7 @@ class _Layout:
         """Yield the digests of the images' manifests in an index, and in those that it has in it."""
         for descriptor in _list(index, "manifests"):
             annotations = descriptor.get("annotations") or {}
-            if _ATTESTATION in annotations:
+            if ATTESTATION in annotations:
                 continue
             digest = str(descriptor.get("digest"))
             found = self._json(digest)

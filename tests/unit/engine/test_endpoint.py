@@ -120,14 +120,13 @@ def test_the_ssh_command():
 @pytest.fixture
 def listen(tmp_path):
     """Makes a Unix socket on which ``answer`` serves each connection, and returns ``DOCKER_HOST`` for it."""
-    servers = []
+    servers: list[tuple[socket.socket, threading.Thread]] = []
 
     def start(answer: Callable[[socket.socket], None]) -> str:
         path = tmp_path / f"{len(servers)}.sock"
         server = socket.socket(socket.AF_UNIX)
         server.bind(str(path))
         server.listen()
-        servers.append(server)
 
         def serve() -> None:
             while True:
@@ -138,12 +137,16 @@ def listen(tmp_path):
                 with connection:
                     answer(connection)
 
-        threading.Thread(target=serve, daemon=True).start()
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        servers.append((server, thread))
         return f"unix://{path}"
 
     yield start
-    for server in servers:
+    for server, thread in servers:
+        server.shutdown(socket.SHUT_RDWR)  # closing alone would not wake the thread
         server.close()
+        thread.join()
 
 
 def error_of(env: dict[str, str]) -> StatebakeError:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from statebake.engine.client import engine_facts, split_reference
-from statebake.engine.image import image_facts, instructions, tidy
+from statebake.engine.client import engine_facts
+from statebake.engine.image import image_facts, instructions, split_reference, tidy
 from statebake.engine.reading import is_left_over, reader_name
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from statebake.bake.image.quoting import comment
 from statebake.bake.requirements import LocalRequirement, has_hashes, own_lines_removed, requirement_lines
 from statebake.errors import Code, StatebakeError
 
@@ -129,4 +130,4 @@ def _common(directories: Sequence[Path]) -> Path:
 
 
 def _file(lines: Sequence[str], source: str) -> bytes:
-    return "".join(f"{line}\n" for line in (f"# Written by statebake, from {source}.", *lines)).encode()
+    return "".join(f"{line}\n" for line in (f"# Written by statebake, from {comment(source)}.", *lines)).encode()

@@ -13,7 +13,7 @@ from statebake.bake.image.dependencies import BUILD_DIR
 from statebake.bake.image.generated import seal
 from statebake.bake.image.plan import APP_DIR, ImagePlan
 from statebake.errors import Code, StatebakeError
-from statebake.model.keys import MANIFEST_NAME
+from statebake.model.keys import MANIFEST_NAME, STATE_LAYER
 
 if TYPE_CHECKING:
     import jinja2
@@ -86,6 +86,7 @@ def template_values(plan: ImagePlan) -> dict[str, object]:
         "state_in_image": plan.state_in_image,
         "app_dir": APP_DIR,
         "build_dir": BUILD_DIR,
+        "state_layer": STATE_LAYER,
         "manifest": MANIFEST_NAME,
         "link": plan.builder == "buildkit",
         "mounts": plan.builder != "classic",
