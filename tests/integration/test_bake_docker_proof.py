@@ -13,7 +13,7 @@ from support.cli import statebake
 from support.images import BASE, OWN, bake, image_id, image_of, own_project
 from support.native import component, state_dir
 from support.pexes import digests
-from support.shown import shown, the_error
+from support.shown import the_error
 from support.trees import read_tree
 
 pytestmark = pytest.mark.needs("docker")
@@ -125,10 +125,11 @@ def test_nothing_is_pushed_unproved(docker, registry, new_image, project):
 
 
 def test_more_than_the_state(docker, project):
-    """State that is no key's, and a state directory of somebody else, are noted; the bake goes well."""
+    """State of no key, what refreshes leave, and somebody else's state directory are noted; the bake goes well."""
     text = f"{OWN}COPY {STATE}/Text__one__ /app/{STATE}/Old__key__\nCOPY {STATE} /lib/other/defs/.local_defs_state\n"
     image = image_of(bake(docker, write(project, text), "--no-refresh"))
     assert sorted(image["notes"]) == [
+        f"/app/{STATE}/.staging is what refreshes leave; `**/.local_defs_state/.staging` in .dockerignore keeps it out.",
         f"/app/{STATE}/Old__key__ is the state of no key of this project.",
         "/lib/other/defs/.local_defs_state is a state directory as well; nothing was compared with it.",
     ]
@@ -140,7 +141,8 @@ def test_state_that_is_not_the_projects_is_not_baked(docker, tmp_path):
     (state_dir(project) / "Text__one__/state").write_text("damaged")
     result = bake(docker, write(project, "FROM scratch\nNONSENSE\n"), "--no-refresh", "--tag", "never")
     assert result.code == 3
-    assert "SB303" in {item.code for item in shown(result.err)}
+    [found] = result.json["projects"][0]["check"]["findings"]
+    assert (found["code"], found["key"]) == ("SB303", "Text[one]")
     assert image_id(docker, "never") is None
 
 
