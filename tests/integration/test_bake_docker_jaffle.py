@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +55,8 @@ def baked(docker: Docker, tmp_path_factory) -> Iterator[Baked]:
     with Service.start(root) as service:
         report = image_of(bake(docker, project, "--tag", tag, *index_flags(docker), env={**service.env, **env}))
     before = digests(read_tree(project / STATE))
-    yield Baked(docker, tag, project.rename(root / "moved away"), report, before)
+    (root / "elsewhere").mkdir()  # by its old name: Dagster names a code location by its directory
+    yield Baked(docker, tag, project.rename(root / "elsewhere" / "jaffle"), report, before)
     docker.run("image", "rm", "--force", tag)
 
 
@@ -68,7 +68,8 @@ def test_lists_its_assets(baked):
 def test_its_code_server_answers(baked):
     """The image's own command is a code server that Dagster's health check and the engine's find healthy."""
     docker = baked.docker
-    container = docker.run("run", "--detach", *SEALED, baked.tag).ok().out.strip()
+    often = ("--health-interval", "1s")  # the rest of the health check is the image's own
+    container = docker.run("run", "--detach", *often, *SEALED, baked.tag).ok().out.strip()
 
     def health() -> str:
         asked = docker.run("inspect", "--format", "{{.State.Status}} {{.State.Health.Status}}", container).ok().out
@@ -109,12 +110,9 @@ def test_what_is_inside(baked):
     assert set(listed) == {"/app", "/app/pyproject.toml", "/app/src", "/app/src/jaffle"}
 
 
-def test_nothing_is_built_twice(baked, tmp_path):
-    """A second bake of the same state, from another copy of the project, runs no step and gives the same image."""
-    project = baked.project
+def test_nothing_is_built_twice(baked):
+    """A second bake of the same state, from where the project is now, runs no step and gives the same image."""
     env = {"STATEBAKE_PYTHON": str(dagster_python("1.13"))}
-    begun = time.monotonic()
-    again = image_of(bake(baked.docker, project, "--no-refresh", *index_flags(baked.docker), env=env))
+    again = image_of(bake(baked.docker, baked.project, "--no-refresh", *index_flags(baked.docker), env=env))
     assert (again["id"], again["steps"]["run"]) == (baked.report["id"], 0)
     assert [layer["diff_id"] for layer in again["platforms"][0]["layers"]] == diff_ids(baked.docker, baked.tag)
-    assert time.monotonic() - begun < 30

@@ -13,6 +13,7 @@ from rich.text import Text
 from statebake.check.check import short
 from statebake.cli import human
 from statebake.cli.console import columns
+from statebake.model.keys import STAGING_NAME
 from statebake.model.settle import parse_time
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _state_lines(state: ArtifactState, now: datetime) -> Iterator[Text]:
             )
         )
     if manifest is None:
-        for name in state.unexpected:
+        for name in (name for name in state.unexpected if name != STAGING_NAME):
             summary = state.directories[name]
             unrecorded = Text("no record", style="yellow")
             size, files = human.size(summary.bytes), str(summary.files)

@@ -116,7 +116,7 @@ def _probe(endpoint: Endpoint, env: Mapping[str, str]) -> None:
             raise StatebakeError(
                 Code.ENGINE_MISSING,
                 f"There is no container engine: no docker program, and nothing at {endpoint.socket}.",
-                next_step="install Docker Engine, or say where an engine is: export DOCKER_HOST=ssh://user@host",
+                next_step="install Docker Engine, or say where an engine is: export DOCKER_HOST=ssh://HOST",
             ) from error
         why = {
             errno.ENOENT: "there is no such socket",

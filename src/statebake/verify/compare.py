@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from statebake.errors import Code, StatebakeError
-from statebake.model.keys import sanitize_key
+from statebake.model.keys import STAGING_NAME, STATE_DIR_NAME, sanitize_key
 from statebake.model.manifest import Manifest
 from statebake.verify.artifact import ArtifactState
 
@@ -58,7 +58,10 @@ def compare_content(
         if needs_ignore_file and not state.has_ignore_file:
             problems.append(f"{state.path}/.gitignore is missing, which Dagster would write at run time")
         names = {sanitize_key(record.key) for record in expected.keys}
-        extra = [name for name in state.directories if name not in names]
+        if STAGING_NAME in state.directories:
+            rule = f"**/{STATE_DIR_NAME}/{STAGING_NAME}"
+            odd.append(f"{state.path}/{STAGING_NAME} is what refreshes leave; `{rule}` in .dockerignore keeps it out.")
+        extra = [name for name in state.directories if name not in {*names, STAGING_NAME}]
         odd.extend(f"{state.path}/{name} is the state of no key of this project." for name in extra)
     if not found:
         problems.append(f"it has no directory {path}")
