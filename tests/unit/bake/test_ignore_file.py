@@ -9,7 +9,6 @@ import pytest
 from statebake.bake.image.ignore_file import BlockStatus, block_lines, block_status, merge_block
 from statebake.bake.image.ignore_rules import parse_rules
 from statebake.bake.image.plan import ImagePlan, Source
-from statebake.config import BuilderCompat
 
 LINES = ("# one", "**/.git", "!state/**")
 BEGIN = "# statebake: begin"
@@ -23,7 +22,7 @@ def plan(**fields):
         "project": "acme",
         "version": None,
         "description": None,
-        "builder": next(iter(BuilderCompat)),
+        "builder": "buildkit",
         "base_image": "python:3.12-slim",
         "sources": (Source("src", is_dir=True),),
         "import_root": "src",
