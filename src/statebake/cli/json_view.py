@@ -39,7 +39,7 @@ class JsonView(View):
         self._projects: dict[Path, dict[str, Any]] = {}
 
     def observer(self, target: Target) -> Observer:  # noqa: ARG002
-        return Observer()
+        return _Warnings(self)
 
     def work_on(self, targets: Sequence[Target]) -> None:
         for target in targets:
@@ -211,6 +211,16 @@ class JsonView(View):
     def _project(self, target: Target) -> dict[str, Any]:
         directory = target.project.directory
         return self._projects.setdefault(directory, {"project": target.project.name, "directory": str(directory)})
+
+
+class _Warnings(Observer):
+    """Hears the warnings of the stages; progress is nothing for a document."""
+
+    def __init__(self, view: JsonView) -> None:
+        self._view = view
+
+    def warning(self, text: str) -> None:
+        self._view.warnings([text])
 
 
 def error_json(error: StatebakeError) -> dict[str, Any]:

@@ -16,6 +16,7 @@ _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE
 _PLATFORM = re.compile(
     r"no match for platform in manifest|exec format error|does not match the specified platform"
     r"|multiple platforms feature is currently not supported|Multi-platform build is not supported"
+    r"|operating system is not supported"
     r"|no matching manifest for",
     re.IGNORECASE,
 )
@@ -24,6 +25,7 @@ _GONE = re.compile(
     r"|(?:code = |^)Unavailable\b|transport is closing|no active session|client connection lost",
     re.IGNORECASE,
 )
+_REGISTRY = re.compile(r"failed to do request: ")  # it is the registry that does not answer
 _BASE = re.compile(
     r"failed to resolve source metadata for (?P<image>\S+?):? |pull access denied for (?P<denied>[^\s,]+)"
     r"|manifest for (?P<manifest>\S+) not found|(?P<missing>\S+): not found$|failed to do request: "
@@ -57,7 +59,7 @@ def build_error(
     everything = "\n".join([*lines, words])
     line = _failed_line(log, step, words, text)
     where = f"{dockerfile}:{line}" if line else dockerfile
-    if _GONE.search(words):
+    if _GONE.search(words) and not _REGISTRY.search(words):
         return StatebakeError(
             Code.ENGINE_UNREACHABLE,
             "The container engine went away during the build.",

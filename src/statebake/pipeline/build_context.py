@@ -105,8 +105,9 @@ def check_context(
     must_contain(rules, _required(opened, parts, dockerfile, manifest), dockerfile.ignore_name)
     listing = read_context(parts.plan.context, rules, _copied(parts.plan) if dockerfile.ours else None)
     if listing.bytes > LARGE:
+        telling = [part for part in listing.largest if part.bytes >= listing.bytes / 100]
         observer.warning(
-            f"The build context has {_gigabytes(listing.bytes)}: {', '.join(map(_sized, listing.largest))}. "
+            f"The build context has {_gigabytes(listing.bytes)}: {', '.join(map(_sized, telling))}. "
             f"What the image does not need can be left out with lines in {dockerfile.ignore_name}."
         )
     return listing
