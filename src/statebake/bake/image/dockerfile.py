@@ -13,7 +13,7 @@ from statebake.bake.image.dependencies import BUILD_DIR
 from statebake.bake.image.generated import seal
 from statebake.bake.image.plan import APP_DIR, ImagePlan
 from statebake.errors import Code, StatebakeError
-from statebake.model.keys import MANIFEST_NAME, STATE_LAYER
+from statebake.model.keys import MANIFEST_NAME, STATE_LABEL, STATE_LAYER
 
 if TYPE_CHECKING:
     import jinja2
@@ -75,7 +75,7 @@ def template_values(plan: ImagePlan) -> dict[str, object]:
         "org.opencontainers.image.title": plan.project,
         "org.opencontainers.image.version": plan.version,
         "org.opencontainers.image.description": plan.description,
-        "io.statebake.state": plan.state_in_image,
+        STATE_LABEL: plan.state_in_image,
         **plan.labels,
     }
     return {
