@@ -1,62 +1,151 @@
-"""``statebake bake docker --push``: what is proved is what is pushed."""
+"""``bake docker --push`` to a real registry: what is there afterwards is what was proved."""
 
 from __future__ import annotations
 
+import json
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
 
-from support.engine import Docker
-from support.images import BASE, OWN, bake, image_of, own_project
-from support.remote_builder import remote_builder
+from support.images import bake, image_id, image_of, own_project
+from support.remote_builder import remote_buildkit
+from support.shown import the_error
 
 pytestmark = pytest.mark.needs("registry")
-PLATFORMS = ("--platform", "linux/amd64", "--platform", "linux/arm64")
+
+KINDS = ", ".join(
+    f"application/vnd.{kind}"
+    for kind in (
+        *("oci.image.index.v1+json", "oci.image.manifest.v1+json"),
+        *("docker.distribution.manifest.v2+json", "docker.distribution.manifest.list.v2+json"),
+    )
+)
 
 
-def test_from_the_engine(every_docker: Docker, registry, new_image, tmp_path: Path) -> None:
-    """The engine pushes what was proved in it, under every name; the digest is told."""
-    project = own_project(tmp_path / "shop")
-    tags = [f"{new_image(every_docker, registry)}:{number}" for number in "12"]
-    flags = [part for tag in tags for part in ("--tag", tag)]
-    image = image_of(bake(every_docker, project, "--no-refresh", "--file", project / "Dockerfile", *flags, "--push"))
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    return own_project(tmp_path_factory.mktemp("push") / "shop")
+
+
+def in_registry(name: str) -> tuple[str, dict]:
+    """Return digest and content of the manifest that a registry has by this name."""
+    host, _, rest = name.partition("/")
+    path, _, tag = rest.partition(":")
+    request = urllib.request.Request(f"http://{host}/v2/{path}/manifests/{tag}", headers={"Accept": KINDS})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return answer.headers["Docker-Content-Digest"], json.load(answer)
+
+
+def test_push(every_docker, registry, new_image, project, tmp_path):
+    """All names are pushed; digest, id file and metadata file tell of the image that the registry has."""
+    name = new_image(every_docker, registry)
+    tags = [f"{name}:1", f"{name}:2"]
+    iid, metadata = tmp_path / "out" / "iid", tmp_path / "out" / "metadata.json"
+    flags = ("--push", "--iidfile", iid, "--metadata-file", metadata)
+    named = [flag for tag in tags for flag in ("--tag", tag)]
+    image = image_of(bake(every_docker, project, "--no-refresh", *named, *flags))
     assert (image["pushed"], image["tags"]) == (True, tags)
     for tag in tags:
-        every_docker.run("image", "rm", "--force", tag).ok()
-        every_docker.run("pull", f"{tag.rpartition(':')[0]}@{image['digest']}").ok()
-        every_docker.run("image", "rm", "--force", f"{tag.rpartition(':')[0]}@{image['digest']}").ok()
+        digest, manifest = in_registry(tag)
+        assert digest == image["digest"]
+        if image["id"] != digest:  # an engine without a store of manifests calls an image by its configuration
+            assert manifest["config"]["digest"] == image["id"]
+        every_docker.run("image", "rm", tag)
+    assert iid.read_text() == image["id"]
+    told = json.loads(metadata.read_text())
+    if every_docker.engine.name != "20.10":  # its docker program writes no such file
+        assert told["containerimage.digest"] == image["id"]
+
+
+@pytest.mark.needs("docker")
+def test_without_a_docker_program(docker, registry, new_image, project):
+    """The engine pushes what its own builder made."""
+    tag = f"{new_image(docker, registry)}:1"
+    image = image_of(bake(docker, project, "--no-refresh", "--push", "--tag", tag, env={"PATH": ""}))
+    assert in_registry(tag)[0] == image["digest"]
+    docker.run("image", "rm", tag)
+
+
+@pytest.mark.needs("docker")
+def test_a_push_that_fails(docker, project, tmp_path):
+    """A registry that is not there: the registry's words, exit code 7, and no file tells of an image."""
+    tag = "127.0.0.1:1/statebake-test/nowhere:1"
+    result = bake(docker, project, "--no-refresh", "--push", "--tag", tag, "--iidfile", tmp_path / "iid")
+    docker.run("image", "rm", tag)
+    error = the_error(result.err)
+    assert (result.code, error.code) == (7, "SB713")
+    assert error.message == f"{tag} could not be pushed."
+    assert "connection refused" in "\n".join(error.detail)
+    assert error.next_step == "docker login 127.0.0.1:1"
+    assert not (tmp_path / "iid").exists()
+    assert "image" not in result.json["projects"][0]
+
+
+@pytest.mark.needs("docker")
+def test_what_cannot_be_pushed(docker, project):
+    """An image without a name, and one for several platforms from a builder of one, are refused before a build."""
+    for args, says in (
+        (["--push"], "An image without a name cannot be pushed."),
+        (["--tag", "x", "--platform", "linux/amd64", "--platform", "linux/arm64"], "several platforms"),
+    ):
+        result = bake(docker, project, "--no-refresh", *args)
+        error = the_error(result.err)
+        assert (result.code, error.code) == (2, "SB103")
+        assert says in error.message
 
 
 @pytest.mark.needs("docker-containerd")
-def test_from_a_remote_builder(docker_containerd, registry, new_image, tmp_path: Path) -> None:
-    """A remote builder's images are proved in an archive, for each platform, and then pushed."""
-    project = own_project(tmp_path / "shop")
+def test_several_platforms(docker_containerd, registry, new_image, project):
+    """An engine that stores several platforms builds, proves and pushes each of them, as one index."""
     tag = f"{new_image(docker_containerd, registry)}:1"
-    flags = ("--no-refresh", "--file", project / "Dockerfile", "--tag", tag, "--push", "--builder", "far")
-    with remote_builder(docker_containerd, "far", tmp_path / "config") as config:
-        image = image_of(bake(docker_containerd, project, *flags, *PLATFORMS, env=config))
-    assert (image["pushed"], image["tags"]) == (True, [tag])
-    docker_containerd.run("pull", "--platform", "linux/arm64", tag).ok()
+    platforms = ["linux/amd64", "linux/arm64"]
+    flags = [flag for name in platforms for flag in ("--platform", name)]
+    image = image_of(bake(docker_containerd, project, "--no-refresh", "--push", "--tag", tag, *flags))
+    digest, index = in_registry(tag)
+    assert digest == image["digest"]
+    listed = [entry["platform"] for entry in index["manifests"]]
+    found = [f"{entry['os']}/{entry['architecture']}" for entry in listed if entry["os"] != "unknown"]
+    assert found == [entry["platform"] for entry in image["platforms"]] == platforms
+    assert [entry["state"] for entry in image["platforms"]] == [
+        [{"path": "/app/src/shop/defs/.local_defs_state", "layer": 0}]
+    ] * 2
 
 
 @pytest.mark.needs("docker-containerd")
-def test_steps_that_give_other_bytes(docker_containerd, registry, new_image, tmp_path: Path) -> None:
-    """Where the image that is pushed is not the one that was proved, that is an error."""
-    own = OWN.replace("scratch", BASE) + "RUN date +%N > /now\n"
-    project = own_project(tmp_path / "shop", own)
+def test_a_platform_that_loses_state(docker_containerd, registry, new_image, project, tmp_path):
+    """Where one platform of several lacks state nothing is pushed."""
     tag = f"{new_image(docker_containerd, registry)}:1"
-    flags = ("--file", project / "Dockerfile", "--tag", tag, "--push", "--builder", "far")
-    further = ("--no-refresh", "--docker-arg=--no-cache", "--docker-arg=--network=host")
-    with remote_builder(docker_containerd, "far", tmp_path / "config") as config:
-        result = bake(docker_containerd, project, *flags, *further, env=config)
-    assert (result.code, "error[SB313]" in result.err) == (3, True)
-    assert "is not what was proved" in result.err
+    dockerfile = tmp_path / "Dockerfile"
+    dockerfile.write_text(
+        "FROM scratch AS for-amd64\nCOPY src /app/src\nFROM scratch AS for-arm64\nCOPY src/shop/*.py /\n"
+        "FROM for-$TARGETARCH\n"
+    )
+    flags = ("--file", dockerfile, "--platform", "linux/amd64", "--platform", "linux/arm64")
+    result = bake(docker_containerd, project, "--no-refresh", "--push", "--tag", tag, *flags)
+    error = the_error(result.err)
+    assert (result.code, error.code) == (3, "SB313")
+    assert "linux/arm64" in (error.where or "")
+    with pytest.raises(urllib.error.HTTPError, match="404") as answer:
+        in_registry(tag)
+    answer.value.close()
+    assert image_id(docker_containerd, tag) is None
 
 
-def test_a_registry_that_refuses(every_docker: Docker, tmp_path: Path) -> None:
-    """The registry's own words are shown; the image was proved, and has its name in the engine."""
-    project = own_project(tmp_path / "shop")
-    flags = ("--no-refresh", "--file", project / "Dockerfile", "--tag", "localhost:9/statebake-test/x:1", "--push")
-    result = bake(every_docker, project, *flags)
-    assert (result.code, "error[SB713]" in result.err, "connection refused" in result.err) == (7, True, True)
-    every_docker.run("image", "rm", "--force", "localhost:9/statebake-test/x:1").ok()
+@pytest.mark.needs("docker-containerd", "docker")
+def test_a_remote_builder(docker, docker_containerd, registry, new_image, project, tmp_path):
+    """A builder elsewhere builds for several platforms, what it made is proved here, and pushed by it."""
+    tag = f"{new_image(docker, registry)}:1"
+    with remote_buildkit(docker_containerd.host.removeprefix("unix://"), tmp_path / "s") as address:
+        docker.run("buildx", "create", "--driver", "remote", "--name", f"far-{tmp_path.name}", address).ok()
+        try:
+            flags = ("--builder", f"far-{tmp_path.name}", "--platform", "linux/amd64", "--platform", "linux/arm64")
+            image = image_of(bake(docker, project, "--no-refresh", "--push", "--tag", tag, *flags))
+        finally:
+            docker.run("buildx", "rm", "--force", f"far-{tmp_path.name}")
+    digest, index = in_registry(tag)
+    assert (digest, image["pushed"]) == (image["digest"], True)
+    assert [entry["platform"] for entry in image["platforms"]] == ["linux/amd64", "linux/arm64"]
+    assert len(index["manifests"]) >= 2
+    assert image["builder"] == f"buildx with the builder far-{tmp_path.name} (remote)"

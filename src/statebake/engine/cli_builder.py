@@ -165,8 +165,8 @@ def _built(directory: Path, progress: BuildKitProgress) -> BuiltImage:
     iid, metadata = directory / "iid", directory / "metadata.json"
     image = iid.read_text(encoding="ascii").strip() if iid.exists() else progress.log.image or ""
     data = json.loads(metadata.read_bytes()) if metadata.exists() else {}
-    digest = data.get("containerimage.digest")
-    # Without a store of manifests an engine calls the configuration's digest by that name.
-    known = digest if digest != data.get("containerimage.config.digest") else None
+    digest, descriptor = data.get("containerimage.digest"), data.get("containerimage.descriptor") or {}
+    # Without a store of manifests an engine calls the configuration's digest by that name, and describes nothing.
+    known = digest if digest == descriptor.get("digest") or digest != data.get("containerimage.config.digest") else None
     sent = sum(progress.log.sent.values()) if progress.log.sent else None
     return BuiltImage(image, known, data, progress.log.cached, progress.log.ran, sent)

@@ -224,8 +224,8 @@ def build_image(
     written = prepare_build(opened, inputs, snapshot, env=env, observer=observer)
     observer.stage(f"Building with {builder.title}")
     with _request(opened, inputs, _labels(written.manifest)) as request:
-        several = len(request.platforms) > 1
-        make = _build_apart if several or (options.push and not builder.in_engine) else _build_in_engine
+        apart = len(request.platforms) > 1 or request.output != "engine"
+        make = _build_apart if apart else _build_in_engine
         built, proof, digest = make(opened, inputs, request, written.manifest, observer)
     _write_reports(options, built)
     return ImageReport(
@@ -301,7 +301,8 @@ def _request(
     opened: OpenProject, inputs: ImageInputs, labels: Mapping[str, str] | None = None
 ) -> Iterator[BuildRequest]:
     """Give what is asked of the builder; a Dockerfile that is made for this build exists only meanwhile."""
-    docker, dockerfile = opened.target.settings.docker, inputs.dockerfile
+    docker, dockerfile, shop = opened.target.settings.docker, inputs.dockerfile, inputs.workshop
+    by_builder = shop is not None and (not shop.builder.in_engine or len(docker.platforms) > 1)
     with contextlib.ExitStack() as stack:
         path = dockerfile.path
         if path is None:
@@ -313,6 +314,7 @@ def _request(
             context=inputs.plan.context,
             dockerfile=path,
             shown=_shown(dockerfile.path, inputs.options.directory),
+            output="registry" if inputs.options.push and by_builder else "engine",
             platforms=docker.platforms,
             secrets=docker.secrets,
             build_args=docker.build_args,
