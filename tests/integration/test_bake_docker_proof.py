@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.cli import statebake
+from support.engine import unique_name
 from support.images import BASE, OWN, bake, image_id, image_of, own_project
 from support.native import component, state_dir
 from support.pexes import digests
@@ -33,7 +35,7 @@ BAD = {
         ["it has no directory shop/defs/.local_defs_state"],
     ),
     "changes a byte": (
-        f"FROM {BASE}\nCOPY src /app/src\nRUN --network=none printf x > /app/{STATE}/Text__one__/state\n",
+        f"FROM scratch\nCOPY src /app/src\nCOPY changed /app/{STATE}/Text__one__/state\n",
         ["the state of Text[one]", "has the digest sha256:"],
     ),
     "adds a file": (
@@ -50,7 +52,17 @@ BAD = {
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
     """A project with state and its user's Dockerfile, which every test writes anew."""
-    return own_project(tmp_path_factory.mktemp("own") / "shop")
+    project = own_project(tmp_path_factory.mktemp("own") / "shop")
+    (project / "changed").write_text("onf")  # what the state of Text[one] has, but for one byte
+    return project
+
+
+@pytest.fixture(scope="module")
+def good(docker, project) -> Iterator[str]:
+    """The id of an image with its state."""
+    tag = unique_name()
+    yield image_of(bake(docker, write(project, OWN), "--no-refresh", "--tag", tag))["id"]
+    docker.run("image", "rm", "--force", tag)
 
 
 def write(project: Path, text: str) -> Path:
@@ -94,18 +106,18 @@ def test_a_dockerfile_that_is_named(docker, new_image, project, tmp_path):
 
 
 @pytest.mark.parametrize("how", BAD)
-def test_a_dockerfile_that_loses_state(how, docker, new_image, project, tmp_path):
+def test_a_dockerfile_that_loses_state(how, docker, new_image, project, good):
     """An image without the state that was checked ends the bake with 3; the name stays with the image that had it."""
     text, says = BAD[how]
     tag = new_image(docker)
-    good = image_of(bake(docker, write(project, OWN), "--no-refresh", "--tag", tag))["id"]
-    iidfile = tmp_path / "id"
+    docker.run("tag", good, tag).ok()
+    iidfile = project.parent / "iid"
     result = bake(docker, write(project, text), "--no-refresh", "--tag", tag, "--iidfile", iidfile)
     error = the_error(result.err)
     assert (result.code, error.code) == (3, "SB313")
     for words in says:
         assert words in error.message
-    assert "statebake inspect" in (error.next_step or "")
+    assert error.next_step == "see in the Dockerfile which COPY brings the state in, or changes it"
     assert image_id(docker, tag) == good
     assert not iidfile.exists()
     assert "image" not in result.json["projects"][0]
@@ -128,9 +140,9 @@ def test_more_than_the_state(docker, project):
     """State of no key, what refreshes leave, and somebody else's state directory are noted; the bake goes well."""
     text = f"{OWN}COPY {STATE}/Text__one__ /app/{STATE}/Old__key__\nCOPY {STATE} /lib/other/defs/.local_defs_state\n"
     image = image_of(bake(docker, write(project, text), "--no-refresh"))
+    rule = "`**/.local_defs_state/.staging` in .dockerignore"
     assert sorted(image["notes"]) == [
-        f"/app/{STATE}/.staging is what refreshes leave; "
-        "`**/.local_defs_state/.staging` in .dockerignore keeps it out.",
+        f"/app/{STATE}/.staging is what refreshes leave; {rule} keeps it out.",
         f"/app/{STATE}/Old__key__ is the state of no key of this project.",
         "/lib/other/defs/.local_defs_state is a state directory as well; nothing was compared with it.",
     ]
