@@ -13,11 +13,13 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from statebake.bake.files import replace_file
 from statebake.bake.image.context import ContextListing
 from statebake.bake.image.ignore_rules import Rules
+from statebake.bake.image.inputs import alone_with_inputs
 from statebake.bake.image.plan import ImagePlan
 from statebake.check import Snapshot
 from statebake.engine import (
@@ -30,6 +32,7 @@ from statebake.engine import (
     choose_builder,
     open_engine,
 )
+from statebake.engine.request import must_be_others
 from statebake.errors import Code, StatebakeError
 from statebake.model.image_reference import check_reference
 from statebake.model.manifest import Manifest
@@ -170,6 +173,7 @@ def prepare_image(
         raise StatebakeError(
             Code.BAD_SETTING, "An image without a name cannot be pushed.", next_step="name it: --tag HOST/PATH:TAG"
         )
+    must_be_others(docker.args)
     shop = workshop.result() if workshop else None
     compat = shop.builder.compat if shop else None
     parts = plan_image_of(
@@ -221,9 +225,13 @@ def build_image(
     options = inputs.options
     assert inputs.workshop is not None
     builder = inputs.workshop.builder
-    written = prepare_build(opened, inputs, snapshot, env=env, observer=observer)
-    observer.stage(f"Building with {builder.title}")
-    with _request(opened, inputs, _labels(written.manifest)) as request:
+    with contextlib.ExitStack() as stack:
+        if inputs.dockerfile.reads_inputs:
+            waiting = partial(observer.stage, "Waiting for another bake of this project")
+            stack.enter_context(alone_with_inputs(opened.target.project.directory, waiting))
+        written = prepare_build(opened, inputs, snapshot, env=env, observer=observer)
+        observer.stage(f"Building with {builder.title}")
+        request = stack.enter_context(_request(opened, inputs, _labels(written.manifest)))
         apart = len(request.platforms) > 1 or request.output != "engine"
         make = _build_apart if apart else _build_in_engine
         built, proof, digest = make(opened, inputs, request, written.manifest, observer)
