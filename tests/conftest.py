@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import leases
+from lab import leases, places
 from support.api import Api, serving
 from support.dagster import dagster_python
 from support.engine import Docker, Tools, ready_tools, running_engine, running_registry, unique_name
@@ -217,6 +217,13 @@ def docker_containerd() -> Iterator[Docker]:
 def docker_20() -> Iterator[Docker]:
     """Docker Engine 20.10, which has no buildx. Needs ``docker-20.10``."""
     with running_engine("20.10") as running:
+        yield running
+
+
+@pytest.fixture
+def docker_small() -> Iterator[Docker]:
+    """Docker Engine 26 that is new, can keep some 40 MB, and has no base image. Needs ``docker``."""
+    with places.locked(places.running() / "small.alone"), running_engine("small") as running:
         yield running
 
 

@@ -1,4 +1,4 @@
-"""The build context: state that a rule keeps out is noticed before a build, and so is a context that is far too large."""
+"""The build context: what a rule keeps out of it, and one that is far too large, are noticed before a build."""
 
 from __future__ import annotations
 

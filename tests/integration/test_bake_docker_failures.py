@@ -14,7 +14,7 @@ from support.shown import the_error
 
 pytestmark = pytest.mark.needs("docker")
 
-SECRETS = ("correct-horse-battery-staple", "a/b+c=d & \"quoted\"")
+SECRETS = ("correct-horse-battery-staple", 'a/b+c=d & "quoted"')
 FAILS = f"""
 FROM {BASE}
 COPY src /app/src
@@ -84,7 +84,15 @@ def test_secrets_that_a_step_prints(docker, new_image, project, tmp_path):
     (tmp_path / "word").write_text(SECRETS[0])
     env = {"OTHER": SECRETS[1]}
     tag = new_image(docker)
-    args = ("--no-refresh", "--tag", tag, "--secret", f"id=word,src={tmp_path / 'word'}", "--secret", "id=other,env=OTHER")
+    args = (
+        "--no-refresh",
+        "--tag",
+        tag,
+        "--secret",
+        f"id=word,src={tmp_path / 'word'}",
+        "--secret",
+        "id=other,env=OTHER",
+    )
     loud = ("--docker-arg=--no-cache", "--verbose")
     shown = bake(docker, write(project, PRINTS), *args, *loud, env=env, shown="text").ok()
     assert "the words are **** and ****" in shown.err

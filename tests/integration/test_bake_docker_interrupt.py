@@ -21,9 +21,9 @@ from support.processes import MARK, finish, marked, start_statebake, wait_until
 from support.shown import assert_no_crash
 
 BUILDERS = [
-    pytest.param("docker", {}, id="buildx", marks=pytest.mark.needs("docker")),
-    pytest.param("docker_20", {}, id="docker-20.10", marks=pytest.mark.needs("docker-20.10")),
-    pytest.param("docker_20", {"PATH": ""}, id="the-api", marks=pytest.mark.needs("docker-20.10")),
+    pytest.param(("docker", {}), id="buildx", marks=pytest.mark.needs("docker")),
+    pytest.param(("docker_20", {}), id="docker-20.10", marks=pytest.mark.needs("docker-20.10")),
+    pytest.param(("docker_20", {"PATH": ""}), id="the-api", marks=pytest.mark.needs("docker-20.10")),
 ]
 
 
@@ -81,14 +81,15 @@ def running(docker: Docker, tag: str, tmp_path: Path, env: dict) -> Iterator[Run
                 os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize(("engine", "env"), BUILDERS)
+@pytest.mark.parametrize("builder", BUILDERS)
 @pytest.mark.parametrize(
     "signals",
     [[signal.SIGINT], [signal.SIGTERM], [signal.SIGINT, signal.SIGINT]],
     ids=lambda signals: "-".join(number.name for number in signals),
 )
-def test_an_interrupted_build(signals, engine, env, request, new_image, tmp_path):
+def test_an_interrupted_build(signals, builder, request, new_image, tmp_path):
     """Exit code 130 at once, the build's step ends in the engine too, the name stays, no file or process is left."""
+    engine, env = builder
     docker = request.getfixturevalue(engine)
     tag = new_image(docker)
     with running(docker, tag, tmp_path, env) as run:

@@ -129,7 +129,8 @@ def test_more_than_the_state(docker, project):
     text = f"{OWN}COPY {STATE}/Text__one__ /app/{STATE}/Old__key__\nCOPY {STATE} /lib/other/defs/.local_defs_state\n"
     image = image_of(bake(docker, write(project, text), "--no-refresh"))
     assert sorted(image["notes"]) == [
-        f"/app/{STATE}/.staging is what refreshes leave; `**/.local_defs_state/.staging` in .dockerignore keeps it out.",
+        f"/app/{STATE}/.staging is what refreshes leave; "
+        "`**/.local_defs_state/.staging` in .dockerignore keeps it out.",
         f"/app/{STATE}/Old__key__ is the state of no key of this project.",
         "/lib/other/defs/.local_defs_state is a state directory as well; nothing was compared with it.",
     ]

@@ -9,7 +9,7 @@ import pytest
 
 from support.cli import statebake
 from support.engine import Docker
-from support.images import BASE, SEALED, bake, diff_ids, image_id, image_of, index_flags
+from support.images import BASE, SEALED, bake, diff_ids, image_id, index_flags
 from support.pexes import copy_example, digests
 from support.service import Service
 from support.trees import read_tree

@@ -36,3 +36,11 @@ def data(name: str) -> Path:
     if not mounted.is_mount():
         subprocess.run(["mount", "-o", "loop", image, mounted], check=True)
     return mounted
+
+
+def in_memory(name: str, megabytes: int) -> Path:
+    """Return an empty directory of so many megabytes; its content goes with the daemon."""
+    mounted = running() / name / "data"
+    mounted.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", mounted], check=True)
+    return mounted

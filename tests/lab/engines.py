@@ -19,17 +19,22 @@ from lab.places import LabError, running, write
 
 @dataclass(frozen=True)
 class Kind:
-    """What sets one engine apart from another."""
+    """What sets one engine apart from another.
+
+    ``megabytes``: its data is in memory, no more than that, without the base image, and gone with the daemon.
+    """
 
     packages: str
     version: str
     config: Mapping[str, object]
+    megabytes: int | None = None
 
 
 _GC = {"builder": {"gc": {"enabled": True, "defaultKeepStorage": "4GB"}}}
 KINDS = {
     "26": Kind("docker-26", "26.1", {**_GC, "storage-driver": "overlay2"}),
     "containerd": Kind("docker-26", "26.1", {**_GC, "features": {"containerd-snapshotter": True}}),
+    "small": Kind("docker-26", "26.1", {"storage-driver": "overlay2"}, megabytes=48),
     "20.10": Kind("docker-20.10", "20.10", {**_GC, "storage-driver": "overlay2", "features": {"buildkit": True}}),
 }
 
@@ -103,7 +108,8 @@ class Engine:
         self.install()
         self.stop()
         self.directory.mkdir(parents=True)
-        data = disk.data(self.name)
+        small = self.kind.megabytes
+        data = disk.in_memory(self.name, small) if small else disk.data(self.name)
         group = Group(self.kind.packages)
         env = {"PATH": os.pathsep.join([*map(str, group.path), os.environ["PATH"], "/usr/sbin", "/sbin"])}
         address = self._start_containerd(group, data, {**env, **group.libraries})
@@ -120,7 +126,8 @@ class Engine:
         daemons.await_answer(self._pings, log)
         self._configure_client(group)
         self._clean()
-        self._import_base()
+        if not small:
+            self._import_base()
         self._ready.touch()
 
     def _start_containerd(self, group: Group, data: Path, env: Mapping[str, str]) -> Path:

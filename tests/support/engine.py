@@ -61,7 +61,7 @@ class Tools:
 
 @contextlib.contextmanager
 def running_engine(kind: str) -> Iterator[Docker]:
-    """Have an engine of this kind (``26``, ``containerd`` or ``20.10``) run, together with whoever else wants it."""
+    """Have an engine of this kind (``26``, ``containerd``, ``20.10``, ``small``) run, with whoever else wants it."""
     engine = Engine(kind)
     with leases.held(engine):
         yield Docker(engine, settings.pip_conf(), settings.uv_toml())
