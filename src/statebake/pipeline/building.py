@@ -10,33 +10,28 @@ import contextlib
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from statebake.bake.files import replace_file
 from statebake.bake.image.context import ContextListing
-from statebake.bake.image.ignore_rules import Rules
 from statebake.bake.image.inputs import alone_with_inputs
 from statebake.bake.image.plan import ImagePlan
 from statebake.check import Snapshot
 from statebake.engine import (
-    Builder,
     BuildEvent,
     BuildRequest,
     BuiltImage,
-    Engine,
     EventKind,
-    choose_builder,
-    open_engine,
 )
 from statebake.engine.request import must_be_others
 from statebake.errors import Code, StatebakeError
 from statebake.model.image_reference import check_reference
 from statebake.model.manifest import Manifest
-from statebake.pipeline import OpenProject, Target
+from statebake.pipeline import OpenProject
 from statebake.pipeline.baking import manifest_of
 from statebake.pipeline.build_context import (
     IGNORE_FILE,
@@ -47,6 +42,7 @@ from statebake.pipeline.build_context import (
 )
 from statebake.pipeline.imaging import ImageParts, plan_image_of
 from statebake.pipeline.proving import Proof, prove
+from statebake.pipeline.workshop import Workshop
 from statebake.progress import Observer
 from statebake.verify.image import read_image
 from statebake.verify.oci_layout import read_layout
@@ -67,15 +63,6 @@ class ImageOptions:
     refresh_in_build: bool = False
     iidfile: Path | None = None
     metadata_file: Path | None = None
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """An engine, what builds images for it, and the rules that leave files out where the builder does not know them."""
-
-    engine: Engine
-    builder: Builder
-    rules: list[Rules]
 
 
 @dataclass(frozen=True)
@@ -132,30 +119,6 @@ class ImageReport:
     builder: str
     loses: tuple[str, ...] = field(default=())
     context: ContextListing | None = None
-
-
-def open_workshops(targets: Sequence[Target], env: Mapping[str, str]) -> Mapping[Path, Future[Workshop]]:
-    """Begin to ask the engine what it can, while the code of ``targets`` is imported; by their directories.
-
-    What goes wrong is raised by the results: ``ENGINE_MISSING``, ``ENGINE_UNREACHABLE``, ``ENGINE_DENIED``, and
-    ``BAD_SETTING`` for a builder that there is not.
-    """
-    pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
-    found = {target.project.directory: pool.submit(_open_workshop, target, env) for target in targets}
-    pool.shutdown(wait=False)
-    return found
-
-
-def _open_workshop(target: Target, env: Mapping[str, str]) -> Workshop:
-    engine = open_engine(env)
-    rules: list[Rules] = []
-    builder = choose_builder(
-        engine,
-        env,
-        name=target.settings.docker.builder,
-        excluded=lambda path: any(each.decide(path).excluded for each in rules),
-    )
-    return Workshop(engine, builder, rules)
 
 
 def prepare_image(
