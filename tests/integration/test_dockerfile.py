@@ -131,6 +131,18 @@ def test_python_version(shop):
         assert instructions(shop)[0].rest.startswith(f"python:{expected}-slim"), text
 
 
+def test_a_python_that_the_project_refuses(shop):
+    """A version that ``requires-python`` excludes is refused, unless the base image is named."""
+    file = shop / "pyproject.toml"
+    file.write_text(file.read_text().replace("[project]\n", '[project]\nrequires-python = ">=3.98"\n', 1))
+    refused = dockerfile(shop)
+    assert refused.code == 2
+    assert f"SB103]: The image would have Python {PYTHON}, and the project requires >=3.98." in refused.err
+    dockerfile(shop, "--base-image", "python:3.98-slim").ok()
+    (shop / ".python-version").write_text("3.99")
+    dockerfile(shop).ok()
+
+
 def test_printing_writes_nothing(shop):
     """``-o -`` prints the Dockerfile, as it would be written, and writes nothing; so does ``--print-template``."""
     before = read_tree(shop)

@@ -80,6 +80,7 @@ def bake_docker_command(  # noqa: PLR0917 - the command's options
     """
     from statebake import pipeline
     from statebake.pipeline import building
+    from statebake.pipeline.workshop import open_workshops
 
     env = environment()
     with open_view(output_format, env, verbose=verbose) as view:
@@ -88,7 +89,7 @@ def bake_docker_command(  # noqa: PLR0917 - the command's options
         _one_image_each(targets, options)
         run = pipeline.start_run(targets, env, all_or_nothing=all_or_nothing, allow_shrink=allow_shrink)
         fetches = not (no_refresh or refresh_in_build)
-        workshops = {} if no_build or dry_run else building.open_workshops(targets, env)
+        workshops = {} if no_build or dry_run else open_workshops(targets, env)
         ahead = {} if fetches else pipeline.read_ahead(targets)
 
         async def make_ready(opened: OpenProject) -> Ready | int:

@@ -131,6 +131,18 @@ def _start(endpoint: Endpoint) -> str:
 
 
 def _client(endpoint: Endpoint, env: Mapping[str, str], version: str, timeout: float) -> APIClient:
+    try:
+        return _new_client(endpoint, env, version, timeout)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # what the library makes of a file that is odd
+        raise StatebakeError(
+            Code.BAD_SETTING,
+            f"The configuration of docker cannot be used: {redact(str(error), env)}.",
+            where=str(config_dir(env) / "config.json"),
+            next_step="correct the file, or name another directory: export DOCKER_CONFIG=DIR",
+        ) from error
+
+
+def _new_client(endpoint: Endpoint, env: Mapping[str, str], version: str, timeout: float) -> APIClient:
     import docker
     from docker.tls import TLSConfig
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from statebake.errors import Code, StatebakeError
 
+_OWN = {
+    *("-t", "--tag", "-f", "--file", "-o", "--output", "--push", "--load", "--iidfile", "--metadata-file"),
+    *("-q", "--quiet", "--progress", "--print", "--call", "--check", "-h", "--help"),
+}
 Output = Literal["engine", "layout", "registry"]
 
 
@@ -110,6 +114,19 @@ def _values(directory: Path, source: str) -> list[str]:
     if len(text.split()) == 1:
         return [text.strip()]
     return [match[1].strip() for match in re.finditer(r"[=:]\s*(\S.*)", text)]
+
+
+def must_be_others(args: Sequence[str]) -> None:
+    """Raise ``BAD_SETTING`` for an argument of ``docker build`` by which an image would get away unproved, or none."""
+    for argument in args:
+        name = argument[:2] if re.match(r"-[a-z]", argument) else argument.partition("=")[0]
+        if name in _OWN:
+            raise StatebakeError(
+                Code.BAD_SETTING,
+                f"The argument {name} is statebake's own to give: no image gets a name, or goes anywhere, unproved.",
+                where="docker.args",
+                next_step="take it out; what statebake has for it: statebake bake docker --help",
+            )
 
 
 def cannot(what: str, builder: str, next_step: str) -> StatebakeError:

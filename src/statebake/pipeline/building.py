@@ -10,30 +10,28 @@ import contextlib
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from statebake.bake.files import replace_file
 from statebake.bake.image.context import ContextListing
-from statebake.bake.image.ignore_rules import Rules
+from statebake.bake.image.inputs import alone_with_inputs
 from statebake.bake.image.plan import ImagePlan
 from statebake.check import Snapshot
 from statebake.engine import (
-    Builder,
     BuildEvent,
     BuildRequest,
     BuiltImage,
-    Engine,
     EventKind,
-    choose_builder,
-    open_engine,
 )
+from statebake.engine.request import must_be_others
 from statebake.errors import Code, StatebakeError
 from statebake.model.image_reference import check_reference
 from statebake.model.manifest import Manifest
-from statebake.pipeline import OpenProject, Target
+from statebake.pipeline import OpenProject
 from statebake.pipeline.baking import manifest_of
 from statebake.pipeline.build_context import (
     IGNORE_FILE,
@@ -44,6 +42,7 @@ from statebake.pipeline.build_context import (
 )
 from statebake.pipeline.imaging import ImageParts, plan_image_of
 from statebake.pipeline.proving import Proof, prove
+from statebake.pipeline.workshop import Workshop
 from statebake.progress import Observer
 from statebake.verify.image import read_image
 from statebake.verify.oci_layout import read_layout
@@ -64,15 +63,6 @@ class ImageOptions:
     refresh_in_build: bool = False
     iidfile: Path | None = None
     metadata_file: Path | None = None
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """An engine, what builds images for it, and the rules that leave files out where the builder does not know them."""
-
-    engine: Engine
-    builder: Builder
-    rules: list[Rules]
 
 
 @dataclass(frozen=True)
@@ -131,30 +121,6 @@ class ImageReport:
     context: ContextListing | None = None
 
 
-def open_workshops(targets: Sequence[Target], env: Mapping[str, str]) -> Mapping[Path, Future[Workshop]]:
-    """Begin to ask the engine what it can, while the code of ``targets`` is imported; by their directories.
-
-    What goes wrong is raised by the results: ``ENGINE_MISSING``, ``ENGINE_UNREACHABLE``, ``ENGINE_DENIED``, and
-    ``BAD_SETTING`` for a builder that there is not.
-    """
-    pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
-    found = {target.project.directory: pool.submit(_open_workshop, target, env) for target in targets}
-    pool.shutdown(wait=False)
-    return found
-
-
-def _open_workshop(target: Target, env: Mapping[str, str]) -> Workshop:
-    engine = open_engine(env)
-    rules: list[Rules] = []
-    builder = choose_builder(
-        engine,
-        env,
-        name=target.settings.docker.builder,
-        excluded=lambda path: any(each.decide(path).excluded for each in rules),
-    )
-    return Workshop(engine, builder, rules)
-
-
 def prepare_image(
     opened: OpenProject, options: ImageOptions, env: Mapping[str, str], *, workshop: Future[Workshop] | None
 ) -> ImageInputs:
@@ -170,6 +136,7 @@ def prepare_image(
         raise StatebakeError(
             Code.BAD_SETTING, "An image without a name cannot be pushed.", next_step="name it: --tag HOST/PATH:TAG"
         )
+    must_be_others(docker.args)
     shop = workshop.result() if workshop else None
     compat = shop.builder.compat if shop else None
     parts = plan_image_of(
@@ -221,9 +188,13 @@ def build_image(
     options = inputs.options
     assert inputs.workshop is not None
     builder = inputs.workshop.builder
-    written = prepare_build(opened, inputs, snapshot, env=env, observer=observer)
-    observer.stage(f"Building with {builder.title}")
-    with _request(opened, inputs, _labels(written.manifest)) as request:
+    with contextlib.ExitStack() as stack:
+        if inputs.dockerfile.reads_inputs:
+            waiting = partial(observer.stage, "Waiting for another bake of this project")
+            stack.enter_context(alone_with_inputs(opened.target.project.directory, waiting))
+        written = prepare_build(opened, inputs, snapshot, env=env, observer=observer)
+        observer.stage(f"Building with {builder.title}")
+        request = stack.enter_context(_request(opened, inputs, _labels(written.manifest)))
         apart = len(request.platforms) > 1 or request.output != "engine"
         make = _build_apart if apart else _build_in_engine
         built, proof, digest = make(opened, inputs, request, written.manifest, observer)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
 from statebake.bake import find_dependencies
 from statebake.bake.dependency_source import DependencyKind, DependencySource
 from statebake.bake.image.dependencies import ImageDependencies, image_dependencies
@@ -18,7 +20,7 @@ from statebake.bake.requirement_text import requirement_text
 from statebake.bake.runtime_wheel import build_runtime_wheel
 from statebake.bake.sources import own_tops
 from statebake.bake.templates import TEMPLATES_DIR, render
-from statebake.config import BuilderCompat, Project, import_root, module_path
+from statebake.config import BuilderCompat, Project, Settings, import_root, module_path
 from statebake.errors import Code, StatebakeError
 from statebake.hosts import Host, find_host
 from statebake.model.discovery import Discovery
@@ -77,7 +79,7 @@ def plan_image_of(
         project,
         settings.docker,
         run=run,
-        python=_python_version(target, discovery, env),
+        python=_must_suit(project, settings, _python_version(target, discovery, env)),
         import_root=root.relative_to(project.directory).as_posix(),
         defs_path=defs_dir.resolve().relative_to(project.directory).as_posix(),
         sources=image_sources(project.directory, root, own, settings.packages),
@@ -119,6 +121,24 @@ def _dependencies(
             wheels=[build_runtime_wheel(scratch)] if host.brings_runtime else [],
             checked_with=discovery.host.replace(" ", "==") if discovery and open_versions else None,
         )
+
+
+def _must_suit(project: Project, settings: Settings, version: str) -> str:
+    """Return a Python version that ``requires-python`` admits; raises ``BAD_SETTING`` for another one."""
+    table = project.pyproject.get("project")
+    wanted = table.get("requires-python") if isinstance(table, Mapping) else None
+    try:
+        suits = not isinstance(wanted, str) or SpecifierSet(wanted).contains(f"{version}.99", prereleases=True)
+    except InvalidSpecifier:
+        return version  # what installs it is to judge that
+    if suits or settings.docker.base_image is not None:
+        return version
+    raise StatebakeError(
+        Code.BAD_SETTING,
+        f"The image would have Python {version}, and the project requires {wanted}.",
+        where=str(project.directory / "pyproject.toml"),
+        next_step="name the version in a file .python-version, or the image with --base-image",
+    )
 
 
 def _python_version(target: Target, discovery: Discovery | None, env: Mapping[str, str]) -> str:

@@ -72,6 +72,8 @@ def open_blobs(path: Path) -> Iterator[Blobs]:
             found: Blobs = _Directory(path)
             found.file("oci-layout").close()
             yield found
+        elif not path.is_file():
+            raise unreadable(_WHAT, "it is no file and no directory", str(path))
         else:
             with tarfile.open(path, "r:") as archive:
                 yield _Archive(archive, str(path))
@@ -85,8 +87,11 @@ class _Directory(Blobs):
         self._path = path
 
     def file(self, name: str) -> BinaryIO:
+        path = self._path / name
+        if not path.is_file():  # a FIFO would never open
+            raise _missing(name, self.where)
         try:
-            return (self._path / name).open("rb")
+            return path.open("rb")
         except OSError as error:
             raise _missing(name, self.where) from error
 

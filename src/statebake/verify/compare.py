@@ -28,7 +28,11 @@ def compare(states: Sequence[ArtifactState], expected: Manifest, where: str) -> 
             problems.append(f"{state.path}/.gitignore is missing")
         problems.extend(mismatches(state))
     if problems:
-        raise _mismatch(problems, where, "bake again; if it stays so, report it with the output of statebake inspect")
+        raise _mismatch(
+            problems,
+            where,
+            "bake again, with no refresh at the same time; if it stays so, report what statebake inspect prints",
+        )
 
 
 def compare_content(

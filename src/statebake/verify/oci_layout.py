@@ -47,10 +47,13 @@ def read_layout(path: Path) -> tuple[ReadImage, ...]:
     What is no image is left out: attestations and other artifacts. Raises ``StatebakeError``: ``NOT_AN_ARTIFACT``,
     ``BAD_RECORD``, ``NEWER_FORMAT``.
     """
-    with open_blobs(path) as blobs:
-        reader = _Layout(blobs, str(path))
-        index = reader.parse(blobs.file("index.json"), "index.json")
-        images = tuple(reader.image(digest) for digest in dict.fromkeys(reader.manifests(index)))
+    try:
+        with open_blobs(path) as blobs:
+            reader = _Layout(blobs, str(path))
+            index = reader.parse(blobs.file("index.json"), "index.json")
+            images = tuple(reader.image(digest) for digest in dict.fromkeys(reader.manifests(index)))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise unreadable(_WHAT, f"its JSON is not what the specification says ({error})", str(path)) from error
     if not images:
         raise unreadable(_WHAT, "it has no image", str(path))
     return images

@@ -233,3 +233,14 @@ def test_credentials_in_an_address_are_masked():
     """A password in ``DOCKER_HOST`` is not shown."""
     error = error_of({"DOCKER_HOST": "tcp://me:pa55word@127.0.0.1:9"})
     assert "pa55word" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "config", ["[]", "null", '{"auths": 5}', '{"auths": {"x": {"auth": "!!"}}}', '{"proxies": []}']
+)
+def test_an_odd_configuration_of_docker(listen, monkeypatch, tmp_path, config):
+    """A ``config.json`` that the library stumbles over is a mistake in that file."""
+    (tmp_path / "config.json").write_text(config)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))  # the library looks there itself
+    error = error_of({"DOCKER_HOST": listen(replying(b"")), "DOCKER_CONFIG": str(tmp_path)})
+    assert error.code in {Code.BAD_SETTING, Code.ENGINE_UNREACHABLE}

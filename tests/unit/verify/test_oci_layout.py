@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 import pytest
@@ -164,3 +165,23 @@ def test_zstd(layout, monkeypatch):
     packed = b"\x28\xb5\x2f\xfd" + b"0" * 20
     manifest = layout.image((packed,), zipped=False)
     assert "zstandard" in refused(layout.finish(manifest))
+
+
+@pytest.mark.parametrize(
+    "index",
+    ['{"manifests": [3]}', '{"manifests": {"a": 1}}', '{"manifests": [{"digest": 5, "annotations": []}]}', "[]"],
+)
+def test_json_that_is_no_layout(tmp_path, index):
+    """JSON of other types than the specification's is refused, not stumbled over."""
+    (tmp_path / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+    (tmp_path / "index.json").write_text(index)
+    refused(tmp_path)
+
+
+def test_a_fifo_in_a_layout(tmp_path):
+    """What is no regular file is as good as missing; opening it might never end."""
+    (tmp_path / "oci-layout").write_text("{}")
+    os.mkfifo(tmp_path / "index.json")
+    assert "it has no file index.json" in refused(tmp_path)
+    os.mkfifo(tmp_path / "image.tar")
+    assert "it is no file and no directory" in refused(tmp_path / "image.tar")

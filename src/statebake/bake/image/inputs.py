@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import fcntl
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from statebake.errors import Code, StatebakeError
 DEPENDENCIES_DIR = "dependencies"
 CONFIG_NAME = "pyproject.toml"
 MOVE_STATE = "move_state.py"
+LOCK_NAME = ".lock"
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,27 @@ class Inputs:
 
     files: Mapping[str, bytes]
     whole: tuple[str, ...] = (DEPENDENCIES_DIR,)
+
+
+@contextlib.contextmanager
+def alone_with_inputs(project: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Keep other bakes of ``project`` from what a build reads; ``waiting`` is called if one of them comes first.
+
+    The lock dies with its process. Raises ``StatebakeError`` (``OUTPUT_FAILED``).
+    """
+    directory = project / INPUTS_DIR
+    try:
+        directory.mkdir(exist_ok=True)
+        stream = (directory / LOCK_NAME).open("ab")
+    except OSError as error:
+        raise _failed(directory, error) from error
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
 
 
 def write_inputs(project: Path, inputs: Inputs) -> Path:
@@ -41,13 +65,17 @@ def write_inputs(project: Path, inputs: Inputs) -> Path:
         for place in inputs.whole:
             _remove_others(directory, place, inputs)
     except OSError as error:
-        raise StatebakeError(
-            Code.OUTPUT_FAILED,
-            f"What a build reads cannot be written: {error.strerror or error}.",
-            where=str(error.filename or directory),
-            next_step=f"make {INPUTS_DIR} writable, or remove it",
-        ) from error
+        raise _failed(directory, error) from error
     return directory
+
+
+def _failed(directory: Path, error: OSError) -> StatebakeError:
+    return StatebakeError(
+        Code.OUTPUT_FAILED,
+        f"What a build reads cannot be written: {error.strerror or error}.",
+        where=str(error.filename or directory),
+        next_step=f"make {INPUTS_DIR} writable, or remove it",
+    )
 
 
 def _remove_others(directory: Path, place: str, inputs: Inputs) -> None:

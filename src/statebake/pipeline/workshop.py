@@ -1,0 +1,45 @@
+"""Where images are built: an engine and a builder, asked what they can while the project is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from statebake.bake.image.ignore_rules import Rules
+from statebake.engine import Builder, Engine, choose_builder, open_engine
+from statebake.pipeline import Target
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """An engine, what builds images for it, and the rules that leave files out where the builder does not know them."""
+
+    engine: Engine
+    builder: Builder
+    rules: list[Rules]
+
+
+def open_workshops(targets: Sequence[Target], env: Mapping[str, str]) -> Mapping[Path, Future[Workshop]]:
+    """Begin to ask the engine what it can, while the code of ``targets`` is imported; by their directories.
+
+    What goes wrong is raised by the results: ``ENGINE_MISSING``, ``ENGINE_UNREACHABLE``, ``ENGINE_DENIED``, and
+    ``BAD_SETTING`` for a builder that there is not.
+    """
+    pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
+    found = {target.project.directory: pool.submit(_open_workshop, target, env) for target in targets}
+    pool.shutdown(wait=False)
+    return found
+
+
+def _open_workshop(target: Target, env: Mapping[str, str]) -> Workshop:
+    engine = open_engine(env)
+    rules: list[Rules] = []
+    builder = choose_builder(
+        engine,
+        env,
+        name=target.settings.docker.builder,
+        excluded=lambda path: any(each.decide(path).excluded for each in rules),
+    )
+    return Workshop(engine, builder, rules)
