@@ -23,28 +23,41 @@ pytestmark = pytest.mark.needs("docker")
 STATE = "src/shop/defs/.local_defs_state"
 KEYS = ["Text[one]", "Text[two]"]
 CODE = "COPY src/shop/*.py /app/src/shop/\n"
-# What is wrong with each, and what the message must say of it.
+PLACE = f"/app/{STATE}"
+BOTH = dict.fromkeys(KEYS, True)
+# What is wrong with each, what the message must say of it, and how `inspect` ends (3: a digest, or
+# an ignore file, is not there), and what that finds proved in which directory.
 BAD = {
-    "forgets it": (f"FROM scratch\n{CODE}", ["it has no directory shop/defs/.local_defs_state"]),
+    "forgets it": (f"FROM scratch\n{CODE}", "it has no directory shop/defs/.local_defs_state", 2, {}),
     "copies half of it": (
-        f"FROM scratch\n{CODE}COPY {STATE}/Text__one__ /app/{STATE}/Text__one__\n",
-        ["the state of Text[two] is missing"],
+        f"FROM scratch\n{CODE}COPY {STATE}/Text__one__ {PLACE}/Text__one__\n",
+        "the state of Text[two] is missing",
+        3,
+        {PLACE: {"Text[one]": True}},
     ),
     "puts it elsewhere": (
         f"FROM scratch\n{CODE}COPY {STATE} /data/.local_defs_state\n",
-        ["it has no directory shop/defs/.local_defs_state"],
+        "it has no directory shop/defs/.local_defs_state",
+        0,
+        {"/data/.local_defs_state": BOTH},
     ),
     "changes a byte": (
-        f"FROM scratch\nCOPY src /app/src\nCOPY changed /app/{STATE}/Text__one__/state\n",
-        ["the state of Text[one]", "has the digest sha256:"],
+        f"FROM scratch\nCOPY src /app/src\nCOPY changed {PLACE}/Text__one__/state\n",
+        f"the state of Text[one] in {PLACE} has the digest sha256:",
+        3,
+        {PLACE: {**BOTH, "Text[one]": False}},
     ),
     "adds a file": (
-        f"FROM scratch\nCOPY src /app/src\nCOPY pyproject.toml /app/{STATE}/Text__two__/more\n",
-        ["the state of Text[two]", "has the digest sha256:"],
+        f"FROM scratch\nCOPY src /app/src\nCOPY changed {PLACE}/Text__two__/more\n",
+        f"the state of Text[two] in {PLACE} has the digest sha256:",
+        3,
+        {PLACE: {**BOTH, "Text[two]": False}},
     ),
     "has a second one that is old": (
         f"FROM scratch\nCOPY src /app/src\nCOPY {STATE}/Text__one__ /other/shop/defs/.local_defs_state/Text__one__\n",
-        ["the state of Text[two] is missing in /other/shop/defs/.local_defs_state"],
+        "the state of Text[two] is missing in /other/shop/defs/.local_defs_state",
+        3,
+        {PLACE: BOTH, "/other/shop/defs/.local_defs_state": {"Text[one]": True}},
     ),
 }
 
@@ -108,26 +121,31 @@ def test_a_dockerfile_that_is_named(docker, new_image, project, tmp_path):
 @pytest.mark.parametrize("how", BAD)
 def test_a_dockerfile_that_loses_state(how, docker, new_image, project, good):
     """An image without the state that was checked ends the bake with 3; the name stays with the image that had it."""
-    text, says = BAD[how]
+    text, says, code, proved = BAD[how]
     tag = new_image(docker)
     docker.run("tag", good, tag).ok()
     iidfile = project.parent / "iid"
     result = bake(docker, write(project, text), "--no-refresh", "--tag", tag, "--iidfile", iidfile)
     error = the_error(result.err)
     assert (result.code, error.code) == (3, "SB313")
-    for words in says:
-        assert words in error.message
+    assert says in error.message
     assert error.next_step == "see in the Dockerfile which COPY brings the state in, or changes it"
     assert image_id(docker, tag) == good
     assert not iidfile.exists()
     assert "image" not in result.json["projects"][0]
+
+    failed = (error.where or "").split()[1]  # image sha256:… (linux/amd64)
+    inspected = statebake("inspect", failed, "--format", "json", cwd=project, env=docker.env())
+    assert inspected.code == code
+    found = [state for image in inspected.json.get("images", ()) for state in image["states"]]
+    assert {state["path"]: {key["key"]: key["proved"] for key in state["keys"]} for state in found} == proved
 
 
 @pytest.mark.needs("registry")
 def test_nothing_is_pushed_unproved(docker, registry, new_image, project):
     """An image that loses state never reaches the registry."""
     tag = new_image(docker, registry)
-    text, _ = BAD["copies half of it"]
+    text, *_ = BAD["copies half of it"]
     result = bake(docker, write(project, text), "--no-refresh", "--push", "--tag", f"{tag}:1")
     assert (result.code, the_error(result.err).code) == (3, "SB313")
     with pytest.raises(urllib.error.HTTPError) as answer:

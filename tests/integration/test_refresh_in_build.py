@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import http.server
 import tarfile
-import threading
 from functools import partial
 from pathlib import Path
 
@@ -14,9 +12,9 @@ import pytest
 from lab import settings
 from support.cli import statebake
 from support.engine import Docker, unique_name
-from support.installed import build, copy_repository
 from support.pexes import copy_example
 from support.service import TOKEN
+from support.wheel_index import statebake_index
 
 NEW = {
     "id": "ravnsund",
@@ -29,24 +27,11 @@ NEW = {
 SEALED = ("--network", "none", "--read-only", "--user", "1000")
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module")
 def pip_conf(tmp_path_factory) -> Path:
     """A pip.conf for builds here that finds this very statebake, as a package index would have it."""
-    root = tmp_path_factory.mktemp("index")
-    build("wheel", copy_repository(root / "clone"), root / "wheels")
-    handler = partial(_Quiet, directory=root / "wheels")
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        path = root / "pip.conf"
-        links = f"find-links = http://127.0.0.1:{server.server_port}/\n"
-        path.write_text(settings.pip_conf().read_text() + links)
+    with statebake_index(tmp_path_factory.mktemp("index"), settings.pip_conf()) as path:
         yield path
-        server.shutdown()
 
 
 def saved(docker: Docker, image: str, path: Path) -> bytes:
