@@ -8,7 +8,15 @@ from pathlib import Path
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Let ``path`` have ``content``: written beside it, then put in its place with the modes of a usual file."""
+    """Let ``path`` have ``content``: written beside it, then put in its place with the modes of a usual file.
+
+    A symbolic link stays one, and what it leads to is replaced. What is there and is no regular file, a device say, is
+    written to.
+    """
+    if path.exists() and (not path.is_file() or path.is_relative_to("/dev")):
+        path.write_bytes(content)
+        return
+    path = Path(os.path.realpath(path))
     descriptor, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:

@@ -12,6 +12,8 @@ from statebake.errors import Code, StatebakeError
 from statebake.redact import redact
 
 SHOWN_LINES = 20
+MADE_BY_US = "the Dockerfile that statebake made"
+"""What a Dockerfile is called in messages that exists for one build only."""
 _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _PLATFORM = re.compile(
     r"no match for platform in manifest|exec format error|does not match the specified platform"
@@ -33,6 +35,7 @@ _BASE = re.compile(
 )
 _USAGE = re.compile(r"target stage .* could not be found|exporter .* could not be found|is not supported by ")
 _NO_SECRET = re.compile(r"secret (\S+?):? not found")
+_NO_GIT = re.compile(r"Cannot find command 'git'|git: not found|No such file or directory: 'git'")
 _NOISE = re.compile(r"See '|Learn more at |\s*$|Usage: ")
 _REFUSED = re.compile(r"(?:ERROR: |error: |Error response from daemon: )?(.*)")
 _INSIDE = re.compile(r"failed to compute cache key: (?:failed to calculate checksum of ref \S+: )?")
@@ -105,15 +108,20 @@ def build_error(
 
 
 def _step_failed(step: Step, name: str, words: str, where: str, shown: str) -> StatebakeError:
-    missing = _NO_SECRET.search(words)
+    if missing := _NO_SECRET.search(words):
+        advice = f"give the secret: --secret id={missing[1]},src=FILE"
+    elif _NO_GIT.search(shown):
+        advice = "a dependency comes from git: name a base image that has git, with --base-image"
+    elif where.startswith(MADE_BY_US):
+        advice = "mend what it names, a dependency most often; to look at the Dockerfile: statebake dockerfile"
+    else:
+        advice = "mend that step, and run the command again"
     return StatebakeError(
         Code.BUILD_FAILED,
         f"A step of the build failed: [{step.place}] {name}.",
         where=where,
         detail=shown,
-        next_step=f"give the secret: --secret id={missing[1]},src=FILE"
-        if missing
-        else "mend that step, and run the command again",
+        next_step=advice,
     )
 
 

@@ -57,6 +57,7 @@ class ImageFacts:
         platform: ``linux/amd64``, ``linux/arm/v7``.
         created: RFC 3339, or ``None``.
         size: in bytes, as its engine counts.
+        user: whom it runs as, as its configuration says; empty for root.
         labels: its labels.
         layers: its layers.
     """
@@ -68,6 +69,7 @@ class ImageFacts:
     platform: str
     created: str | None
     size: int
+    user: str
     labels: Mapping[str, str]
     layers: tuple[Layer, ...]
 
@@ -84,6 +86,7 @@ def image_facts(reference: str, inspected: Mapping[str, Any], history: Sequence[
         platform="/".join(filter(None, platform)),
         created=inspected.get("Created") or None,
         size=inspected.get("Size") or 0,
+        user=str(config.get("User") or ""),
         labels=dict(config.get("Labels") or {}),
         layers=_layers((inspected.get("RootFS") or {}).get("Layers") or [], list(reversed(history))),
     )

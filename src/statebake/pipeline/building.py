@@ -27,6 +27,7 @@ from statebake.engine import (
     BuiltImage,
     EventKind,
 )
+from statebake.engine.failures import MADE_BY_US
 from statebake.engine.request import must_be_others
 from statebake.errors import Code, StatebakeError
 from statebake.model.image_reference import check_reference
@@ -41,7 +42,7 @@ from statebake.pipeline.build_context import (
     write_build_inputs,
 )
 from statebake.pipeline.imaging import ImageParts, plan_image_of
-from statebake.pipeline.proving import Proof, prove
+from statebake.pipeline.proving import Proof, prove, reading
 from statebake.pipeline.workshop import Workshop
 from statebake.progress import Observer
 from statebake.verify.image import read_image
@@ -224,7 +225,8 @@ def _build_in_engine(
     built = shop.builder.build(request, _listener(observer))
     observer.stage("Proving that the state is in it")
     ours = inputs.dockerfile.ours
-    image = read_image(engine, built.id, everywhere=not ours, find_layers=True)
+    with reading():
+        image = read_image(engine, built.id, everywhere=not ours, find_layers=True)
     proof = prove(opened, inputs.plan, [image], manifest, ours=ours)
     for tag in tags:
         engine.tag(built.id, tag)
@@ -249,7 +251,8 @@ def _build_apart(
         layout = Path(place, "image.tar")
         builder.build(replace(request, output="layout", layout=layout), _listener(observer))
         observer.stage("Proving that the state is in it")
-        images = read_layout(layout)
+        with reading():
+            images = read_layout(layout)
         proof = prove(opened, inputs.plan, images, manifest, ours=inputs.dockerfile.ours)
     observer.stage("Pushing it" if push else "Loading it into the engine")
     tags = opened.target.settings.docker.tags
@@ -297,7 +300,7 @@ def _request(
 
 def _shown(path: Path | None, directory: Path) -> str:
     if path is None:
-        return "the Dockerfile that statebake made"
+        return MADE_BY_US
     return str(path.relative_to(directory) if path.is_relative_to(directory) else path)
 
 

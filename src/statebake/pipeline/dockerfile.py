@@ -61,12 +61,15 @@ def look_at(target: Target, parts: ImageParts, output: Path | None = None) -> Ge
 def must_be_current(generated: GeneratedFiles) -> None:
     """Raise ``StatebakeError`` (``OUT_OF_DATE``) where a file is not what it should be; what differs is the detail."""
     changed = [file for file in generated.files if file.status is not FileStatus.CURRENT]
+    by_hand = any(file.status in {FileStatus.EDITED, FileStatus.FOREIGN} for file in changed)
     if changed:
         raise StatebakeError(
             Code.OUT_OF_DATE,
             f"{' and '.join(_said(file) for file in changed)}.",
             where=str(changed[0].path),
-            next_step="statebake dockerfile",
+            next_step="statebake dockerfile"
+            if not by_hand
+            else "statebake dockerfile --force, which keeps the old file",
             detail="\n".join(file.diff() for file in changed),
         )
 

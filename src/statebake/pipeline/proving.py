@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from statebake.bake.image.plan import ImagePlan
@@ -24,6 +25,22 @@ class Proof:
     odd: tuple[str, ...] = ()
 
 
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """Turn state that cannot be read, as in an image with a link in its place, into state that is not carried."""
+    try:
+        yield
+    except StatebakeError as error:
+        if error.code is not Code.NOT_AN_ARTIFACT:
+            raise
+        raise StatebakeError(
+            Code.ARTIFACT_MISMATCH,
+            f"The artifact does not carry the state that was checked. {error.message}",
+            where=error.where,
+            next_step="see in the Dockerfile which COPY brings the state in, or changes it",
+        ) from error
+
+
 def prove(
     opened: OpenProject, plan: ImagePlan, images: Sequence[ReadImage], manifest: Manifest | None, *, ours: bool
 ) -> Proof:
@@ -43,7 +60,14 @@ def prove(
         else:
             host = find_host(opened.target.settings.host or opened.target.project.host)
             place = _imported(plan)
-            odd += compare_content(image.states, manifest, place, where, needs_ignore_file=not host.brings_runtime)
+            odd += compare_content(
+                image.states,
+                manifest,
+                place,
+                where,
+                needs_ignore_file=not host.brings_runtime,
+                user=image.facts.user,
+            )
     assert proved is not None
     return Proof(tuple(images), proved, tuple(dict.fromkeys(odd)))
 

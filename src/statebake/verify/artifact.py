@@ -33,6 +33,7 @@ class ArtifactState:
         unexpected: directories that no expected key explains.
         has_ignore_file: whether Dagster's ignore file is there, without which a read-only load fails.
         directories: what is in each key directory, by the directory's name.
+        owners: of what not everybody may read in an image, who may: a user's number, by path.
     """
 
     path: str
@@ -41,6 +42,7 @@ class ArtifactState:
     unexpected: tuple[str, ...]
     has_ignore_file: bool
     directories: Mapping[str, TreeSummary] = field(default_factory=dict)
+    owners: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:

@@ -36,13 +36,21 @@ def compare(states: Sequence[ArtifactState], expected: Manifest, where: str) -> 
 
 
 def compare_content(
-    states: Sequence[ArtifactState], expected: Manifest, path: str, where: str, *, needs_ignore_file: bool
+    states: Sequence[ArtifactState],
+    expected: Manifest,
+    path: str,
+    where: str,
+    *,
+    needs_ignore_file: bool,
+    user: str = "",
 ) -> tuple[str, ...]:
     """Compare an image that somebody else's Dockerfile made; return what is odd and no error, a sentence each.
 
     ``path`` is the state directory as it is imported, ``shop/defs/.local_defs_state``: every state directory of the
     image whose path ends with it must have each expected key with its digest, for any of them may be the one that is
-    loaded. Raises ``StatebakeError`` (``ARTIFACT_MISMATCH``) where one does not, or where there is none.
+    loaded. ``user``, as whom the image runs, must be able to read it.
+
+    Raises ``StatebakeError`` (``ARTIFACT_MISMATCH``) where one is not so, or where there is none.
     """
     problems, odd = [], []
     found = False
@@ -59,6 +67,8 @@ def compare_content(
                 problems.append(
                     f"the state of {record.key} in {state.path} has the digest {summary.digest}, not {record.digest}"
                 )
+        if unreadable := _unreadable(state, user):
+            problems.append(f"{unreadable} cannot be read by the user that the image runs as, {user}")
         if needs_ignore_file and not state.has_ignore_file:
             problems.append(f"{state.path}/.gitignore is missing, which Dagster would write at run time")
         names = {sanitize_key(record.key) for record in expected.keys}
@@ -72,6 +82,16 @@ def compare_content(
     if problems:
         raise _mismatch(problems, where, "see in the Dockerfile which COPY brings the state in, or changes it")
     return tuple(odd)
+
+
+def _unreadable(state: ArtifactState, user: str) -> str | None:
+    """Return the first path that ``user`` may not read; whoever has a name instead of a number is not root."""
+    name = user.partition(":")[0]
+    if name in {"", "root", "0"}:
+        return None
+    number = int(name) if name.isdecimal() else None
+    others = (owner != number if number is not None else owner == 0 for _, owner in sorted(state.owners.items()))
+    return next((path for path, closed in zip(sorted(state.owners), others, strict=True) if closed), None)
 
 
 def artifact_error(state: ArtifactState, where: str, again: str = "statebake bake pex") -> StatebakeError | None:

@@ -8,7 +8,7 @@ links of the rest, through which different engines look differently: nothing of 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from statebake.errors import StatebakeError
@@ -29,6 +29,7 @@ class Entry:
         file: its size and digest, for a file; ``None`` while only the target of a hard link is known.
         target: that target.
         text: the content of a manifest or record.
+        owner: who alone may read it, by number; ``None``: anybody may.
     """
 
     layer: int
@@ -37,6 +38,7 @@ class Entry:
     file: FoundFile | None = None
     target: str = ""
     text: bytes = b""
+    owner: int | None = None
 
 
 @dataclass
@@ -125,8 +127,10 @@ class StateTree:
         return unreadable(self._what, why, self._where)
 
     def _state(self, place: str) -> ArtifactState:
-        files, directories, texts = {}, set(), {}
+        files, directories, texts, owners = {}, set(), {}, {}
         for path, entry in self._walk(place):
+            if entry.owner is not None:
+                owners[f"/{path}"] = entry.owner
             if entry.kind == "other":
                 raise self.unreadable(f"its state has {entry.what}, {path!r}")
             inside = path[len(place) + 1 :]
@@ -135,7 +139,8 @@ class StateTree:
             elif entry.file is not None:
                 files[inside] = entry.file
                 texts[inside] = entry.text
-        return artifact_state(f"/{place}", files, directories - {""}, texts.__getitem__, self._where)
+        state = artifact_state(f"/{place}", files, directories - {""}, texts.__getitem__, self._where)
+        return replace(state, owners=owners)
 
     def _find(self, path: str) -> _Node | None:
         node: _Node | None = self._root

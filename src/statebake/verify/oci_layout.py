@@ -171,6 +171,7 @@ def _facts(
         platform="/".join(filter(None, platform)),
         created=config.get("created") or None,
         size=sum(size or 0 for size in sizes),
+        user=str((config.get("config") or {}).get("User") or ""),
         labels={str(name): str(value) for name, value in labels.items()},
         layers=tuple(Layer(*found) for found in zip(diff_ids, sizes, texts, strict=True)),
     )

@@ -94,8 +94,10 @@ def _readable(tree: StateTree) -> Iterator[None]:
 
 
 def _entry(tree: StateTree, path: str, archive: tarfile.TarFile, member: tarfile.TarInfo, root: str) -> Entry:
+    needed = 0o005 if member.isdir() else 0o004
+    owner = member.uid if member.mode & needed != needed else None
     if member.isdir():
-        return Entry(tree.layer, "directory")
+        return Entry(tree.layer, "directory", owner=owner)
     if member.islnk():
         target = _join(root, _relative(tree, member.linkname))
         known = tree.get(target)
@@ -105,7 +107,7 @@ def _entry(tree: StateTree, path: str, archive: tarfile.TarFile, member: tarfile
     if not member.isreg():
         return Entry(tree.layer, "other", "a symbolic link" if member.issym() else "what is no regular file")
     file, text = _digest(tree, archive, member, keep=_is_text(path))
-    return Entry(tree.layer, "file", file=file, text=text)
+    return Entry(tree.layer, "file", file=file, text=text, owner=owner)
 
 
 def _digest(

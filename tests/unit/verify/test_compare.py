@@ -145,3 +145,22 @@ def test_records_say_what_should_be_there(state, build):
     bad = replace(good, keys=(replace(good.keys[0], summary=build.summary(digest=OTHER)),))
     assert OTHER in mismatches(bad)[0]
     assert "not what its records say" in artifact_error(bad, "app:1").message
+
+
+@pytest.mark.parametrize(
+    ("user", "owner", "readable"),
+    [
+        *[("", 5, True), ("root", 5, True), ("0:0", 5, True)],
+        *[("1000", 1000, True), ("1000:1000", 1000, True), ("1000", 0, False), ("1000", 5, False)],
+        *[("nobody", 0, False), ("nobody", 65534, True)],
+    ],
+)
+def test_content_that_the_images_user_cannot_read(state, expected, user, owner, readable):
+    """What only its owner may read must be owned by whom the image runs as; a name is somebody, but not root."""
+    closed = content_state(state, owners={"/srv/shop/defs/.local_defs_state/a/state": owner})
+    if readable:
+        assert compare_here([closed], expected, user=user) == ()
+        return
+    with pytest.raises(StatebakeError) as caught:
+        compare_here([closed], expected, user=user)
+    assert f"a/state cannot be read by the user that the image runs as, {user}." in caught.value.message

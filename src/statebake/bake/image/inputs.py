@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from statebake.bake.files import replace_file
 from statebake.bake.image.plan import INPUTS_DIR
@@ -36,6 +36,7 @@ def alone_with_inputs(project: Path, waiting: Callable[[], None]) -> Iterator[No
     The lock dies with its process. Raises ``StatebakeError`` (``OUTPUT_FAILED``).
     """
     directory = project / INPUTS_DIR
+    _must_be_ours(directory, [LOCK_NAME])
     try:
         directory.mkdir(exist_ok=True)
         stream = (directory / LOCK_NAME).open("ab")
@@ -56,6 +57,7 @@ def write_inputs(project: Path, inputs: Inputs) -> Path:
     Raises ``StatebakeError`` (``OUTPUT_FAILED``).
     """
     directory = project / INPUTS_DIR
+    _must_be_ours(directory, [*inputs.files, *inputs.whole])
     try:
         for name, content in {".gitignore": b"*\n", **inputs.files}.items():
             path = directory / name
@@ -67,6 +69,19 @@ def write_inputs(project: Path, inputs: Inputs) -> Path:
     except OSError as error:
         raise _failed(directory, error) from error
     return directory
+
+
+def _must_be_ours(directory: Path, names: Iterable[str]) -> None:
+    """Raise ``OUTPUT_FAILED`` where a link would lead out of ``directory`` what is written or removed in it."""
+    inside = {place for name in names for place in (PurePosixPath(name), *PurePosixPath(name).parents)}
+    places = {directory, *(directory / place for place in inside)}
+    if link := next((place for place in sorted(places) if place.is_symlink()), None):
+        raise StatebakeError(
+            Code.OUTPUT_FAILED,
+            f"What a build reads would be written through a symbolic link, to {link.readlink()}.",
+            where=str(link),
+            next_step="remove the link: statebake makes the directory itself",
+        )
 
 
 def _failed(directory: Path, error: OSError) -> StatebakeError:

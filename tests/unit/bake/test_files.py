@@ -1,0 +1,34 @@
+"""Replacing files: links stay, and what is no file is written to."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+
+from statebake.bake.files import replace_file
+
+
+def test_a_link_stays(tmp_path):
+    """What a symbolic link leads to is replaced, with its mode; the link is still one."""
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("old")
+    target.chmod(0o640)
+    link.symlink_to("target")
+    replace_file(link, b"new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    assert {path.name for path in tmp_path.iterdir()} == {"target", "link"}
+
+
+def test_what_is_no_file_is_written_to(tmp_path):
+    """A FIFO, as a device would, gets the content, and is what it was."""
+    fifo, read = tmp_path / "fifo", []
+    os.mkfifo(fifo)
+    reader = threading.Thread(target=lambda: read.append(fifo.read_bytes()))
+    reader.start()
+    replace_file(fifo, b"content")
+    reader.join(10)
+    assert read == [b"content"]
+    assert stat.S_ISFIFO(fifo.stat().st_mode)
