@@ -17,7 +17,7 @@ class Figure:
 
     def __str__(self) -> str:
         if self.unit == "B":
-            return f"{self.value / 1e6:,.0f} MB"
+            return f"{self.value / 1e6:,.0f} MB" if self.value >= 1e7 else f"{self.value / 1e3:,.0f} kB"
         return f"{self.value * 1000:.0f} ms" if self.value < 1 else f"{self.value:.2f} s"
 
 
