@@ -65,19 +65,18 @@ def stream_tool(
     cwd: Path,
     next_step: str,
     on_line: Callable[[str], None],
-    on_tick: Callable[[], None] = lambda: None,
     code: Code = Code.TOOL_MISSING,
 ) -> Finished:
     """Run a tool as ``run_tool`` does, and hand over every line that it prints, to either stream, when it comes.
 
     Lines come without their ends, decoded, in pieces where they are longer than 64 KiB, and from the caller's own
-    thread; ``on_tick`` is called several times a second. What is returned has the tails of the streams only. An
-    exception of a callback ends the tool like an interrupt.
+    thread. What is returned has the tails of the streams only. An exception of the callback ends the tool like an
+    interrupt.
     """
     tails: dict[str, deque[str]] = {"stdout": deque(maxlen=_KEPT_LINES), "stderr": deque(maxlen=_KEPT_LINES)}
 
     def listen(process: subprocess.Popen[bytes]) -> int:
-        for name, line in _lines(process, on_tick):
+        for name, line in _lines(process):
             tails[name].append(line)
             on_line(line)
         return process.wait()
@@ -86,7 +85,7 @@ def stream_tool(
     return Finished(returncode, "\n".join(tails["stdout"]), "\n".join(tails["stderr"]))
 
 
-def _lines(process: subprocess.Popen[bytes], on_tick: Callable[[], None]) -> Iterator[tuple[str, str]]:
+def _lines(process: subprocess.Popen[bytes]) -> Iterator[tuple[str, str]]:
     """Yield what a program prints, line by line, until both of its streams are closed, or it has ended."""
     rest = {"stdout": b"", "stderr": b""}
     with selectors.DefaultSelector() as selector:
@@ -106,7 +105,6 @@ def _lines(process: subprocess.Popen[bytes], on_tick: Callable[[], None]) -> Ite
                 rest[key.data] = last
                 for line in lines:
                     yield key.data, line.rstrip(b"\r").decode("utf-8", "replace")
-            on_tick()
     yield from ((name, last.decode("utf-8", "replace")) for name, last in rest.items() if last)
 
 

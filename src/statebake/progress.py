@@ -15,9 +15,6 @@ class Observer:
     def warning(self, text: str) -> None:
         """Report what the user should look at although nothing failed."""
 
-    def step_begins(self, title: str) -> None:
-        """Report that a step of a build began."""
-
     def step_prints(self, line: str) -> None:
         """Report a line that a step of a build printed."""
 

@@ -12,18 +12,9 @@ import pytest
 from support.engine import Docker, unique_name
 from support.images import SEALED, bake, diff_ids, image_id, image_of, index_flags
 from support.pexes import copy_example
-from support.service import Service
+from support.service import NEW_STATION, Service
 
 pytestmark = pytest.mark.needs("docker")
-
-NEW = {
-    "id": "ravnsund",
-    "name": "Ravnsund",
-    "region": "north",
-    "latitude": 66.9,
-    "longitude": 13.1,
-    "elevation_m": 31,
-}
 
 
 @dataclass(frozen=True)
@@ -89,7 +80,7 @@ def test_the_code_changed(baked, tmp_path):
 def test_the_state_changed(baked, new_image, tmp_path):
     """A key with new content changes the last layer, no other; no dependency is installed, and it is what runs."""
     project = baked.copy(tmp_path / "weather")
-    baked.service.post("/stations", NEW)
+    baked.service.post("/stations", NEW_STATION)
     tag = new_image(baked.docker)
     again = baked.bake(project, "--tag", tag)
     assert {key["outcome"] for key in again["refresh"]["keys"]} == {"updated", "unchanged"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import sys
 from pathlib import Path
@@ -80,8 +79,7 @@ def test_an_engine_that_does_not_answer(bake, tmp_path, where):
     assert error.next_step == "docker info"
 
 
-@pytest.mark.needs("docker", "root")
-@pytest.mark.skipif(not shutil.which("setpriv"), reason="no setpriv program")
+@pytest.mark.needs("docker", "root", "setpriv")
 def test_an_engine_that_is_forbidden(bake, docker):
     """A user who may not open the engine's socket is told so, and how to become one who may."""
     result = bake(READER, DOCKER_HOST=docker.host)

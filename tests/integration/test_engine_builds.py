@@ -46,7 +46,7 @@ def environment(docker: Docker, path: Path | None = None) -> dict[str, str]:
 def make(tmp_path: Path, dockerfile: str, **files: str) -> BuildRequest:
     """Write a build context, and return a request for it."""
     context = write_tree(tmp_path / "context", {"Dockerfile": dockerfile, "app/state": "1", **files})
-    return BuildRequest(context, context / "Dockerfile", "Dockerfile", network="host")
+    return BuildRequest(context, context / "Dockerfile", "Dockerfile", args=("--network=host",))
 
 
 def built(env: dict[str, str], request: BuildRequest, **choice) -> tuple[str, list[BuildEvent]]:
@@ -97,7 +97,7 @@ def test_a_dockerfile_outside_of_the_context(env, tmp_path):
     """The Dockerfile may lie elsewhere."""
     request = make(tmp_path, "FROM nothing")
     other = write_tree(tmp_path / "elsewhere", {"My.Dockerfile": OK}) / "My.Dockerfile"
-    built(env, BuildRequest(request.context, other, "My.Dockerfile", network="host"))
+    built(env, BuildRequest(request.context, other, "My.Dockerfile", args=("--network=host",)))
 
 
 def test_labels_arguments_and_target(env, tmp_path):
@@ -105,7 +105,7 @@ def test_labels_arguments_and_target(env, tmp_path):
     text = f"FROM {BASE} AS first\nARG WORD=none\nLABEL word=$WORD\nFROM first\nLABEL second=1\n"
     request = make(tmp_path, text)
     asked = BuildRequest(
-        **{**vars(request), "labels": {"io.statebake.x": "a b"}, "build_args": ("WORD",), "target": "first"}
+        **{**vars(request), "labels": {"io.statebake.x": "a b"}, "build_args": ("WORD",), "args": ("--target=first",)}
     )
     image, _ = built({**env, "WORD": "hello"}, asked)
     labels = open_engine(env).image(image).labels
@@ -165,7 +165,7 @@ def test_a_platform_that_is_not_there(every_docker, tmp_path):
     [
         ({"secrets": ("id=tok,src=/nowhere/token",)}, "/nowhere/token"),
         ({"args": ("--bogus",)}, "--bogus"),
-        ({"target": "nope"}, "nope"),
+        ({"args": ("--target=nope",)}, "nope"),
     ],
 )
 def test_what_is_refused(every_docker, tmp_path, change, words):
@@ -212,7 +212,7 @@ def interrupt(*_):
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, interrupt)
 context = Path(sys.argv[1])
-request = BuildRequest(context, context / "Dockerfile", "Dockerfile", network="host")
+request = BuildRequest(context, context / "Dockerfile", "Dockerfile", args=("--network=host",))
 try:
     choose_builder(open_engine(os.environ), os.environ).build(request, lambda event: print(event.text, flush=True))
 except KeyboardInterrupt:
@@ -304,8 +304,8 @@ def test_podman(tools: Tools, tmp_path):
         assert state.directories["a"].files == 1
         error = failed(env, make(tmp_path, f"FROM {BASE}\n\nRUN echo first; exit 3\n"))
         assert (error.code, error.where) == (Code.BUILD_FAILED, "Dockerfile:3")
-        engine.remove(image)
         engine.close()
+        subprocess.run(["podman", "rmi", "--force", image], env=env, check=True, capture_output=True)
     finally:
         service.terminate()
         service.wait()
@@ -331,6 +331,5 @@ def test_pushing(every_docker, registry, new_image, tmp_path):
     assert caught.value.code is Code.PUSH_FAILED
     assert "connection refused" in caught.value.detail
     assert caught.value.next_step == "docker login localhost:9"
-    engine.remove(wrong)
-    engine.remove(wrong)
+    every_docker.run("rmi", wrong).ok()
     assert wrong not in engine.image(tag).tags

@@ -22,7 +22,7 @@ NOBODY = 65534
 
 
 def failed(env: dict[str, str], context: Path, on_event=lambda _: None) -> StatebakeError:
-    request = BuildRequest(context, context / "Dockerfile", "Dockerfile", network="host")
+    request = BuildRequest(context, context / "Dockerfile", "Dockerfile", args=("--network=host",))
     with pytest.raises(StatebakeError) as caught:
         choose_builder(open_engine(env), env).build(request, on_event)
     return caught.value

@@ -13,17 +13,9 @@ from lab import settings
 from support.cli import statebake
 from support.engine import Docker, unique_name
 from support.pexes import copy_example
-from support.service import TOKEN
+from support.service import NEW_STATION, TOKEN
 from support.wheel_index import statebake_index
 
-NEW = {
-    "id": "ravnsund",
-    "name": "Ravnsund",
-    "region": "north",
-    "latitude": 66.9,
-    "longitude": 13.1,
-    "elevation_m": 31,
-}
 SEALED = ("--network", "none", "--read-only", "--user", "1000")
 
 
@@ -77,7 +69,7 @@ def test_refresh_in_build(docker, pip_conf, service, new_image, tmp_path):
     for text in (everything, history.encode(), inspected.encode()):
         assert TOKEN.encode() not in text
 
-    service.post("/stations", NEW)
+    service.post("/stations", NEW_STATION)
     assert "Ravnsund" not in built("1"), "the same argument: the same state"
     assert "Ravnsund" in built("2")
 

@@ -26,19 +26,11 @@ from support.pexes import (
     run_pex,
     state_in,
 )
-from support.service import Service
+from support.service import NEW_STATION, Service
 from support.trees import read_tree
 
 KEYS = ["ForecastsComponent[all]", "StationsComponent[north]", "StationsComponent[south]"]
 STATE = "src/weather/defs/.local_defs_state"
-NEW = {
-    "id": "ravnsund",
-    "name": "Ravnsund",
-    "region": "north",
-    "latitude": 66.9,
-    "longitude": 13.1,
-    "elevation_m": 31,
-}
 
 
 @dataclass(frozen=True)
@@ -86,10 +78,10 @@ def test_never_fetches(baked, tmp_path, dev):
 
 def test_never_fetches_with_everything_at_hand(baked, service, tmp_path):
     """Even where the service answers and development is on, a baked program shows what was baked."""
-    service.post("/stations", NEW)
+    service.post("/stations", NEW_STATION)
     result = run_pex(baked.pex, "--json", home=tmp_path, env={**service.env, "STATEBAKE_DEV": "1"}).ok()
     built = json.loads(result.out)
-    assert NEW["id"] not in {station["id"] for station in built["stations"]}
+    assert NEW_STATION["id"] not in {station["id"] for station in built["stations"]}
     assert built["connections"] == 0
 
 
@@ -195,15 +187,15 @@ def test_new_state_reuses_dependencies(service, tmp_path):
     project = copy_example("weather", tmp_path / "weather")
     cache = {"STATEBAKE_CACHE_DIR": str(tmp_path / "cache")}
     first = bake(project, tmp_path / "1.pex", env={**service.env, **cache}).ok().json["projects"][0]
-    service.post("/stations", NEW)
+    service.post("/stations", NEW_STATION)
     second = bake(project, tmp_path / "2.pex", env={**service.env, **cache}).ok().json["projects"][0]
     assert first["pex"]["dependencies"]["reused"] is False
     assert second["pex"]["dependencies"]["reused"] is True
     outcomes = {key["key"]: key["outcome"] for key in second["refresh"]["keys"]}
     assert outcomes == {KEYS[0]: "updated", KEYS[1]: "updated", KEYS[2]: "unchanged"}
     # One PEX_ROOT for both: a warm cache must not serve the old state.
-    assert NEW["name"] not in run_pex(tmp_path / "1.pex", home=tmp_path / "home").ok().out
-    assert NEW["name"] in run_pex(tmp_path / "2.pex", home=tmp_path / "home").ok().out
+    assert NEW_STATION["name"] not in run_pex(tmp_path / "1.pex", home=tmp_path / "home").ok().out
+    assert NEW_STATION["name"] in run_pex(tmp_path / "2.pex", home=tmp_path / "home").ok().out
 
 
 def test_same_state_same_bytes(service, tmp_path):
@@ -239,13 +231,13 @@ def test_dev_refreshes(service, tmp_path):
         return {station["id"] for station in built["stations"]}
 
     assert len(stations()) == 8
-    service.post("/stations", NEW)
-    assert NEW["id"] in stations()
+    service.post("/stations", NEW_STATION)
+    assert NEW_STATION["id"] in stations()
     statebake("check", "--project", project, cwd=tmp_path).ok()
 
     service.stop()
     result = statebake(*command, cwd=tmp_path, env=env).ok()
-    assert NEW["id"] in result.out  # the last good state serves
+    assert NEW_STATION["id"] in result.out  # the last good state serves
     assert "last good state" in result.err
 
 
@@ -253,7 +245,7 @@ def test_without_dev_only_reads(service, tmp_path):
     """Outside of development a program reads what the last refresh brought, and needs no service."""
     project = copy_example("weather", tmp_path / "weather")
     statebake("refresh", "--project", project, cwd=tmp_path, env=service.env).ok()
-    service.post("/stations", NEW)
+    service.post("/stations", NEW_STATION)
     env = {**service.env, "PYTHONPATH": str(project / "src")}
     result = run([sys.executable, "-m", "weather", "--json"], cwd=tmp_path, env=env).ok()
     built = json.loads(result.out)

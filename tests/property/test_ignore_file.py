@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from statebake.bake.image.context_check import Required, find_losses, find_mending_lines
 from statebake.bake.image.ignore_file import BlockStatus, block_lines, block_status, merge_block
 from statebake.bake.image.ignore_rules import parse_rules
-from statebake.bake.image.plan import ImagePlan, Source
-from statebake.config import BuilderCompat
 from statebake.errors import StatebakeError
+from support.image_plans import image_plan
 
 ODD_NAMES = st.sampled_from(
     [
@@ -64,27 +61,6 @@ TEXTS = st.lists(LINES, max_size=6).map("".join)
 ANY_TEXTS = st.text(st.sampled_from("ab#! *\r\n\ufeff\u2028\x0b\x00é\udcff"), max_size=40)
 
 
-def plan(prefix: str, state: str) -> ImagePlan:
-    return ImagePlan(
-        context=Path("/context"),
-        prefix=prefix,
-        project="acme",
-        version=None,
-        description=None,
-        builder=next(iter(BuilderCompat)),
-        base_image="python",
-        sources=(Source("src", is_dir=True),),
-        import_root=".",
-        state=state,
-        config=False,
-        local_dependencies=(),
-        command=(),
-        health=(),
-        port=None,
-        user="1000",
-    )
-
-
 @given(TEXTS, PREFIXES, STATES)
 @example("*\n", "", ".local_defs_state")
 @example("*", "a/", "src/.local_defs_state")
@@ -98,7 +74,7 @@ def test_the_state_is_in_and_staging_is_out(text, prefix, state):
         parse_rules(text)
     except StatebakeError:
         assume(False)
-    image = plan(prefix, state)
+    image = image_plan(prefix=prefix, state=state)
     rules = parse_rules(merge_block(text, block_lines(image)))
     root = image.state_in_context
     wanted = [f"{root}/.gitignore", f"{image.inputs}/a/.env", *(f"{root}/A__x__/{file}" for file in FILES)]
@@ -111,7 +87,7 @@ def test_the_state_is_in_and_staging_is_out(text, prefix, state):
 @example("\r", "", ".local_defs_state")  # with the end that it gets, a line of Windows
 def test_merging_keeps_the_users_lines(text, end, state):
     """A user's text is the start of the merged one, byte for byte, and merging again changes nothing."""
-    lines = block_lines(plan("", state))
+    lines = block_lines(image_plan(state=state))
     merged = merge_block(text + end, lines)
     assert merged.startswith(text + end)
     assert merge_block(merged, lines) == merged
@@ -121,7 +97,7 @@ def test_merging_keeps_the_users_lines(text, end, state):
 @given(ANY_TEXTS, ANY_TEXTS, STATES)
 def test_a_block_is_replaced_among_the_users_lines(before, after, state):
     """What is before and after an older block stays there."""
-    lines = block_lines(plan("", state))
+    lines = block_lines(image_plan(state=state))
     old = merge_block(before, ["**/old", "!state"])
     merged = merge_block(old + after, lines)
     assert block_status(old + after, lines) is BlockStatus.OUT_OF_DATE

@@ -14,6 +14,15 @@ from support.cli import clean_env
 from support.dagster import REPO
 
 TOKEN = "token-of-the-test-service"
+# A station that the service does not have at first, for tests of what a change does.
+NEW_STATION = {
+    "id": "ravnsund",
+    "name": "Ravnsund",
+    "region": "north",
+    "latitude": 66.9,
+    "longitude": 13.1,
+    "elevation_m": 31,
+}
 
 
 @dataclass

@@ -6,6 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from statebake.errors import Code, StatebakeError
+
 
 def replace_file(path: Path, content: bytes) -> None:
     """Let ``path`` have ``content``: written beside it, then put in its place with the modes of a usual file.
@@ -31,3 +33,17 @@ def replace_file(path: Path, content: bytes) -> None:
     except BaseException:
         Path(beside).unlink(missing_ok=True)
         raise
+
+
+def write_output(path: Path, content: bytes) -> None:
+    """Write a file that the user named, as ``replace_file`` does; raises ``StatebakeError`` (``OUTPUT_FAILED``)."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, content)
+    except OSError as error:
+        raise StatebakeError(
+            Code.OUTPUT_FAILED,
+            f"{path.name} cannot be written: {error.strerror or error}.",
+            where=str(path),
+            next_step="name another file",
+        ) from error

@@ -45,12 +45,12 @@ def _image_lines(image: ReadImage, now: datetime) -> Iterator[Text]:
     states = {number: path for path, number in image.layers.items()}
     rows = [
         (
-            str(number),
+            str(number + 1),
             human.size(layer.size),
             Text("state", style="green") if number in states else Text(""),
             _shortened(layer.instruction or "–"),
         )
-        for number, layer in enumerate(facts.layers, 0)
+        for number, layer in enumerate(facts.layers)
     ]
     for line in columns(("layer", "size", "", "made by"), rows, right=("layer", "size")):
         yield Text("  ") + line

@@ -9,16 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from statebake.cli.images import bake_docker_command
-from statebake.cli.options import (
-    REFRESH_SETTINGS,
-    cache_dir,
-    environment,
-    flags_of,
-    format_option,
-    project_option,
-    run_options,
-    setting_options,
-)
+from statebake.cli.options import bake_options, cache_dir, environment, flags_of, format_option
 from statebake.cli.projects import for_each, refresh_before
 from statebake.cli.view import open_view
 from statebake.errors import Code, Exit, StatebakeError
@@ -38,25 +29,8 @@ def bake_group() -> None:
 
 
 @bake_group.command("pex")
-@project_option
-@click.option("--no-refresh", is_flag=True, help="Bake the state that is there.")
+@bake_options("pex.entry_point", "pex.args", "pex.output")
 @click.option("--upgrade", is_flag=True, help="Resolve the dependencies again instead of reusing an earlier bake's.")
-@click.option("--dry-run", is_flag=True, help="Print what would be baked; fetch nothing, write nothing.")
-@setting_options(
-    "host",
-    "python",
-    "module",
-    "defs_module",
-    "packages",
-    *REFRESH_SETTINGS,
-    "allow_runtime_fetch",
-    "pex.entry_point",
-    "lock",
-    "pex.args",
-    "pex.output",
-)
-@run_options
-@format_option
 def bake_pex_command(  # noqa: PLR0917 - the command's options
     projects: tuple[Path, ...],
     no_refresh: bool,

@@ -51,7 +51,7 @@ def report_lines(report: ImageReport) -> Iterator[str]:
     steps = f"{human.count(report.built.cached, 'step')} from the cache, {report.built.ran} run"
     sent = f"; {human.size(report.built.sent)} of build context sent" if report.built.sent is not None else ""
     yield f"  {steps}{sent}"
-    if "secrets" in report.loses:
+    if report.loses:
         yield f"  built by {report.builder}, without {', '.join(report.loses)}"
     for text in report.proof.odd:
         yield f"  note: {text}"

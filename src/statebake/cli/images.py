@@ -7,17 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from statebake.cli.options import (
-    REFRESH_SETTINGS,
-    environment,
-    flags_of,
-    format_option,
-    project_option,
-    run_options,
-    setting_options,
-)
+from statebake.cli.options import bake_options, environment, flags_of
 from statebake.cli.projects import for_each, refresh_before
 from statebake.cli.view import open_view
+from statebake.config import SETTINGS
 from statebake.errors import Code, Exit, StatebakeError
 
 if TYPE_CHECKING:
@@ -28,15 +21,11 @@ if TYPE_CHECKING:
 
     Ready = tuple[OpenProject, ImageInputs]
 
-_DOCKER_SETTINGS = (
-    *("tags", "file", "template", "base_image", "command", "port", "user", "platforms", "secrets", "build_args"),
-    *("refresh_secrets", "builder", "builder_compat", "args"),
-)
+_SETTINGS = [setting.name for setting in SETTINGS if setting.name.startswith("docker.")]
 
 
 @click.command("docker")
-@project_option
-@click.option("--no-refresh", is_flag=True, help="Bake the state that is there.")
+@bake_options(*_SETTINGS)
 @click.option("--push", is_flag=True, help="Push the image when its state was found in it.")
 @click.option("--iidfile", metavar="FILE", type=click.Path(path_type=Path), help="Write the image's id into FILE.")
 @click.option(
@@ -44,20 +33,6 @@ _DOCKER_SETTINGS = (
 )
 @click.option("--refresh-in-build", is_flag=True, help="Let the build fetch the state, with secrets mounted.")
 @click.option("--no-build", is_flag=True, help="Write what a build reads, and leave the build to you.")
-@click.option("--dry-run", is_flag=True, help="Print what would be built; fetch nothing, write nothing.")
-@setting_options(
-    "host",
-    "python",
-    "module",
-    "defs_module",
-    "packages",
-    *REFRESH_SETTINGS,
-    "allow_runtime_fetch",
-    "lock",
-    *(f"docker.{name}" for name in _DOCKER_SETTINGS),
-)
-@run_options
-@format_option
 def bake_docker_command(  # noqa: PLR0917 - the command's options
     projects: tuple[Path, ...],
     no_refresh: bool,

@@ -16,6 +16,11 @@ from statebake.errors import Code, StatebakeError
 F = TypeVar("F", bound=Callable[..., Any])
 
 REFRESH_SETTINGS = ("jobs", "deadline", *(setting.name for setting in SETTINGS if setting.per_key))
+_BAKE_SETTINGS = (
+    *("host", "python", "module", "defs_module", "packages"),
+    *REFRESH_SETTINGS,
+    *("allow_runtime_fetch", "lock"),
+)
 SHORT = {"--output": "-o", "--jobs": "-j", "--tag": "-t", "--file": "-f"}
 
 
@@ -95,6 +100,24 @@ def run_options(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def bake_options(*names: str) -> Callable[[F], F]:
+    """Add what every bake can be told, and the flags of the settings called ``names``, which are an artifact's own."""
+
+    def decorate(function: F) -> F:
+        for option in (
+            format_option,
+            run_options,
+            setting_options(*_BAKE_SETTINGS, *names),
+            click.option("--dry-run", is_flag=True, help="Print what would be baked; fetch nothing, write nothing."),
+            click.option("--no-refresh", is_flag=True, help="Bake the state that is there."),
+            project_option,
+        ):
+            function = option(function)
+        return function
+
+    return decorate
 
 
 def format_option(function: F) -> F:

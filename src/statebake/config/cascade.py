@@ -12,17 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from statebake.config.environment import did_you_mean, unknown_variables
-from statebake.config.schema import (
-    BY_NAME,
-    SETTINGS,
-    KeySettings,
-    Kind,
-    Limit,
-    Setting,
-    Settings,
-    key_setting,
-    limit_name,
-)
+from statebake.config.schema import BY_NAME, SETTINGS, Kind, Setting, key_setting, limit_name
+from statebake.config.settings import KeySettings, Limit, Settings
 from statebake.config.toml_file import TomlFile, load_if_there, located, table_at
 from statebake.config.values import from_variable, mask, parse
 from statebake.errors import Code, StatebakeError

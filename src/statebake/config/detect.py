@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from statebake.config.cascade import ResolvedConfig, resolve
 from statebake.config.modules import detect_module, module_path
-from statebake.config.schema import Settings
+from statebake.config.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

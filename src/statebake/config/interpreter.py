@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from statebake.config.project import Project
-    from statebake.config.schema import Settings
+    from statebake.config.settings import Settings
 
 
 @dataclass(frozen=True)

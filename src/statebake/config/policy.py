@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from statebake.config.schema import Settings
+from statebake.config.settings import Settings
 from statebake.model.patterns import matches
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from statebake.config.schema import HostName
+    from statebake.config.settings import HostName
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The one table of all settings, and the typed value that the cascade makes of it.
+"""The one table of all settings.
 
 The command line, ``statebake config`` and ``docs/configuration.md`` are made from, or compared with,
 ``SETTINGS``.
@@ -6,22 +6,14 @@ The command line, ``statebake config`` and ``docs/configuration.md`` are made fr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
+
+from statebake.config.settings import DEFAULT_JOBS, DEFAULT_PORT, DEFAULT_RETRIES, DEFAULT_USER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
-
-HostName = Literal["dagster", "native"]
-FailurePolicy = Literal["fail", "stale"]
-Isolation = Literal["fork", "spawn"]
-BuilderCompat = Literal["buildkit", "docker-20.10", "buildah", "classic"]
-DEFAULT_JOBS = 32
-DEFAULT_RETRIES = 2
-DEFAULT_PORT = 4000
-DEFAULT_USER = "1000:1000"
 
 
 class Kind(Enum):
@@ -77,106 +69,6 @@ class Setting:
     def env(self) -> str:
         """Its environment variable."""
         return "STATEBAKE_" + self.name.replace(".", "_").replace("-", "_").upper()
-
-
-@dataclass(frozen=True)
-class PexSettings:
-    """The settings under ``pex``. Paths are absolute."""
-
-    entry_point: str | None = None
-    args: tuple[str, ...] = ()
-    output: Path | None = None
-
-
-@dataclass(frozen=True)
-class DockerSettings:
-    """The settings under ``docker``. Paths are absolute."""
-
-    tags: tuple[str, ...] = ()
-    file: Path | None = None
-    template: Path | None = None
-    base_image: str | None = None
-    command: tuple[str, ...] = ()
-    port: int = DEFAULT_PORT
-    user: str = DEFAULT_USER
-    platforms: tuple[str, ...] = ()
-    secrets: tuple[str, ...] = ()
-    build_args: tuple[str, ...] = ()
-    refresh_secrets: tuple[str, ...] = ()
-    builder: str | None = None
-    builder_compat: BuilderCompat | None = None
-    args: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class KeySettings:
-    """The settings of the keys that ``pattern`` (see ``model.patterns``) matches, by setting name."""
-
-    pattern: str
-    values: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Limit:
-    """At most ``count`` of the keys that ``pattern`` matches, by key or by class, are fetched side by side."""
-
-    pattern: str
-    count: int
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All settings of one project. Paths are absolute, but ``python`` may be a bare command name.
-
-    Durations are seconds, sizes bytes, shares fractions of 1. ``keys`` overrides what is ``per_key``, a later entry an
-    earlier one.
-    """
-
-    host: HostName | None = None
-    python: Path | None = None
-    module: str | None = None
-    defs_module: str | None = None
-    packages: tuple[str, ...] = ()
-    jobs: int = DEFAULT_JOBS
-    timeout: float = 600.0
-    retries: int = DEFAULT_RETRIES
-    backoff: float = 1.0
-    deadline: float | None = None
-    max_age: float | None = None
-    on_failure: FailurePolicy = "fail"
-    max_stale: float | None = None
-    min_bytes: int | None = None
-    max_bytes: int | None = None
-    schema: Path | None = None
-    max_shrink: float | None = None
-    exclude: tuple[str, ...] = ()
-    isolation: Isolation = "fork"
-    allow_runtime_fetch: tuple[str, ...] = ()
-    lock: Path | None = None
-    pex: PexSettings = PexSettings()
-    docker: DockerSettings = DockerSettings()
-    keys: tuple[KeySettings, ...] = ()
-    limits: tuple[Limit, ...] = ()
-
-    @classmethod
-    def from_flat(
-        cls, values: Mapping[str, Any], *, keys: tuple[KeySettings, ...] = (), limits: tuple[Limit, ...] = ()
-    ) -> Settings:
-        """Return the settings with these values by name (``pex.output``); other names get the default."""
-        rest = {name: value for name, value in values.items() if "." not in name}
-        pex, docker = PexSettings(**_under("pex", values)), DockerSettings(**_under("docker", values))
-        return cls(**rest, pex=pex, docker=docker, keys=keys, limits=limits)
-
-    def flat(self) -> dict[str, Any]:
-        """Return every value by its setting's name, in the table's order."""
-        values = {name: getattr(self, name) for name in BY_NAME if "." not in name}
-        for name, table in (("pex", self.pex), ("docker", self.docker)):
-            values |= {f"{name}.{field.name}": getattr(table, field.name) for field in fields(table)}
-        return values
-
-
-def _under(table: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name.removeprefix(f"{table}."): value for name, value in values.items() if name.startswith(f"{table}.")}
 
 
 SETTINGS: tuple[Setting, ...] = (

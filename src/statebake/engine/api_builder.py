@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from statebake.config import BuilderCompat
-from statebake.engine.builder import Builder, Excluded, OnEvent
+from statebake.engine.builder import Builder, OnEvent, failed_build
 from statebake.engine.events import BuildEvent, without_secrets
-from statebake.engine.failures import build_error
 from statebake.engine.progress import ClassicProgress
 from statebake.engine.request import BuildRequest, BuiltImage, cannot
 
@@ -35,8 +34,8 @@ class ApiBuilder(Builder):
     in_engine = True
     loses: tuple[str, ...] = ("secrets", "cache mounts", "several platforms")
 
-    def __init__(self, engine: Engine, env: Mapping[str, str], excluded: Excluded) -> None:
-        self._engine, self._env, self._excluded = engine, env, excluded
+    def __init__(self, engine: Engine, env: Mapping[str, str]) -> None:
+        self._engine, self._env = engine, env
         self.compat: BuilderCompat = "buildah" if engine.facts.podman else "classic"
         if engine.facts.podman:
             self.loses = ("secrets", "several platforms")
@@ -63,19 +62,13 @@ class ApiBuilder(Builder):
                 on_event(without_secrets(event, self._env))
 
         with tempfile.TemporaryFile() as context:
-            dockerfile = write_context(context, request, self._excluded)
+            dockerfile = write_context(context, request)
             context.seek(0)
             for data in self._engine.build(cast(BinaryIO, context), self._options(request, dockerfile)):
                 tell(progress.feed(data))
         tell(progress.finish())
         if progress.log.errors or progress.log.image is None:
-            raise build_error(
-                progress.log,
-                self._env,
-                dockerfile=request.shown,
-                text=request.text(),
-                platforms=request.platforms,
-            )
+            raise failed_build(progress.log, self._env, request)
         image = progress.log.image
         for tag in request.tags:
             self._engine.tag(image, tag)
@@ -89,8 +82,6 @@ class ApiBuilder(Builder):
             "dockerfile": dockerfile,
             "buildargs": arguments,
             "labels": dict(request.labels),
-            "target": request.target,
-            "network_mode": request.network,
             "platform": request.platforms[0] if request.platforms else None,
             **further,
         }
@@ -113,7 +104,7 @@ def read_arguments(arguments: Sequence[str]) -> tuple[dict[str, object], list[st
     return options, unknown
 
 
-def write_context(stream: IO[bytes], request: BuildRequest, excluded: Excluded) -> str:
+def write_context(stream: IO[bytes], request: BuildRequest) -> str:
     """Write the context as a tar archive, and return the Dockerfile's name in it.
 
     Every entry belongs to root, as the docker program has it. A Dockerfile that lies outside, or that is excluded,
@@ -122,10 +113,10 @@ def write_context(stream: IO[bytes], request: BuildRequest, excluded: Excluded) 
     context = request.context
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path in _paths(context):
-            if not excluded(path):
+            if not request.excluded(path):
                 archive.add(context / path, path, recursive=False, filter=_roots)
         dockerfile = os.path.relpath(request.dockerfile.resolve(), context.resolve())
-        if dockerfile.startswith("..") or excluded(dockerfile):
+        if dockerfile.startswith("..") or request.excluded(dockerfile):
             dockerfile = ".statebake.Dockerfile"
             archive.add(request.dockerfile, dockerfile, filter=_roots)
     return dockerfile

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from statebake.config import BuilderCompat
 from statebake.engine.endpoint import with_endpoint
-from statebake.engine.events import BuildEvent
+from statebake.engine.events import BuildEvent, BuildLog
+from statebake.engine.failures import build_error
 from statebake.engine.request import BuildRequest, BuiltImage, cannot
 from statebake.errors import Code, StatebakeError
 from statebake.process import run_tool
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from statebake.engine.client import Engine
 
 OnEvent = Callable[[BuildEvent], None]
-Excluded = Callable[[str], bool]
 _NEXT = "install Docker Engine"
 
 
@@ -32,7 +32,7 @@ class Builder(ABC):
         compat: what its Dockerfiles may use.
         in_engine: what it builds with ``output="engine"`` is in the engine at once, without being sent there, and can
             be pushed from there after it was proved.
-        loses: what it cannot do, a phrase each.
+        loses: what BuildKit can do and it cannot, a phrase each.
     """
 
     title: str
@@ -61,14 +61,11 @@ class Builder(ABC):
         raise cannot(f"a look at {reference} in its registry", self.title, "push from the engine")
 
 
-def choose_builder(
-    engine: Engine, env: Mapping[str, str], *, name: str | None = None, excluded: Excluded = lambda _: False
-) -> Builder:
+def choose_builder(engine: Engine, env: Mapping[str, str], *, name: str | None = None) -> Builder:
     """Return the best builder that there is: buildx, the BuildKit inside an old docker program, or the engine's API.
 
-    ``name`` is that of a buildx builder; without one it is the docker program's own choice. ``excluded`` says which
-    paths of the context are not sent, for builders that leave that to us. Raises ``StatebakeError`` (``BAD_SETTING``)
-    for a builder that there is not.
+    ``name`` is that of a buildx builder; without one it is the docker program's own choice. Raises ``StatebakeError``
+    (``BAD_SETTING``) for a builder that there is not.
     """
     from statebake.engine.api_builder import ApiBuilder
     from statebake.engine.cli_builder import BuildxBuilder, DockerBuilder
@@ -87,7 +84,19 @@ def choose_builder(
             f"Builder {name} was asked for, and there is no buildx.",
             next_step="install the docker-buildx plugin",
         )
-    return ApiBuilder(engine, env, excluded)
+    return ApiBuilder(engine, env)
+
+
+def failed_build(log: BuildLog, env: Mapping[str, str], request: BuildRequest) -> StatebakeError:
+    """Return the error for a build that ended badly; ``env`` has the secrets that must not be in it."""
+    return build_error(
+        log,
+        env,
+        dockerfile=request.shown,
+        text=request.text(),
+        platforms=request.platforms,
+        advice=request.advice,
+    )
 
 
 def _buildx(program: str, name: str | None, env: Mapping[str, str]) -> tuple[str, str] | None:

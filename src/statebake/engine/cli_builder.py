@@ -8,15 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from statebake.config import BuilderCompat
-from statebake.engine.builder import Builder, OnEvent
+from statebake.engine.builder import Builder, OnEvent, failed_build
 from statebake.engine.events import without_secrets
-from statebake.engine.failures import build_error
 from statebake.engine.image import ATTESTATION, push_failed
 from statebake.engine.progress import BuildKitProgress
 from statebake.engine.request import BuildRequest, BuiltImage, cannot, secret_values
@@ -33,9 +33,9 @@ class _CliBuilder(Builder):
     def __init__(self, engine: Engine, program: str, env: Mapping[str, str]) -> None:
         self._engine, self._program, self._env = engine, program, dict(env)
 
+    @abstractmethod
     def command(self, request: BuildRequest, directory: Path) -> list[str]:
         """Return the command line; reports go into ``directory``."""
-        raise NotImplementedError
 
     def build(self, request: BuildRequest, on_event: OnEvent) -> BuiltImage:
         self.check(request)
@@ -56,13 +56,7 @@ class _CliBuilder(Builder):
                 on_line=on_line,
             )
             if finished.returncode:
-                raise build_error(
-                    progress.log,
-                    secrets,
-                    dockerfile=request.shown,
-                    text=request.text(),
-                    platforms=request.platforms,
-                )
+                raise failed_build(progress.log, secrets, request)
             return self.result(request, _built(directory, progress))
 
     def result(self, request: BuildRequest, built: BuiltImage) -> BuiltImage:  # noqa: ARG002
@@ -78,8 +72,6 @@ class _CliBuilder(Builder):
             *(f"--secret={secret}" for secret in request.secrets),
             *(f"--build-arg={argument}" for argument in request.build_args),
             *(f"--label={name}={value}" for name, value in request.labels.items()),
-            *([f"--target={request.target}"] if request.target else []),
-            *([f"--network={request.network}"] if request.network else []),
             *([f"--platform={','.join(request.platforms)}"] if request.platforms else []),
             *request.args,
             str(request.context.absolute()),
@@ -97,12 +89,10 @@ class BuildxBuilder(_CliBuilder):
         self.in_engine = driver == "docker"
         self.title = f"buildx with the builder {title} ({driver})"
         self.compat: BuilderCompat = engine.facts.compat if self.in_engine else "buildkit"
-        if self.in_engine and not engine.facts.containerd_store:
-            self.loses = ("several platforms", "an OCI layout")
 
     def check(self, request: BuildRequest) -> None:
         request.text()
-        if "several platforms" in self.loses and len(request.platforms) > 1:
+        if len(request.platforms) > 1 and self.in_engine and not self._engine.facts.containerd_store:
             raise cannot(
                 "several platforms",
                 "The engine's own builder",
@@ -146,7 +136,7 @@ class DockerBuilder(_CliBuilder):
 
     in_engine = True
     title = "docker build (BuildKit)"
-    loses = ("several platforms", "an OCI layout")
+    loses = ("several platforms",)
 
     def __init__(self, engine: Engine, program: str, env: Mapping[str, str]) -> None:
         super().__init__(engine, program, {**env, "DOCKER_BUILDKIT": "1"})

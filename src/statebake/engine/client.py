@@ -102,17 +102,6 @@ class Engine:
         with self._errors(image):
             self._client.tag(image, repository, tag=tag or "latest", force=True)
 
-    def remove(self, reference: str) -> None:
-        """Take a name away, and the image with its last one; nothing happens where there is no such image."""
-        from docker.errors import NotFound
-
-        try:
-            with self._errors(reference):
-                self._client.remove_image(reference)
-        except StatebakeError as error:
-            if not isinstance(error.__cause__, NotFound):
-                raise
-
     def push(self, reference: str, on_line: Callable[[str], None]) -> str | None:
         """Push an image by the engine, with the credentials of ``config.json``; return the digest of its manifest.
 

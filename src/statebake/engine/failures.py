@@ -12,8 +12,6 @@ from statebake.errors import Code, StatebakeError
 from statebake.redact import redact
 
 SHOWN_LINES = 20
-MADE_BY_US = "the Dockerfile that statebake made"
-"""What a Dockerfile is called in messages that exists for one build only."""
 _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _PLATFORM = re.compile(
     r"no match for platform in manifest|exec format error|does not match the specified platform"
@@ -48,12 +46,18 @@ _METADATA_STEP = re.compile(r"load metadata for (\S+)|FROM (\S+)")
 
 
 def build_error(
-    log: BuildLog, env: Mapping[str, str], *, dockerfile: str, text: str = "", platforms: Sequence[str] = ()
+    log: BuildLog,
+    env: Mapping[str, str],
+    *,
+    dockerfile: str,
+    text: str = "",
+    platforms: Sequence[str] = (),
+    advice: str = "mend that step, and run the command again",
 ) -> StatebakeError:
     """Return the error for a build that ended badly.
 
     ``dockerfile`` is how the user calls the Dockerfile, and ``text`` what is in it: older builders do not say at which
-    line they failed. ``platforms`` are those that were asked for.
+    line they failed. ``platforms`` are those that were asked for, ``advice`` is what to do when a step fails.
     """
     words = redact(_last_words(log), env)
     step = log.failed[0] if log.failed else None
@@ -81,7 +85,13 @@ def build_error(
             next_step="docker buildx ls shows which platforms the builders have",
         )
     if step is not None and step.is_instruction and not step.name.startswith("FROM "):
-        return _step_failed(step, redact(step.name, env), words, where, shown)
+        return StatebakeError(
+            Code.BUILD_FAILED,
+            f"A step of the build failed: [{step.place}] {redact(step.name, env)}.",
+            where=where,
+            detail=shown,
+            next_step=_known_advice(words, shown) or advice,
+        )
     if image := redact(_base_image(step, words) or "", env):
         only = f" for {', '.join(platforms)}" if platforms else ""
         return StatebakeError(
@@ -107,22 +117,12 @@ def build_error(
     )
 
 
-def _step_failed(step: Step, name: str, words: str, where: str, shown: str) -> StatebakeError:
+def _known_advice(words: str, shown: str) -> str | None:
     if missing := _NO_SECRET.search(words):
-        advice = f"give the secret: --secret id={missing[1]},src=FILE"
-    elif _NO_GIT.search(shown):
-        advice = "a dependency comes from git: name a base image that has git, with --base-image"
-    elif where.startswith(MADE_BY_US):
-        advice = "mend what it names, a dependency most often; to look at the Dockerfile: statebake dockerfile"
-    else:
-        advice = "mend that step, and run the command again"
-    return StatebakeError(
-        Code.BUILD_FAILED,
-        f"A step of the build failed: [{step.place}] {name}.",
-        where=where,
-        detail=shown,
-        next_step=advice,
-    )
+        return f"give the secret: --secret id={missing[1]},src=FILE"
+    if _NO_GIT.search(shown):
+        return "a dependency comes from git: start from a base image that has git (docker.base_image)"
+    return None
 
 
 def _last_words(log: BuildLog) -> str:

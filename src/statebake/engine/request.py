@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -34,9 +34,9 @@ class BuildRequest:
         secrets: ``id=…,src=…``, as ``docker build --secret`` takes them.
         build_args: ``NAME=value``, or ``NAME`` for the environment's value.
         labels: further labels.
-        target: the stage to build; ``None`` for the last one.
-        network: for ``RUN``; ``None`` for the builder's default.
         args: further arguments for ``docker build``, as they are.
+        excluded: whether a path of the context is not sent, for builders that leave that to us.
+        advice: what to do when a step fails.
         directory: what relative paths in ``secrets`` and ``args`` start from; ``None`` for the context.
     """
 
@@ -50,9 +50,9 @@ class BuildRequest:
     secrets: tuple[str, ...] = ()
     build_args: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
-    target: str | None = None
-    network: str | None = None
     args: tuple[str, ...] = ()
+    excluded: Callable[[str], bool] = lambda _: False
+    advice: str = "mend that step, and run the command again"
     directory: Path | None = None
 
     def text(self) -> str:

@@ -17,7 +17,7 @@ from statebake.bake import (
     plan_pex,
     resolve_dependencies,
 )
-from statebake.bake.files import replace_file
+from statebake.bake.files import write_output
 from statebake.bake.templates import render
 from statebake.check import Snapshot
 from statebake.config import import_root
@@ -115,16 +115,7 @@ def manifest_of(opened: OpenProject, snapshot: Snapshot, env: Mapping[str, str])
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write a manifest; raises ``StatebakeError`` (``OUTPUT_FAILED``)."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, manifest.dumps().encode())
-    except OSError as error:
-        raise StatebakeError(
-            Code.OUTPUT_FAILED,
-            f"The manifest cannot be written: {error.strerror or error}.",
-            where=str(path),
-            next_step="name another file",
-        ) from error
+    write_output(path, manifest.dumps().encode())
 
 
 def kept_locally(discovery: Discovery) -> list[str]:

@@ -5,11 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from statebake.bake.image.context import ContextFile, ContextListing, find_ignore_file, read_context
+from statebake.bake.image.context import (
+    IGNORE_FILE,
+    ContextFile,
+    ContextListing,
+    find_ignore_file,
+    read_context,
+    read_rules,
+)
 from statebake.bake.image.context_check import Required, must_contain
 from statebake.bake.image.dockerfile import render_dockerfile
-from statebake.bake.image.generated import FileState, state_of
-from statebake.bake.image.ignore_file import block_lines, merge_block
+from statebake.bake.image.generated_files import FileStatus, look_at_dockerfile, look_at_ignore_file
 from statebake.bake.image.ignore_rules import Rules, parse_rules
 from statebake.bake.image.inputs import write_inputs
 from statebake.bake.image.plan import INPUTS_DIR, ImagePlan
@@ -17,11 +23,11 @@ from statebake.errors import Code, StatebakeError
 from statebake.model.keys import IGNORE_NAME, MANIFEST_NAME, RECORD_NAME, sanitize_key
 from statebake.model.manifest import Manifest
 from statebake.model.tree import list_files
+from statebake.model.units import show_bytes
 from statebake.pipeline import OpenProject
 from statebake.pipeline.imaging import ImageParts
 from statebake.progress import Observer
 
-IGNORE_FILE = ".dockerignore"
 LARGE = 1_000_000_000
 """A build context of more bytes than this is probably a mistake."""
 
@@ -33,54 +39,59 @@ class Dockerfile:
     Attributes:
         path: where it is; ``None``: it is made for this build alone.
         text: what is in it.
-        ours: statebake made it, and it is as it was made.
-        outdated: it is ours, and would be another one now.
+        status: what it is by the one that statebake would write now.
         ignore_name: what to call the ignore file in messages.
-        ignore_text: what is in that, or ``None`` where there is none.
+        rules: what that keeps out of the context.
+        ignore_text: what is in it, where it is made for this build as well.
     """
 
     path: Path | None
     text: str
-    ours: bool
-    outdated: bool
+    status: FileStatus
     ignore_name: str
-    ignore_text: str | None
+    rules: Rules
+    ignore_text: str = ""
+
+    @property
+    def ours(self) -> bool:
+        """Whether statebake made it, and it is as it was made."""
+        return self.status in {FileStatus.MISSING, FileStatus.CURRENT, FileStatus.OUT_OF_DATE}
+
+    @property
+    def outdated(self) -> bool:
+        """Whether it is ours, and would be another one now."""
+        return self.status is FileStatus.OUT_OF_DATE
 
     @property
     def reads_inputs(self) -> bool:
         """Whether it may read what statebake writes for a build: ours does, and one that somebody made of ours."""
         return self.ours or INPUTS_DIR in self.text
 
-    @property
-    def rules(self) -> Rules:
-        """What is kept out of the context."""
-        return parse_rules(self.ignore_text or "", self.ignore_name)
-
 
 def choose_dockerfile(opened: OpenProject, parts: ImageParts, *, refresh: bool) -> Dockerfile:
     """Return the Dockerfile to build: the one that is named, the project's own, or one made for this build.
 
-    Raises ``StatebakeError``: ``BAD_SETTING`` for one that is not there, and as ``render_dockerfile``.
+    Raises ``StatebakeError``: ``BAD_SETTING`` for one that is not there, and as ``render_dockerfile`` and
+    ``look_at_dockerfile`` do.
     """
-    plan, docker = parts.plan, opened.target.settings.docker
-    path = docker.file or opened.target.project.directory / "Dockerfile"
-    fresh = render_dockerfile(plan, docker.template)
-    if path.is_file():
-        text = path.read_text(encoding="utf-8", errors="replace")
-        ours = state_of(text) is FileState.INTACT
-        outdated = ours and text.replace("\r\n", "\n") != fresh
-        if not (refresh and outdated and docker.file is None):
-            found = find_ignore_file(plan.context, path)
-            return Dockerfile(path, text, ours, outdated, found.name if found else IGNORE_FILE, _text(found))
-    elif docker.file is not None:
+    plan, docker, project = parts.plan, opened.target.settings.docker, opened.target.project.directory
+    path = docker.file or project / "Dockerfile"
+    found = look_at_dockerfile(path, render_dockerfile(plan, docker.template))
+    made = found.status is FileStatus.MISSING
+    if made and docker.file is not None:
         raise StatebakeError(
             Code.BAD_SETTING,
             "The Dockerfile is not there.",
             where=str(docker.file),
             next_step="correct --file, or leave it out: statebake makes one for the build",
         )
-    ignored = merge_block(_text(plan.context / IGNORE_FILE), block_lines(plan))
-    return Dockerfile(None, fresh, ours=True, outdated=False, ignore_name=IGNORE_FILE, ignore_text=ignored)
+    made = made or (refresh and found.status is FileStatus.OUT_OF_DATE and docker.file is None)
+    if made or found.old is None:
+        text = look_at_ignore_file(plan, project, path).new
+        return Dockerfile(None, found.new, FileStatus.MISSING, IGNORE_FILE, parse_rules(text, IGNORE_FILE), text)
+    ignored = find_ignore_file(plan.context, path)
+    name = ignored.name if ignored else IGNORE_FILE
+    return Dockerfile(path, found.old, found.status, name, read_rules(ignored, name))
 
 
 def write_build_inputs(opened: OpenProject, parts: ImageParts, manifest: Manifest | None) -> Path:
@@ -107,7 +118,7 @@ def check_context(
     if listing.bytes > LARGE:
         telling = [part for part in listing.largest if part.bytes >= listing.bytes / 100]
         observer.warning(
-            f"The build context has {_gigabytes(listing.bytes)}: {', '.join(map(_sized, telling))}. "
+            f"The build context has {show_bytes(listing.bytes)}: {', '.join(map(_sized, telling))}. "
             f"What the image does not need can be left out with lines in {dockerfile.ignore_name}."
         )
     return listing
@@ -146,13 +157,5 @@ def _copied(plan: ImagePlan) -> list[str]:
     return [plan.inputs, *_sources(plan), *plan.local_dependencies]
 
 
-def _text(path: Path | None) -> str | None:
-    return path.read_bytes().decode("utf-8", "surrogateescape") if path is not None and path.is_file() else None
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB"
-
-
 def _sized(part: ContextFile) -> str:
-    return f"{part.path} {_gigabytes(part.bytes)}"
+    return f"{part.path} {show_bytes(part.bytes)}"

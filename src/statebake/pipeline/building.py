@@ -12,12 +12,12 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from statebake.bake.files import replace_file
-from statebake.bake.image.context import ContextListing
+from statebake.bake.files import write_output
+from statebake.bake.image.context import IGNORE_FILE, ContextListing
 from statebake.bake.image.inputs import alone_with_inputs
 from statebake.bake.image.plan import ImagePlan
 from statebake.check import Snapshot
@@ -27,7 +27,6 @@ from statebake.engine import (
     BuiltImage,
     EventKind,
 )
-from statebake.engine.failures import MADE_BY_US
 from statebake.engine.request import must_be_others
 from statebake.errors import Code, StatebakeError
 from statebake.model.image_reference import check_reference
@@ -35,7 +34,6 @@ from statebake.model.manifest import Manifest
 from statebake.pipeline import OpenProject
 from statebake.pipeline.baking import manifest_of
 from statebake.pipeline.build_context import (
-    IGNORE_FILE,
     Dockerfile,
     check_context,
     choose_dockerfile,
@@ -48,6 +46,7 @@ from statebake.progress import Observer
 from statebake.verify.image import read_image
 from statebake.verify.oci_layout import read_layout
 
+_ADVICE = "mend what it names, a dependency most often; to look at the Dockerfile: statebake dockerfile"
 DIGEST_LABEL = "io.statebake.manifest-digest"
 REVISION_LABEL = "org.opencontainers.image.revision"
 
@@ -118,7 +117,7 @@ class ImageReport:
     digest: str | None
     pushed: bool
     builder: str
-    loses: tuple[str, ...] = field(default=())
+    loses: tuple[str, ...] = ()
     context: ContextListing | None = None
 
 
@@ -146,7 +145,6 @@ def prepare_image(
     dockerfile = choose_dockerfile(opened, parts, refresh=options.refresh_in_build)
     inputs = ImageInputs(parts, dockerfile, options, shop)
     if shop is not None:
-        shop.rules[:] = [dockerfile.rules]
         with _request(opened, inputs) as request:
             shop.builder.check(request)
     return inputs
@@ -276,18 +274,20 @@ def _request(
 ) -> Iterator[BuildRequest]:
     """Give what is asked of the builder; a Dockerfile that is made for this build exists only meanwhile."""
     docker, dockerfile, shop = opened.target.settings.docker, inputs.dockerfile, inputs.workshop
+    rules = dockerfile.rules
     by_builder = shop is not None and (not shop.builder.in_engine or len(docker.platforms) > 1)
     with contextlib.ExitStack() as stack:
         path = dockerfile.path
         if path is None:
             path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="statebake-")), "Dockerfile")
             path.write_text(dockerfile.text, encoding="utf-8")
-            ignored = (dockerfile.ignore_text or "").encode("utf-8", "surrogateescape")
+            ignored = dockerfile.ignore_text.encode("utf-8", "surrogateescape")
             path.with_name(f"{path.name}{IGNORE_FILE}").write_bytes(ignored)
-        yield BuildRequest(
+        request = BuildRequest(
             context=inputs.plan.context,
             dockerfile=path,
             shown=_shown(dockerfile.path, inputs.options.directory),
+            excluded=lambda path: rules.decide(path).excluded,
             output="registry" if inputs.options.push and by_builder else "engine",
             platforms=docker.platforms,
             secrets=docker.secrets,
@@ -296,11 +296,12 @@ def _request(
             args=docker.args,
             directory=inputs.options.directory,
         )
+        yield request if dockerfile.path else replace(request, advice=_ADVICE)
 
 
 def _shown(path: Path | None, directory: Path) -> str:
     if path is None:
-        return MADE_BY_US
+        return "the Dockerfile that statebake made"
     return str(path.relative_to(directory) if path.is_relative_to(directory) else path)
 
 
@@ -313,12 +314,10 @@ def _labels(manifest: Manifest | None) -> dict[str, str]:
 
 def _listener(observer: Observer) -> Callable[[BuildEvent], None]:
     def listen(event: BuildEvent) -> None:
-        title = f"[{event.step.place}] {event.step.name}" if event.step.place else event.step.name
         if event.kind is EventKind.OUTPUT:
             observer.step_prints(event.text)
-        elif event.kind is EventKind.BEGAN:
-            observer.step_begins(title)
         elif event.step.is_instruction and event.kind in {EventKind.CACHED, EventKind.DONE}:
+            title = f"[{event.step.place}] {event.step.name}"
             observer.step_ends(title, None if event.kind is EventKind.CACHED else event.seconds)
 
     return listen
@@ -328,15 +327,5 @@ def _write_reports(options: ImageOptions, built: BuiltImage) -> None:
     """Write the files that ``docker build`` writes too, but of an image that was proved."""
     metadata = json.dumps(dict(built.metadata), indent=2)
     for path, content in ((options.iidfile, built.id), (options.metadata_file, metadata)):
-        if path is None:
-            continue
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, content.encode())
-        except OSError as error:
-            raise StatebakeError(
-                Code.OUTPUT_FAILED,
-                f"{path.name} cannot be written: {error.strerror or error}.",
-                where=str(path),
-                next_step="name another file",
-            ) from error
+        if path is not None:
+            write_output(path, content.encode())

@@ -7,18 +7,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from statebake.bake.image.ignore_rules import Rules
 from statebake.engine import Builder, Engine, choose_builder, open_engine
 from statebake.pipeline import Target
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """An engine, what builds images for it, and the rules that leave files out where the builder does not know them."""
+    """An engine, and what builds images for it."""
 
     engine: Engine
     builder: Builder
-    rules: list[Rules]
 
 
 def open_workshops(targets: Sequence[Target], env: Mapping[str, str]) -> Mapping[Path, Future[Workshop]]:
@@ -35,11 +33,4 @@ def open_workshops(targets: Sequence[Target], env: Mapping[str, str]) -> Mapping
 
 def _open_workshop(target: Target, env: Mapping[str, str]) -> Workshop:
     engine = open_engine(env)
-    rules: list[Rules] = []
-    builder = choose_builder(
-        engine,
-        env,
-        name=target.settings.docker.builder,
-        excluded=lambda path: any(each.decide(path).excluded for each in rules),
-    )
-    return Workshop(engine, builder, rules)
+    return Workshop(engine, choose_builder(engine, env, name=target.settings.docker.builder))

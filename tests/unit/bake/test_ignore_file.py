@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from statebake.bake.image.ignore_file import BlockStatus, block_lines, block_status, merge_block
 from statebake.bake.image.ignore_rules import parse_rules
-from statebake.bake.image.plan import ImagePlan, Source
+from statebake.bake.image.plan import Source
+from support.image_plans import image_plan
 
 LINES = ("# one", "**/.git", "!state/**")
 BEGIN = "# statebake: begin"
@@ -16,25 +15,7 @@ END = "# statebake: end\n"
 
 
 def plan(**fields):
-    given = {
-        "context": Path("/context"),
-        "prefix": "",
-        "project": "acme",
-        "version": None,
-        "description": None,
-        "builder": "buildkit",
-        "base_image": "python:3.12-slim",
-        "sources": (Source("src", is_dir=True),),
-        "import_root": "src",
-        "state": "src/acme/defs/.local_defs_state",
-        "config": True,
-        "local_dependencies": (),
-        "command": (),
-        "health": (),
-        "port": None,
-        "user": "1000",
-    }
-    return ImagePlan(**{**given, **fields})
+    return image_plan(**{"state": "src/acme/defs/.local_defs_state", **fields})
 
 
 def excluded(lines, *paths):

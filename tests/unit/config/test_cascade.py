@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statebake.config import SETTINGS, Kind, Settings, render_rows, resolve
-from statebake.config.schema import KeySettings, Limit
+from statebake.config.settings import KeySettings, Limit
 from statebake.errors import Code, StatebakeError
 
 

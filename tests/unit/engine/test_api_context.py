@@ -13,7 +13,7 @@ from support.trees import write_tree
 
 def sent(context: Path, dockerfile: Path, excluded=lambda path: False):
     stream = io.BytesIO()
-    name = write_context(stream, BuildRequest(context, dockerfile, "Dockerfile"), excluded)
+    name = write_context(stream, BuildRequest(context, dockerfile, "Dockerfile", excluded=excluded))
     stream.seek(0)
     with tarfile.open(fileobj=stream) as archive:
         return name, {member.name: member for member in archive}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from statebake.config import Settings
-from statebake.config.schema import KeySettings
+from statebake.config.settings import KeySettings
 from statebake.errors import Code, StatebakeError
 from statebake.model.state_config import DefsStateManagementType
 from statebake.refresh import KeyOutcome, Outcome, RefreshReport, Selection, plan_refresh, split_patterns

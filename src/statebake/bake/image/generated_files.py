@@ -8,12 +8,11 @@ from enum import Enum
 from pathlib import Path
 
 from statebake.bake.files import replace_file
+from statebake.bake.image.context import IGNORE_FILE
 from statebake.bake.image.generated import FileState, state_of
 from statebake.bake.image.ignore_file import BlockStatus, block_lines, block_status, merge_block
 from statebake.bake.image.plan import ImagePlan
 from statebake.errors import Code, StatebakeError
-
-IGNORE_FILE = ".dockerignore"
 
 
 class FileStatus(Enum):
@@ -148,5 +147,5 @@ def _failed(path: Path, error: OSError) -> StatebakeError:
         Code.OUTPUT_FAILED,
         f"{path.name} cannot be read or written: {error.strerror or error}.",
         where=str(path),
-        next_step="name another file with --output",
+        next_step="make it readable and writable, or name another one",
     )

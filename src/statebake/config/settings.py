@@ -1,0 +1,121 @@
+"""The typed settings of one project: what the cascade makes of all that was given, and what the rest reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+HostName = Literal["dagster", "native"]
+FailurePolicy = Literal["fail", "stale"]
+Isolation = Literal["fork", "spawn"]
+BuilderCompat = Literal["buildkit", "docker-20.10", "buildah", "classic"]
+DEFAULT_JOBS = 32
+DEFAULT_RETRIES = 2
+DEFAULT_PORT = 4000
+DEFAULT_USER = "1000:1000"
+
+
+@dataclass(frozen=True)
+class PexSettings:
+    """The settings under ``pex``. Paths are absolute."""
+
+    entry_point: str | None = None
+    args: tuple[str, ...] = ()
+    output: Path | None = None
+
+
+@dataclass(frozen=True)
+class DockerSettings:
+    """The settings under ``docker``. Paths are absolute."""
+
+    tags: tuple[str, ...] = ()
+    file: Path | None = None
+    template: Path | None = None
+    base_image: str | None = None
+    command: tuple[str, ...] = ()
+    port: int = DEFAULT_PORT
+    user: str = DEFAULT_USER
+    platforms: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    build_args: tuple[str, ...] = ()
+    refresh_secrets: tuple[str, ...] = ()
+    builder: str | None = None
+    builder_compat: BuilderCompat | None = None
+    args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class KeySettings:
+    """The settings of the keys that ``pattern`` (see ``model.patterns``) matches, by setting name."""
+
+    pattern: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most ``count`` of the keys that ``pattern`` matches, by key or by class, are fetched side by side."""
+
+    pattern: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one project. Paths are absolute, but ``python`` may be a bare command name.
+
+    Durations are seconds, sizes bytes, shares fractions of 1. ``keys`` overrides what is ``per_key``, a later entry an
+    earlier one.
+    """
+
+    host: HostName | None = None
+    python: Path | None = None
+    module: str | None = None
+    defs_module: str | None = None
+    packages: tuple[str, ...] = ()
+    jobs: int = DEFAULT_JOBS
+    timeout: float = 600.0
+    retries: int = DEFAULT_RETRIES
+    backoff: float = 1.0
+    deadline: float | None = None
+    max_age: float | None = None
+    on_failure: FailurePolicy = "fail"
+    max_stale: float | None = None
+    min_bytes: int | None = None
+    max_bytes: int | None = None
+    schema: Path | None = None
+    max_shrink: float | None = None
+    exclude: tuple[str, ...] = ()
+    isolation: Isolation = "fork"
+    allow_runtime_fetch: tuple[str, ...] = ()
+    lock: Path | None = None
+    pex: PexSettings = PexSettings()
+    docker: DockerSettings = DockerSettings()
+    keys: tuple[KeySettings, ...] = ()
+    limits: tuple[Limit, ...] = ()
+
+    @classmethod
+    def from_flat(
+        cls, values: Mapping[str, Any], *, keys: tuple[KeySettings, ...] = (), limits: tuple[Limit, ...] = ()
+    ) -> Settings:
+        """Return the settings with these values by name (``pex.output``); other names get the default."""
+        rest = {name: value for name, value in values.items() if "." not in name}
+        pex, docker = PexSettings(**_under("pex", values)), DockerSettings(**_under("docker", values))
+        return cls(**rest, pex=pex, docker=docker, keys=keys, limits=limits)
+
+    def flat(self) -> dict[str, Any]:
+        """Return every value by its setting's name."""
+        groups = (("pex", self.pex, fields(PexSettings)), ("docker", self.docker, fields(DockerSettings)))
+        rest = {field.name for field in fields(self)} - {"pex", "docker", "keys", "limits"}
+        values = {name: getattr(self, name) for name in rest}
+        for name, group, inner in groups:
+            values |= {f"{name}.{field.name}": getattr(group, field.name) for field in inner}
+        return values
+
+
+def _under(table: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(f"{table}."): value for name, value in values.items() if name.startswith(f"{table}.")}
