@@ -1,8 +1,9 @@
 """The one error type that users see, its codes, and the exit code each of them stands for.
 
 A code never changes its meaning. Its first digit tells the exit code: ``SB1..`` and ``SB2..`` are usage,
-configuration and project errors (2), ``SB3..`` is incomplete state (3), ``SB4..`` is a failed refresh (4), ``SB7..``
-is an outside tool (7). ``explain.md`` tells the whole story of every code.
+configuration and project errors (2), ``SB3..`` is incomplete state (3), ``SB4..`` is a failed refresh (4), ``SB5..``
+is a secret (5), ``SB6..`` is a sealed load that failed (6), ``SB7..`` is an outside tool (7). ``explain.md`` tells the
+whole story of every code.
 """
 
 from __future__ import annotations
@@ -105,9 +106,8 @@ class Code(Enum):
     @property
     def exit(self) -> Exit:
         """The exit code of a run that ends with this error."""
-        return {"1": Exit.USAGE, "2": Exit.USAGE, "3": Exit.STATE, "4": Exit.REFRESH}.get(
-            self.value[2], Exit.OUTSIDE_TOOL
-        )
+        digit = int(self.value[2])
+        return Exit.USAGE if digit == 1 else Exit(digit)
 
 
 class StatebakeError(Exception):

@@ -5,33 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 from statebake.check.snapshot import KeyDir, Snapshot
-from statebake.errors import Code, Exit, StatebakeError
+from statebake.errors import Code, Exit
 from statebake.model.discovery import Component, Discovery
+from statebake.model.finding import Finding, Severity, exit_of
 from statebake.model.keys import collisions, key_problem, sanitize_key
 from statebake.model.patterns import matches
 from statebake.model.state_config import DefsStateManagementType
-
-
-class Severity(Enum):
-    """An error makes the state unfit to bake; a warning is worth a look."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong: about which key (``None``: about a component or the whole), where, and what to do."""
-
-    code: Code
-    severity: Severity
-    key: str | None
-    message: str
-    where: str | None
-    next_step: str | None
 
 
 @dataclass(frozen=True)
@@ -49,7 +30,7 @@ class CheckReport:
     @property
     def exit(self) -> Exit:
         """The exit code of a check that found this."""
-        return Exit.STATE if self.errors else Exit.OK
+        return exit_of(self.findings)
 
 
 def check(discovery: Discovery, snapshot: Snapshot, allow_runtime_fetch: Sequence[str] = ()) -> CheckReport:
@@ -144,7 +125,7 @@ def _key(discovery: Discovery, snapshot: Snapshot, key: str, allowed: Sequence[s
         yield Finding(Code.MISSING_STATE, Severity.ERROR, key, f"No state: {expected} is missing.", where, command)
         return
     if found.content_error:
-        yield _from_error(found.content_error, key)
+        yield Finding.of_error(found.content_error, key)
         return
     assert found.summary is not None
     if found.summary.empty:
@@ -163,7 +144,7 @@ def _key(discovery: Discovery, snapshot: Snapshot, key: str, allowed: Sequence[s
 def _record(found: KeyDir, key: str, command: str) -> Iterator[Finding]:
     assert found.summary is not None
     if found.record_error:
-        yield _from_error(found.record_error, key)
+        yield Finding.of_error(found.record_error, key)
     elif found.record is None:
         yield Finding(
             Code.UNRECORDED,
@@ -244,10 +225,6 @@ def _directory(snapshot: Snapshot) -> Iterator[Finding]:
             str(snapshot.state_dir),
             "statebake refresh",
         )
-
-
-def _from_error(error: StatebakeError, key: str) -> Finding:
-    return Finding(error.code, Severity.ERROR, key, error.message, error.where, error.next_step)
 
 
 def short(digest: str) -> str:

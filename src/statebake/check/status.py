@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from statebake.check.check import CheckReport, Finding, Severity
+from statebake.check.check import CheckReport
 from statebake.check.snapshot import Snapshot
 from statebake.errors import Code
 from statebake.model.discovery import Discovery
+from statebake.model.finding import Finding, Severity
 from statebake.model.keys import collisions, sanitize_key
 from statebake.model.settle import parse_time
 

@@ -13,20 +13,22 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from statebake.check.check import Severity, short
+from statebake.check.check import short
 from statebake.cli import human
 from statebake.cli.board import Board, Progress
 from statebake.cli.console import columns, echo, open_console
 from statebake.cli.image_view import headline, inputs_lines, report_lines, written_lines
 from statebake.cli.view import View
 from statebake.errors import StatebakeError
+from statebake.model.finding import Severity
 from statebake.model.outcome import Outcome
 from statebake.progress import Observer
 from statebake.redact import redact
 
 if TYPE_CHECKING:
-    from statebake.check import CheckReport, Finding, StatusRow
+    from statebake.check import CheckReport, StatusRow
     from statebake.model.discovery import Discovery
+    from statebake.model.finding import Finding
     from statebake.pipeline import Target
     from statebake.pipeline.baking import BakeInputs, BakeReport
     from statebake.pipeline.building import BuildInputs, ImageInputs, ImageReport

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from statebake.check import KeyDir, Severity, Snapshot, check
+from statebake.check import KeyDir, Snapshot, check
 from statebake.errors import Code, StatebakeError
+from statebake.model.finding import Severity
 from statebake.model.keys import sanitize_key
 from statebake.model.state_config import DefsStateManagementType
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from statebake.check import CheckReport, Finding, KeyDir, Severity, Snapshot, status_rows
+from statebake.check import CheckReport, KeyDir, Snapshot, status_rows
 from statebake.check.status import parse_time
 from statebake.errors import Code
+from statebake.model.finding import Finding, Severity
 from statebake.model.keys import sanitize_key
 from statebake.model.state_config import DefsStateManagementType
 
