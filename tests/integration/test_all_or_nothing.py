@@ -151,6 +151,34 @@ def test_a_swap_that_fails(obstacle, number: int, project: Versions) -> None:
     project.assert_next_refresh()
 
 
+@pytest.mark.needs("mount", "strace")
+def test_a_swap_that_fails_where_the_way_back_is_another(project: Versions) -> None:
+    """Where directories cannot be exchanged any more when those before are put back, they are renamed."""
+    before = read_tree(project.state_dir)
+    command = [
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        "inject=renameat2:error=ENOSYS:when=6+",
+        *project.command,
+    ]
+    with mount_point(project.state_dir / "Text__5__"):
+        ended = subprocess.run(
+            [*map(str, command), *TOGETHER],
+            cwd=project.directory,
+            env=clean_env(project.env),
+            capture_output=True,
+            check=False,
+        )
+        assert ended.returncode == 4
+        assert read_tree(project.state_dir) == before
+        project.assert_nothing_left()
+    project.assert_next_refresh()
+
+
 @pytest.mark.parametrize("obstacle", OBSTACLES[:1])
 def test_a_confirmation_that_fails(obstacle, project: Versions) -> None:
     """Where the record of an unchanged key cannot be written, no other key becomes new."""

@@ -170,10 +170,13 @@ def _swap(place: Path, staged: Path) -> None:
 
 
 def _swap_back(place: Path, staged: Path) -> None:
+    """Undo ``_swap``; that two directories could be exchanged a moment ago does not say that they can be now."""
     old = staged.parent / _OLD_DIR / staged.name
-    if staged.exists():
-        _exchange(staged, place)
-        return
+    if staged.exists():  # they were exchanged
+        if _exchange(staged, place):
+            return
+        old.parent.mkdir(exist_ok=True)
+        staged.rename(old)
     place.rename(staged)
     if old.exists():
         old.rename(place)
