@@ -37,6 +37,10 @@ def _absent_root() -> str | None:
     return None if os.geteuid() == 0 else "not root"
 
 
+def _absent_bwrap() -> str | None:
+    return None if shutil.which("bwrap") else "no bwrap program"
+
+
 def _absent_setpriv() -> str | None:
     return None if shutil.which("setpriv") else "no setpriv program"
 
@@ -161,6 +165,7 @@ ABSENT: dict[str, Callable[[], str | None]] = {
     "reflink": _absent_reflink,
     "registry": _absent_service("registry"),
     "root": _absent_root,
+    "bwrap": _absent_bwrap,
     "setpriv": _absent_setpriv,
     "strace": _absent_strace,
     "uv": _absent_uv,

@@ -88,6 +88,14 @@ class Code(Enum):
     CONTENT_SHRUNK = "SB410"
     FETCH_TIMED_OUT = "SB411"
     OUT_OF_TIME = "SB412"
+    # 6xx: sealed loads
+    LOAD_FAILED = "SB601"
+    FETCH_ATTEMPTED = "SB602"
+    STATE_NOT_OPENED = "SB603"
+    NO_DEFINITIONS = "SB604"
+    LOAD_TIMED_OUT = "SB606"
+    NOT_SEALED = "SB607"
+    WRONG_INTERPRETER = "SB608"
     # 7xx: outside tools
     PEX_FAILED = "SB701"
     TOOL_MISSING = "SB702"

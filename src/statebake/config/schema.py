@@ -374,6 +374,28 @@ SETTINGS: tuple[Setting, ...] = (
         "Further arguments for `docker build`.",
         "--docker-arg",
     ),
+    Setting(
+        "sealed.timeout",
+        Kind.DURATION,
+        300.0,
+        "How long a sealed load may take.",
+        "--sealed-timeout",
+    ),
+    Setting(
+        "sealed.env",
+        Kind.ARGUMENTS,
+        (),
+        "The variables that a sealed load gets: `NAME` as it is set here, or `NAME=value`. Of all others it gets only "
+        "`PATH`, `TZ` and the language.",
+        "--sealed-env",
+    ),
+    Setting(
+        "sealed.allow_empty",
+        Kind.TEXTS,
+        (),
+        "Patterns (`*`, `?`) of the keys whose components may yield nothing.",
+        "--allow-empty",
+    ),
 )
 
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}

@@ -49,6 +49,15 @@ class DockerSettings:
 
 
 @dataclass(frozen=True)
+class SealedSettings:
+    """The settings under ``sealed``. Durations are seconds."""
+
+    timeout: float = 300.0
+    env: tuple[str, ...] = ()
+    allow_empty: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class KeySettings:
     """The settings of the keys that ``pattern`` (see ``model.patterns``) matches, by setting name."""
 
@@ -95,6 +104,7 @@ class Settings:
     lock: Path | None = None
     pex: PexSettings = PexSettings()
     docker: DockerSettings = DockerSettings()
+    sealed: SealedSettings = SealedSettings()
     keys: tuple[KeySettings, ...] = ()
     limits: tuple[Limit, ...] = ()
 
@@ -104,17 +114,20 @@ class Settings:
     ) -> Settings:
         """Return the settings with these values by name (``pex.output``); other names get the default."""
         rest = {name: value for name, value in values.items() if "." not in name}
-        pex, docker = PexSettings(**_under("pex", values)), DockerSettings(**_under("docker", values))
-        return cls(**rest, pex=pex, docker=docker, keys=keys, limits=limits)
+        groups: dict[str, Any] = {name: group(**_under(name, values)) for name, group in _GROUPS.items()}
+        return cls(**rest, **groups, keys=keys, limits=limits)
 
     def flat(self) -> dict[str, Any]:
         """Return every value by its setting's name."""
-        groups = (("pex", self.pex, fields(PexSettings)), ("docker", self.docker, fields(DockerSettings)))
-        rest = {field.name for field in fields(self)} - {"pex", "docker", "keys", "limits"}
+        rest = {field.name for field in fields(self)} - {*_GROUPS, "keys", "limits"}
         values = {name: getattr(self, name) for name in rest}
-        for name, group, inner in groups:
-            values |= {f"{name}.{field.name}": getattr(group, field.name) for field in inner}
+        for name, group in _GROUPS.items():
+            table = getattr(self, name)
+            values |= {f"{name}.{field.name}": getattr(table, field.name) for field in fields(group)}
         return values
+
+
+_GROUPS: dict[str, Any] = {"pex": PexSettings, "docker": DockerSettings, "sealed": SealedSettings}
 
 
 def _under(table: str, values: Mapping[str, Any]) -> dict[str, Any]:

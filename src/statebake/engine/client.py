@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -132,6 +132,41 @@ class Engine:
             except APIError as error:  # a Dockerfile that it cannot read, for example
                 yield {"error": str(error.explanation)}
 
+    @contextlib.contextmanager
+    def sealed(
+        self, image: str, command: Sequence[str], *, user: str, variables: Mapping[str, str]
+    ) -> Iterator[Iterator[bytes]]:
+        """Run a command in an image without a network, on a read-only file system; give what it prints, piece by piece.
+
+        It has no privileges, and a temporary directory in memory. The container is removed when this is left, however
+        far the command is. Raises ``StatebakeError``: ``IMAGE_NOT_FOUND``, ``NOT_SEALED`` where it cannot be started.
+        """
+        from docker.errors import APIError
+        from docker.types import LogConfig
+
+        options = self._client.create_host_config(
+            network_mode="none",
+            read_only=True,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            tmpfs={"/tmp": "mode=1777"},  # noqa: S108 - in the container
+            log_config=LogConfig(type="none"),  # it may print megabytes
+        )
+        environment = {"HOME": "/tmp", "TMPDIR": "/tmp", **variables}  # noqa: S108
+        with self._container(image, command, user=user, environment=environment, host_config=options) as container:
+            with self._errors(image):
+                chunks = self._client.attach(container, stdout=True, stderr=True, stream=True)
+                try:
+                    self._client.start(container)
+                except APIError as error:
+                    raise StatebakeError(
+                        Code.NOT_SEALED,
+                        f"The image cannot be started: {redact(str(error.explanation), self._env)}",
+                        where=image,
+                        next_step=f"see whether it runs at all: docker run --rm --entrypoint {command[0]} {image} -V",
+                    ) from error
+            yield _guarded(chunks, self._errors)
+
     def sweep(self) -> None:
         """Remove the containers that killed runs of statebake have left behind."""
         with self._errors():
@@ -140,7 +175,7 @@ class Engine:
                     self._discard(found["Id"])
 
     @contextlib.contextmanager
-    def _container(self, image: str) -> Iterator[str]:
+    def _container(self, image: str, command: Sequence[str] = ("/never-started",), **options: Any) -> Iterator[str]:
         """Give a container that is not started; it is always removed, or by the next run where this one is killed."""
         self.sweep()
         container = None
@@ -148,10 +183,10 @@ class Engine:
             with self._errors(image):
                 container = self._client.create_container(
                     image,
-                    entrypoint=["/never-started"],
-                    command=[],
+                    entrypoint=list(command[:1]),
+                    command=list(command[1:]),
                     labels={READER_LABEL: reader_name()},
-                    host_config=self._client.create_host_config(network_mode="none"),
+                    **{"host_config": self._client.create_host_config(network_mode="none"), **options},
                 )["Id"]
             yield container
         finally:
@@ -212,6 +247,16 @@ def _compat(version: str) -> BuilderCompat:
     if numbers >= (23, 0):
         return "buildkit"
     return "docker-20.10" if numbers >= (18, 9) else "classic"
+
+
+def _guarded(chunks: Iterator[bytes], errors: Callable[[], contextlib.AbstractContextManager[None]]) -> Iterator[bytes]:
+    """Yield the chunks; an error of the connection becomes a ``StatebakeError``."""
+    while True:
+        with errors():
+            chunk = next(chunks, None)
+        if chunk is None:
+            return
+        yield chunk
 
 
 class _Stream(io.RawIOBase):

@@ -96,6 +96,9 @@ VALUES = {
     "docker.args": ("--pull --no-cache", ("--pull", "--no-cache")),
     "pex.args": ("--venv '--a b'", ("--venv", "--a b")),
     "pex.output": ("out/a.pex", Path("out/a.pex")),
+    "sealed.timeout": ("2m", "2m"),
+    "sealed.env": ("A B=c", ("A", "B=c")),
+    "sealed.allow_empty": ("One,Two[*]", ("One", "Two[*]")),
 }
 
 
@@ -108,6 +111,7 @@ MEANT = {
     "min_bytes": 20_000,
     "max_bytes": 2**30,
     "max_shrink": 0.2,
+    "sealed.timeout": 120.0,
 }
 
 

@@ -1,0 +1,269 @@
+"""The tool's end of a sealed load: what to run in which interpreter, and what it told."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets
+import shutil
+import sys
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from statebake.errors import Code
+from statebake.process import stream_tool, tail
+
+_WORKER = Path(__file__).resolve().parent.parent / "worker"
+_MODULES = (
+    "dagster_host",
+    "dagster_sealed",
+    "errors",
+    "namespaces",
+    "native_host",
+    "native_sealed",
+    "seal",
+    "sealed_load",
+    "seccomp",
+    "watch",
+)
+_MARK_BYTES = 16
+_KEPT_LINES = 400
+
+
+@dataclass(frozen=True)
+class LoadRequest:
+    """What to load, in whose terms: see ``sealed_load.main``.
+
+    Attributes:
+        host: the framework's name.
+        project: the directory that holds the code, whose lines are told.
+        paths: what to put in front of the interpreter's path.
+        state_dir: the state directory's path, as the interpreter sees it or relative to where it imports from.
+        defs_module: the module of the definitions; ``None``: found by ``state_dir``.
+        target: the module that a code server is given; ``None``: ``definitions`` in the root package.
+    """
+
+    host: str
+    project: str
+    paths: tuple[str, ...] = ()
+    state_dir: str | None = None
+    defs_module: str | None = None
+    target: str | None = None
+
+
+@dataclass(frozen=True)
+class LoadedComponent:
+    """One component as it was built: ``definitions`` says of how many; ``error`` why it was not."""
+
+    key: str
+    type: str
+    declared_at: str
+    management_type: str
+    definitions: int | None = None
+    error: str | None = None
+    line: str | None = None
+
+
+@dataclass(frozen=True)
+class FetchAttempt:
+    """Somebody tried to connect, ``times`` times, and was refused.
+
+    Attributes:
+        component: the number of the component that was being built; ``None``: none was.
+        host: where to: a name, an address, or ``unix:PATH``.
+        port: its port, where that is known.
+        program: the command line of another program that the load started; ``None``: the load itself.
+        line: ``file:line`` of the code, where that is known.
+    """
+
+    component: int | None
+    host: str
+    port: int | None
+    program: str | None
+    line: str | None
+    times: int = 1
+
+
+@dataclass(frozen=True)
+class SealedLoad:
+    """How a sealed load went.
+
+    Attributes:
+        seals: what stood between it and the world, a phrase each.
+        missing: what did not, and what that means.
+        components: in the order in which they were built.
+        attempts: where it tried to fetch from.
+        opened: the directory names of the keys whose state was opened.
+        seconds: how long the load took, imports included; ``None``: it did not end.
+        failure: why it failed: ``code`` (or ``None``), ``message``, ``where``, ``detail``; ``None``: it did not.
+        timed_out: whether it was ended because it took too long.
+        ended: how the process ended: exit code and signal; ``None`` where nobody knows.
+        log: the end of what it printed.
+    """
+
+    seals: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    components: tuple[LoadedComponent, ...] = ()
+    attempts: tuple[FetchAttempt, ...] = ()
+    opened: frozenset[str] = frozenset()
+    seconds: float | None = None
+    failure: Mapping[str, str | None] | None = None
+    timed_out: bool = False
+    ended: tuple[int | None, int | None] | None = None
+    log: str = ""
+
+
+@dataclass
+class Listener:
+    """Takes what a sealed load prints, line by line, and keeps what it told."""
+
+    mark: str = field(default_factory=lambda: secrets.token_hex(_MARK_BYTES))
+    events: list[dict[str, Any]] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+
+    def line(self, text: str) -> None:
+        """Take one line."""
+        if not text.startswith(self.mark):
+            self.log = [*self.log[-_KEPT_LINES:], text] if text else self.log
+            return
+        try:
+            event = json.loads(text.removeprefix(self.mark))
+        except ValueError:
+            return  # two programs wrote at once
+        if isinstance(event, dict):
+            self.events.append(event)
+
+    def result(self) -> SealedLoad:
+        """Return how the load went."""
+        return sealed_load(self.events, tail("\n".join(self.log)))
+
+
+def sealed_load(events: Iterable[Mapping[str, Any]], log: str = "") -> SealedLoad:
+    """Return what the events of ``seal`` and ``sealed_load`` in ``worker`` say together."""
+    components: list[LoadedComponent] = []
+    attempts: Counter[FetchAttempt] = Counter()
+    facts: dict[str, Any] = {}
+    at_work: int | None = None
+    for event in events:
+        kind = event.get("event")
+        if kind == "seals":
+            facts |= {"seals": tuple(event["by"]), "missing": tuple(event["missing"])}
+        elif kind == "enter":
+            at_work = len(components)
+            key, type_ = str(event["key"]), str(event["type"])
+            components.append(LoadedComponent(key, type_, str(event["declared_at"]), str(event["management_type"])))
+        elif kind == "leave" and at_work is not None:
+            error = event["error"] or {}
+            components[at_work] = replace(
+                components[at_work],
+                definitions=event["definitions"],
+                error=error.get("message"),
+                line=error.get("line"),
+            )
+            at_work = None
+        elif kind == "attempt":
+            line = event.get("line")
+            attempts[FetchAttempt(at_work, event["host"], event["port"], event["program"], line)] += 1
+        elif kind == "failed":
+            names = ("code", "message", "where", "detail")
+            facts["failure"] = {name: event.get(name) for name in names}
+        elif kind == "not-started":
+            reason = f"{event['program']} cannot be started: {event['reason']}"
+            facts["failure"] = {"code": "NO_INTERPRETER", "message": reason, "where": event["program"], "detail": None}
+        elif kind == "loaded":
+            facts |= {"opened": frozenset(event["opened"]), "seconds": event["seconds"]}
+        elif kind == "timed-out":
+            facts["timed_out"] = True
+        elif kind == "ended":
+            facts["ended"] = (event["exit"], event["signal"])
+    found = tuple(replace(attempt, times=times) for attempt, times in attempts.items())
+    return SealedLoad(components=tuple(components), attempts=found, log=log, **facts)
+
+
+def load_command(python: Sequence[str], request: LoadRequest, mark: str) -> list[str]:
+    """Return the command that has an interpreter do the load."""
+    return [*python, "-c", _boot(), _packed(), "load", json.dumps({**vars(request), "mark": mark})]
+
+
+def seal_command(
+    python: Sequence[str],
+    command: Sequence[str],
+    *,
+    mark: str,
+    within_s: float,
+    env: Mapping[str, str] | None = None,
+    cwd: str | None = None,
+    scratch: str | None = None,
+    outside: Sequence[str] = (),
+    bwrap: str | None = None,
+    without: Sequence[str] = (),
+) -> list[str]:
+    """Return the command that has an interpreter put on the seals and run ``command``; see ``seal.main``."""
+    stage = [*python, "-c", _boot(), _packed()]
+    spec: dict[str, Any] = {
+        "argv": list(command),
+        "mark": mark,
+        "within_s": within_s,
+        "env": None if env is None else dict(env),
+        "cwd": cwd,
+        "scratch": scratch,
+        "outside": list(outside),
+        "bwrap": bwrap,
+        "stage": stage if bwrap else [],
+        "without": list(without),
+    }
+    return [*stage, "seal", json.dumps(spec)]
+
+
+def run_sealed(
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: str,
+    scratch: Path,
+    within_s: float,
+    without: Sequence[str] = (),
+) -> Listener:
+    """Run a command under every seal that this system has, and return what it told.
+
+    ``env``: the whole environment that it gets. ``scratch``: the one directory that it can write. The command gets the
+    listener's mark where it has the word ``{mark}`` in its last argument.
+    """
+    listener = Listener()
+    words = [*command[:-1], command[-1].replace("{mark}", listener.mark)]
+    sealed = seal_command(
+        [sys.executable],
+        words,
+        mark=listener.mark,
+        within_s=within_s,
+        env=env,
+        cwd=cwd,
+        scratch=str(scratch),
+        bwrap=None if "bwrap" in without else shutil.which("bwrap", path=env.get("PATH")),
+        without=without,
+    )
+    stream_tool(
+        sealed,
+        env={"PATH": env.get("PATH", "")},
+        cwd=scratch,
+        next_step="install statebake again: its own interpreter is gone",
+        on_line=listener.line,
+        code=Code.NO_INTERPRETER,
+    )
+    return listener
+
+
+@lru_cache(maxsize=1)
+def _packed() -> str:
+    sources = {name: (_WORKER / f"{name}.py").read_text(encoding="utf-8") for name in _MODULES}
+    return base64.b85encode(zlib.compress(json.dumps(sources).encode(), 9)).decode()
+
+
+@lru_cache(maxsize=1)
+def _boot() -> str:
+    return (_WORKER / "boot.py").read_text(encoding="utf-8")

@@ -1,0 +1,147 @@
+"""Loading a work tree or an artifact under seals: which interpreter, which directories, which variables."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from statebake.config import Settings, source_roots
+from statebake.engine import Engine, ImageFacts
+from statebake.errors import Code, StatebakeError
+from statebake.hosts.sealing import Listener, LoadRequest, SealedLoad, load_command, run_sealed, seal_command
+from statebake.pipeline import Target
+from statebake.process import project_env
+
+# What a load needs of this machine's environment; everything else may be a credential, or lead to one.
+_ALLOWED = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "PATH", "TZ")
+_MARK = "{mark}"
+_LONGEST_LINE = 1 << 20
+_IMAGE_PYTHON = "python3"
+_NOBODY = "65534:65534"
+_IMAGE_SEALS = (
+    "no network, by the container engine",
+    "a root file system that is read-only but for /tmp",
+    "a user without any privilege or capability",
+)
+
+
+@dataclass(frozen=True)
+class StatePlace:
+    """Where an artifact has its state, and for which framework.
+
+    Attributes:
+        host: the framework's name.
+        state_dir: the state directory's path inside of an image; in a PEX, its path as it is imported:
+            ``shop/defs/.local_defs_state``.
+    """
+
+    host: str
+    state_dir: str
+
+
+def load_tree(target: Target, env: Mapping[str, str]) -> SealedLoad:
+    """Load a project's definitions in its own interpreter, from the state in the work tree."""
+    project, settings = target.project, target.settings
+    directory = os.path.realpath(project.directory)
+    request = LoadRequest(
+        host=settings.host or project.host,
+        project=directory,
+        paths=tuple(str(path) for path in source_roots(project.directory)),
+        defs_module=settings.defs_module,
+        target=project.dg.code_location_target_module if project.dg else None,
+    )
+    with _scratch() as scratch:
+        command = load_command([target.python, "-s"], request, _MARK)
+        variables = _environment(project_env(_allowed(env), target.python), settings, env, scratch)
+        return run_sealed(
+            command, env=variables, cwd=directory, scratch=scratch, within_s=settings.sealed.timeout
+        ).result()
+
+
+def load_pex(
+    path: Path, place: StatePlace, settings: Settings, env: Mapping[str, str], *, python: str | None = None
+) -> SealedLoad:
+    """Load the definitions in a PEX, whatever its layout, with the interpreter that it asks for, or ``python``."""
+    program = str(path.resolve())
+    runs = python is None and path.is_file() and os.access(path, os.X_OK)
+    request = LoadRequest(host=place.host, project=program, state_dir=place.state_dir)
+    with _scratch() as scratch:
+        command = load_command([program] if runs else [python or "python3", program], request, _MARK)
+        variables = _environment(_allowed(env), settings, env, scratch) | {
+            "PEX_INTERPRETER": "1",
+            "PEX_ROOT": str(scratch / "pex_root"),
+            "PEX_INHERIT_PATH": "false",
+            "PEX_IGNORE_RCFILES": "true",
+        }
+        return run_sealed(
+            command, env=variables, cwd=str(scratch), scratch=scratch, within_s=settings.sealed.timeout
+        ).result()
+
+
+def load_image(
+    engine: Engine, image: ImageFacts, place: StatePlace, settings: Settings, env: Mapping[str, str]
+) -> SealedLoad:
+    """Load the definitions in an image with its own interpreter.
+
+    Raises ``StatebakeError``: ``WRONG_PLATFORM`` for an image that is for another processor, ``NOT_SEALED``.
+    """
+    here = engine.facts.platform
+    if image.platform.split("/")[:2] != here.split("/")[:2]:
+        raise StatebakeError(
+            Code.WRONG_PLATFORM,
+            f"The image is for {image.platform}, and this engine runs {here}.",
+            where=image.reference,
+            next_step="verify it where it can run, or without loading it: leave --sealed out",
+        )
+    listener = Listener()
+    project = str(Path(place.state_dir).parent.parent)
+    request = LoadRequest(host=place.host, project=project, state_dir=place.state_dir)
+    command = seal_command(
+        [_IMAGE_PYTHON],
+        load_command(["{python}"], request, listener.mark),
+        mark=listener.mark,
+        within_s=settings.sealed.timeout,
+        outside=_IMAGE_SEALS,
+    )
+    user = image.user if image.user.partition(":")[0] not in {"", "0", "root"} else _NOBODY
+    with engine.sealed(image.id, command, user=user, variables=_given(settings, env)) as chunks:
+        for line in _lines(chunks):
+            listener.line(line)
+    return listener.result()
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        if len(rest) > _LONGEST_LINE:
+            lines, rest = [*lines, rest], b""
+        for line in lines:
+            yield line.decode("utf-8", "replace").rstrip("\r")
+    if rest:
+        yield rest.decode("utf-8", "replace")
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="statebake-sealed-", ignore_cleanup_errors=True) as path:
+        yield Path(os.path.realpath(path))
+
+
+def _allowed(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: env[name] for name in _ALLOWED if name in env}
+
+
+def _environment(base: Mapping[str, str], settings: Settings, env: Mapping[str, str], scratch: Path) -> dict[str, str]:
+    places = {name: str(scratch) for name in ("HOME", "TMPDIR")}
+    return {**base, **places, **_given(settings, env)}
+
+
+def _given(settings: Settings, env: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that the settings let through, or give a value themselves (``NAME=value``)."""
+    given = dict(item.partition("=")[::2] for item in settings.sealed.env if "=" in item)
+    return {name: env[name] for name in settings.sealed.env if name in env} | given

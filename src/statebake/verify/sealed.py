@@ -1,0 +1,198 @@
+"""Judging a sealed load; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from statebake.errors import Code
+from statebake.hosts.sealing import FetchAttempt, LoadedComponent, SealedLoad
+from statebake.model.finding import Finding, Severity
+from statebake.model.keys import sanitize_key
+from statebake.model.patterns import matches
+from statebake.model.state_config import DefsStateManagementType
+
+_NO_PEX_PYTHON = ("compatible interpreter", "No interpreter compatible")
+
+
+@dataclass(frozen=True)
+class SealedRules:
+    """What is expected of a load.
+
+    Attributes:
+        places: where the components of each expected key are declared, ``file:line`` in the project.
+        allow_empty: patterns of the keys whose components may yield nothing.
+        allow_runtime_fetch: patterns of the keys that may fetch at run time.
+        within_s: how long the load was allowed to take.
+        pinned: whether the artifact says which versions of stored state it reads.
+    """
+
+    places: Mapping[str, Sequence[str]]
+    allow_empty: Sequence[str] = ()
+    allow_runtime_fetch: Sequence[str] = ()
+    within_s: float = 300.0
+    pinned: bool = False
+
+
+def judge_load(load: SealedLoad, rules: SealedRules, where: str) -> tuple[Finding, ...]:
+    """Return what is wrong with how the artifact ``where`` was loaded, errors first."""
+    findings = [
+        *_not_sealed(load, where),
+        *_failed(load, rules, where),
+        *_attempts(load, rules, where),
+        *_components(load, rules),
+    ]
+    if load.failure is None and load.seconds is not None:
+        findings += _unopened(load, rules, where)
+    return tuple(sorted(findings, key=lambda item: item.severity is Severity.WARNING))
+
+
+def definitions_per_key(load: SealedLoad) -> dict[str, int]:
+    """Return how many definitions the components of each key yielded together."""
+    found: dict[str, int] = {}
+    for component in distinct(load.components):
+        found[component.key] = found.get(component.key, 0) + (component.definitions or 0)
+    return found
+
+
+def distinct(components: Sequence[LoadedComponent]) -> tuple[LoadedComponent, ...]:
+    """Return each component once: a framework may build one several times, of which the last counts."""
+    return tuple({(item.key, item.declared_at): item for item in components}.values())
+
+
+def _not_sealed(load: SealedLoad, where: str) -> Iterator[Finding]:
+    if not load.seals:
+        yield Finding(
+            Code.NOT_SEALED,
+            Severity.WARNING,
+            None,
+            "Only Python's own audit hook stood between the load and the network: compiled extensions and other "
+            "programs were free.",
+            where,
+            "run it where Linux allows namespaces or seccomp, or verify an image",
+        )
+
+
+def _failed(load: SealedLoad, rules: SealedRules, where: str) -> Iterator[Finding]:
+    at_work = next((item for item in load.components if item.definitions is None), None)
+    if load.timed_out:
+        of = f"; the component of {at_work.key} had not returned" if at_work else ""
+        yield _error(
+            Code.LOAD_TIMED_OUT,
+            f"The load did not end within {rules.within_s:g} s{of}.",
+            _place(at_work, rules) if at_work else where,
+            f"give it more time, or find what it waits for: --sealed-timeout {rules.within_s * 2:g}s",
+            at_work.key if at_work else None,
+        )
+    elif load.failure:
+        broken = next((item for item in load.components if item.error), None)
+        yield _error(
+            Code.__members__.get(load.failure["code"] or "", Code.LOAD_FAILED),
+            f"The definitions cannot be loaded without a network: {load.failure['message']}",
+            _place(broken, rules) if broken else load.failure["where"] or where,
+            "mend what it says; if it lacks a variable, name it in sealed.env",
+            broken.key if broken else None,
+        )
+    elif load.seconds is None and any(words in load.log for words in _NO_PEX_PYTHON):
+        yield _error(
+            Code.WRONG_INTERPRETER,
+            "This PEX is made for another interpreter than those of this machine.",
+            where,
+            "run it where that is installed, or name one: --python",
+        )
+    elif load.seconds is None:
+        last = f" The last that it printed: {load.log.splitlines()[-1]}" if load.log else ""
+        yield _error(Code.LOAD_FAILED, f"The load {_how(load)}.{last}", where, "run it yourself to see the reason")
+
+
+def _how(load: SealedLoad) -> str:
+    status, number = load.ended or (None, None)
+    if number is not None:
+        return f"was ended by signal {number}"
+    return f"ended its process with exit code {status}" if status is not None else "did not begin"
+
+
+def _attempts(load: SealedLoad, rules: SealedRules, where: str) -> Iterator[Finding]:
+    merged: dict[tuple[str | None, str, str], tuple[FetchAttempt, LoadedComponent | None, int]] = {}
+    for attempt in load.attempts:
+        component = None if attempt.component is None else load.components[attempt.component]
+        name = (component.declared_at if component else None, _target(attempt), attempt.program or "")
+        before = merged[name][2] if name in merged else 0
+        merged[name] = (attempt, component, before + attempt.times)
+    for attempt, component, times in merged.values():
+        who = f"The component of {component.key}" if component else "The load"
+        by = f", by `{attempt.program}`" if attempt.program else f", in {attempt.line}" if attempt.line else ""
+        often = f" {times} times" if times > 1 else ""
+        allowed = component is not None and _any(rules.allow_runtime_fetch, component.key)
+        yield Finding(
+            Code.FETCH_ATTEMPTED,
+            Severity.WARNING if allowed else Severity.ERROR,
+            component.key if component else None,
+            f"{who} tried to reach {_target(attempt)}{often}{by}.",
+            _place(component, rules) if component else where,
+            "have it read its state only, and fetch in write_state_to_path",
+        )
+
+
+def _target(attempt: FetchAttempt) -> str:
+    host = f"[{attempt.host}]" if ":" in attempt.host and not attempt.host.startswith("unix:") else attempt.host
+    return host if attempt.port is None else f"{host}:{attempt.port}"
+
+
+def _components(load: SealedLoad, rules: SealedRules) -> Iterator[Finding]:
+    for component in distinct(load.components):
+        strategy = component.management_type
+        stored = strategy == DefsStateManagementType.VERSIONED_STATE_STORAGE.value
+        if strategy != DefsStateManagementType.LOCAL_FILESYSTEM.value and not (stored and rules.pinned):
+            allowed = _any(rules.allow_runtime_fetch, component.key)
+            yield Finding(
+                Code.FETCHES_AT_RUN_TIME,
+                Severity.WARNING if allowed else Severity.ERROR,
+                component.key,
+                f"The strategy {strategy} fetches at run time.",
+                _place(component, rules),
+                "set management_type: LOCAL_FILESYSTEM, or allow it by name in allow_runtime_fetch",
+            )
+        if component.definitions == 0 and not component.error and not _any(rules.allow_empty, component.key):
+            yield _error(
+                Code.NO_DEFINITIONS,
+                f"The component of {component.key} yields nothing: it is deployed, and does nothing.",
+                _place(component, rules),
+                "refresh its state and bake again, or allow it by name in sealed.allow_empty",
+                component.key,
+            )
+
+
+def _unopened(load: SealedLoad, rules: SealedRules, where: str) -> Iterator[Finding]:
+    loaded = {component.key for component in load.components}
+    for key, places in sorted(rules.places.items()):
+        if sanitize_key(key) in load.opened:
+            continue
+        why = "its component did not open it" if key in loaded else "no component that was loaded has this key"
+        yield _error(
+            Code.STATE_NOT_OPENED,
+            f"The state of {key} was not opened: {why}.",
+            places[0] if places else where,
+            "see whether its declaration and its code are in the artifact: statebake verify",
+            key,
+        )
+
+
+def _place(component: LoadedComponent, rules: SealedRules) -> str:
+    """Return where a component is declared in the project: inside of an artifact the path begins elsewhere."""
+    known = rules.places.get(component.key, ())
+    parts = component.declared_at.split("/")
+    for skipped in range(len(parts)):
+        tail = "/".join(parts[skipped:])
+        for place in known:
+            if place == tail or place.endswith(f"/{tail}"):
+                return place
+    return component.declared_at
+
+
+def _any(patterns: Sequence[str], key: str) -> bool:
+    return any(matches(pattern, key) for pattern in patterns)
+
+
+def _error(code: Code, message: str, where: str | None, next_step: str, key: str | None = None) -> Finding:
+    return Finding(code, Severity.ERROR, key, message, where, next_step)

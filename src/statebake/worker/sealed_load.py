@@ -1,0 +1,145 @@
+"""Loading definitions as a deployed program does, and telling what happened. Runs in the artifact's own interpreter.
+
+Standard library and, in its one module, the host framework. Every line on what was standard output begins with the mark
+of the request and is JSON; whatever the program prints goes to standard error.
+
+    {"event": "enter", "component": n, "key": …, "type": …, "declared_at": …, "management_type": …, "path": …}
+    {"event": "attempt", "host": …, "port": …, "program": null, "line": "file:line" | null}
+    {"event": "leave", "component": n, "definitions": n, "error": null | {...}}
+    {"event": "failed", "code": … | null, "message": …, "where": …, "detail": …}
+    {"event": "loaded", "seconds": …, "opened": [...], "host": …, "python": …}
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import platform
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from .errors import HostError, describe, short_traceback, user_line
+from .watch import Watch
+
+
+class Sealed(Protocol):
+    """What ``<name>_sealed.py`` has under the name ``Sealed``.
+
+    Attributes:
+        name: the framework's name and version.
+    """
+
+    name: str
+
+    def __init__(self, request: dict[str, Any], recorder: Recorder) -> None: ...
+
+    def load(self) -> None:
+        """Load every definition as a deployed program does; raises what that raises, or ``HostError``."""
+
+
+class Recorder:
+    """Tells which component is at work, and what it made."""
+
+    def __init__(self, say: Callable[..., None], watch_files: Callable[[Path], None]) -> None:
+        self._say, self.watch_files = say, watch_files
+        self._count = 0
+        self._at_work: list[int] = []
+
+    def build(self, build: Callable[[], Any], count: Callable[[Any], int], **component: Any) -> Any:
+        """Return what ``build`` returns, with what it takes told: of components in each other the outermost."""
+        if self._at_work:
+            return build()
+        number, self._count = self._count, self._count + 1
+        self._at_work.append(number)
+        self._say(event="enter", component=number, **component)
+        try:
+            result = build()
+        except BaseException as error:
+            message = {"message": describe(error), "line": user_line(error, component["path"])}
+            self._say(event="leave", component=number, definitions=0, error=message)
+            raise
+        else:
+            self._say(event="leave", component=number, definitions=count(result), error=None)
+            return result
+        finally:
+            self._at_work.pop()
+
+
+def main(request: dict[str, Any]) -> int:
+    """Load what ``request`` names: ``host``, ``project``, ``paths``, ``state_dir``, ``defs_module``, ``target``."""
+    out = os.dup(1)
+    os.dup2(2, 1)
+    mark = request["mark"]
+
+    def say(**event: Any) -> None:
+        data = f"\n{mark}{json.dumps(event)}\n".encode()
+        while data:
+            data = data[os.write(out, data) :]
+
+    watch = Watch(say, lambda: _own_line(request["project"]))
+    sys.path[:0] = [path for path in request["paths"] if path not in sys.path]
+    began = time.monotonic()
+    name = None
+    try:
+        host = f"{__package__}.{request['host']}"
+        importlib.import_module(f"{host}_host")  # it says what is missing where the framework cannot be imported
+        module = importlib.import_module(f"{host}_sealed")
+        sealed: Sealed = module.Sealed(request, Recorder(say, watch.watch_files))
+        name = sealed.name
+        sealed.load()
+    except HostError as error:
+        say(event="failed", **error.fields)
+    except BaseException as error:
+        say(
+            event="failed",
+            code=None,
+            message=describe(error),
+            where=user_line(error, request["project"]),
+            detail=short_traceback(error, request["project"]),
+        )
+    say(
+        event="loaded",
+        seconds=round(time.monotonic() - began, 3),
+        opened=sorted(watch.collect()),
+        host=name,
+        python=platform.python_version(),
+    )
+    return 0
+
+
+def find_defs_module(request: dict[str, Any]) -> str:
+    """Return the module that holds the definitions: as it was named, or as the state directory lies in ``sys.path``.
+
+    Raises ``HostError`` where the interpreter would not find it there.
+    """
+    if request["defs_module"]:
+        return str(request["defs_module"])
+    place = Path(request["state_dir"]).parent
+    if not place.is_absolute():
+        return ".".join(place.parts)
+    roots = [Path(path or os.getcwd()) for path in sys.path]  # noqa: PTH109
+    inside = [place.relative_to(root) for root in roots if place.is_relative_to(root) and place != root]
+    if not inside:
+        raise HostError(
+            "WRONG_PLACE",
+            f"The state is in {request['state_dir']}, and nothing is imported from there.",
+            where=str(place),
+            next_step="install the project into the image's environment, or set PYTHONPATH in the image",
+        )
+    return ".".join(min(inside, key=lambda path: len(path.parts)).parts)
+
+
+def _own_line(project: str) -> str | None:
+    """Return the innermost line of the project's own code that runs now, else of any code but Python's own."""
+    frames = [frame for frame in traceback.extract_stack() if not frame.filename.startswith("<")]
+    own = [frame for frame in frames if frame.filename.startswith(project + os.sep)]
+    library = os.path.dirname(os.__file__)  # noqa: PTH120
+    site = f"{os.sep}site-packages{os.sep}"
+    others = [frame for frame in frames if not frame.filename.startswith(library) or site in frame.filename]
+    found = (own or others)[-1:]
+    return f"{found[0].filename}:{found[0].lineno}" if found else None

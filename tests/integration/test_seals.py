@@ -1,0 +1,226 @@
+"""The seals of a sealed load, each with a control: the same probe reaches a listener where the seal is left out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from statebake.hosts.sealing import SealedLoad, run_sealed
+from support.cli import clean_env
+
+pytestmark = pytest.mark.needs("namespaces", "gcc")
+
+EXTENSION = r"""
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+extern void *PyErr_NewException(const char *, void *, void *);
+extern void PyErr_SetString(void *, const char *);
+extern void *PyExc_ImportError;
+
+void *PyInit_probe(void) {
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(atoi(getenv("PROBE_PORT")))};
+    inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
+    int descriptor = syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
+    if (!syscall(SYS_connect, descriptor, &to, sizeof to)) write(descriptor, "extension", 9);
+    PyErr_SetString(PyExc_ImportError, "it is only a probe");
+    return 0;
+}
+"""
+
+PROBES = {
+    "python": "import socket; socket.create_connection(('127.0.0.1', PORT), 2).send(b'python')",
+    "raw": "import _socket; s = _socket.socket(2, 1); s.connect(('127.0.0.1', PORT)); s.send(b'raw')",
+    "datagram": "import socket; socket.socket(2, 2).sendto(b'datagram', ('127.0.0.1', PORT))",
+    "unix": "import socket; s = socket.socket(1, 1); s.connect(UNIX); s.send(b'unix')",
+    "ctypes": (
+        "import ctypes, struct; c = ctypes.CDLL(None); s = c.socket(2, 1, 0);"
+        "c.connect(s, struct.pack('>4s', b'') and struct.pack('<H', 2) + struct.pack('>H', PORT)"
+        "+ bytes([127, 0, 0, 1]) + bytes(8), 16) or c.send(s, b'ctypes', 6, 0)"
+    ),
+    "extension": "import sys; sys.path.insert(0, DIR); import probe",
+    "child": "import subprocess; subprocess.run(['bash', '-c', 'echo child > /dev/tcp/127.0.0.1/' + str(PORT)])",
+    "inherited": "import os; [os.write(n, b'inherited') for n in range(3, 64) if is_socket(n)]",
+}
+CODE = """
+import os, stat
+PORT, UNIX, DIR = {port}, {unix!r}, {directory!r}
+def is_socket(number):
+    try:
+        return stat.S_ISSOCK(os.fstat(number).st_mode)
+    except OSError:
+        return False
+{probe}
+"""
+
+
+@dataclass
+class Listener:
+    """What a probe may reach: a stream, datagrams and a path, all of this machine."""
+
+    port: int
+    unix: str
+    sockets: list[socket.socket]
+
+    def reached(self) -> bool:
+        """Whether anybody has come."""
+        return bool(select.select(self.sockets, [], [], 0.3)[0])
+
+
+@pytest.fixture
+def listener(tmp_path: Path) -> Iterator[Listener]:
+    with contextlib.ExitStack() as stack:
+        stream, datagrams, path = (
+            stack.enter_context(socket.socket(*kind))
+            for kind in ((2, socket.SOCK_STREAM), (2, socket.SOCK_DGRAM), (1, socket.SOCK_STREAM))
+        )
+        stream.bind(("127.0.0.1", 0))
+        port = stream.getsockname()[1]
+        datagrams.bind(("127.0.0.1", port))
+        path.bind(str(tmp_path / "listener"))
+        for one in (stream, path):
+            one.listen()
+        yield Listener(port, str(tmp_path / "listener"), [stream, datagrams, path])
+
+
+@pytest.fixture(scope="module")
+def extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a compiled extension module that connects when it is imported."""
+    directory = tmp_path_factory.mktemp("extension")
+    (directory / "probe.c").write_text(EXTENSION)
+    target = directory / "probe.abi3.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", target, directory / "probe.c"], check=True)
+    directory.chmod(0o755)
+    return directory
+
+
+def run_code(code: str, tmp_path: Path, *, without: tuple[str, ...] = (), port: int = 0) -> SealedLoad:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir(exist_ok=True)
+    env = {"PATH": os.environ["PATH"], "PROBE_PORT": str(port)}
+    command = [sys.executable, "-c", code]
+    return run_sealed(command, env=env, cwd="/", scratch=scratch, within_s=30, without=without).result()
+
+
+def probe(name: str, listener: Listener, extension: Path, tmp_path: Path, without: tuple[str, ...]) -> SealedLoad:
+    code = CODE.format(port=listener.port, unix=listener.unix, directory=str(extension), probe=PROBES[name])
+    return run_code(code, tmp_path, without=without, port=listener.port)
+
+
+@pytest.mark.parametrize("name", sorted(set(PROBES) - {"inherited"}))
+def test_without_any_seal_a_probe_gets_out(name, listener, extension, tmp_path):
+    """The control: each probe reaches the listener."""
+    load = probe(name, listener, extension, tmp_path, ("namespaces", "seccomp"))
+    assert listener.reached()
+    assert load.seals == ()
+
+
+@pytest.mark.parametrize("name", sorted(PROBES))
+@pytest.mark.parametrize(
+    "without",
+    [
+        pytest.param((), id="all"),
+        pytest.param(("namespaces",), id="seccomp only"),
+        pytest.param(("unshare",), id="bwrap", marks=pytest.mark.needs("bwrap")),
+    ],
+)
+def test_nothing_gets_out(without, name, listener, extension, tmp_path):
+    """Neither Python nor ctypes, no extension, no child, and no descriptor of the tool's leads anywhere."""
+    with contextlib.closing(socket.create_connection(("127.0.0.1", listener.port))) as inherited:
+        listener.sockets[0].accept()[0].close()
+        inherited.set_inheritable(True)
+        load = probe(name, listener, extension, tmp_path, without)
+    assert not listener.reached()
+    assert any("system calls" in seal for seal in load.seals)
+    assert bool(load.missing) == (without == ("namespaces",))
+    assert load.ended is not None
+
+
+@pytest.mark.parametrize("name", sorted(set(PROBES) - {"inherited", "unix"}))
+def test_namespaces_alone_hold_the_network_back(name, listener, extension, tmp_path):
+    """What they let out is a socket that has a path: that is what the filter is for."""
+    probe(name, listener, extension, tmp_path, ("seccomp",))
+    assert not listener.reached()
+    probe("unix", listener, extension, tmp_path, ("seccomp",))
+    assert listener.reached()
+
+
+@pytest.mark.parametrize(("name", "program"), [("ctypes", None), ("extension", None), ("child", "bash -c echo child")])
+def test_attempts_that_python_does_not_see_are_told(name, program, listener, extension, tmp_path):
+    """Who tried to connect where, as the system itself saw it."""
+    [attempt] = probe(name, listener, extension, tmp_path, ()).attempts
+    assert (attempt.host, attempt.port) == ("127.0.0.1", listener.port)
+    assert attempt.program is None if program is None else attempt.program.startswith(program)
+
+
+@pytest.mark.parametrize("without", [(), pytest.param(("unshare",), id="bwrap", marks=pytest.mark.needs("bwrap"))])
+def test_nothing_can_be_written_but_the_scratch_directory(without, tmp_path):
+    """Not even what belongs to the user; and the user is nobody, without privileges."""
+    (tmp_path / "mine").mkdir()
+    code = f"""
+import os, pathlib, sys
+def can_write(path):
+    try:
+        pathlib.Path(path).write_text('x')
+        return True
+    except OSError:
+        return False
+found = [can_write(path) for path in ({str(tmp_path / "mine/x")!r}, '/x', '/tmp/x', {str(tmp_path / "scratch/x")!r})]
+status = dict(line.split(':', 1) for line in open('/proc/self/status'))
+print('found', found, os.getuid(), int(status['CapEff'], 16), status['NoNewPrivs'].strip(), file=sys.stderr)
+"""
+    load = run_code(code, tmp_path, without=without)
+    assert load.log == "found [False, False, False, True] 65534 0 1"
+
+
+def test_only_the_environment_that_is_given(tmp_path, monkeypatch):
+    """No variable of the caller's gets in."""
+    monkeypatch.setenv("MY_TOKEN", "secret")
+    load = run_code("import os, sys; print(sorted(os.environ), file=sys.stderr)", tmp_path)
+    assert "MY_TOKEN" not in load.log
+    assert "PATH" in load.log
+
+
+def test_what_takes_too_long_is_ended_with_all_that_it_started(tmp_path):
+    """A daemon that left its session ends as well."""
+    mark = f"mark-{os.getpid()}"
+    code = (
+        "import subprocess, time;"
+        f"subprocess.Popen(['bash', '-c', 'exec -a {mark} sleep 600'], start_new_session=True); time.sleep(600)"
+    )
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    load = run_sealed([sys.executable, "-c", code], env=clean_env(), cwd="/", scratch=scratch, within_s=1).result()
+    assert load.timed_out
+    assert subprocess.run(["pgrep", "-f", mark], capture_output=True, check=False).stdout == b""
+
+
+def test_megabytes_of_output_are_no_matter(tmp_path):
+    """Only the end of what is printed is kept, and a line without an end does not hold anything up."""
+    load = run_code(
+        "import sys; sys.stderr.write('x' * 5_000_000); print(*range(300_000), sep='\\n', file=sys.stderr)", tmp_path
+    )
+    assert load.ended == (0, None)
+    assert load.log.splitlines()[-1] == "299999"
+
+
+def test_a_program_that_is_not_there(tmp_path):
+    """It is an error of the load, which names the program."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    load = run_sealed(["/no/python", "x"], env={}, cwd="/", scratch=scratch, within_s=5).result()
+    assert load.failure is not None
+    assert load.failure["message"] == "/no/python cannot be started: No such file or directory"

@@ -1,0 +1,172 @@
+"""Judging what a sealed load told."""
+
+from __future__ import annotations
+
+from statebake.errors import Code
+from statebake.hosts.sealing import SealedLoad, sealed_load
+from statebake.model.finding import Severity
+from statebake.verify.sealed import SealedRules, definitions_per_key, judge_load
+
+NORTH, SOUTH = "Stations[north]", "Stations[south]"
+PLACES = {
+    NORTH: ("src/shop/defs/stations/defs.yaml:2",),
+    SOUTH: ("src/shop/defs/stations/defs.yaml:8",),
+}
+RULES = SealedRules(places=PLACES, within_s=60)
+SEALS = {"event": "seals", "by": ["a network namespace"], "missing": []}
+
+
+def enter(number: int, key: str, **fields) -> dict:
+    place = PLACES[key][0].removeprefix("src/")
+    return {
+        "event": "enter",
+        "component": number,
+        "key": key,
+        "type": "shop.Stations",
+        "declared_at": f"/root/pex/user_code/{place}",
+        "management_type": "LOCAL_FILESYSTEM",
+        **fields,
+    }
+
+
+def leave(number: int, definitions: int = 3, error: dict | None = None) -> dict:
+    return {"event": "leave", "component": number, "definitions": definitions, "error": error}
+
+
+def loaded(*opened: str) -> dict:
+    return {"event": "loaded", "opened": list(opened), "seconds": 1.5, "host": "native 1", "python": "3.11"}
+
+
+ALL = loaded("Stations__north__", "Stations__south__")
+ENDED = {"event": "ended", "exit": 0, "signal": None}
+GOOD = [SEALS, enter(0, NORTH), leave(0), enter(1, SOUTH), leave(1, 4), ALL, ENDED]
+
+
+def attempt(host="api.example.com", port: int | None = 443, **fields) -> dict:
+    return {"event": "attempt", "host": host, "port": port, "program": None, "line": None, **fields}
+
+
+def judged(*events: dict, log: str = "", rules: SealedRules = RULES) -> list[tuple]:
+    findings = judge_load(sealed_load(events, log), rules, "shop.pex")
+    return [(item.code, item.severity, item.key, item.where) for item in findings]
+
+
+def messages(*events: dict, log: str = "", rules: SealedRules = RULES) -> list[str]:
+    return [item.message for item in judge_load(sealed_load(events, log), rules, "shop.pex")]
+
+
+def test_a_good_load():
+    """Every key's state was opened, every component yielded something, nothing was tried."""
+    assert judged(*GOOD) == []
+    assert definitions_per_key(sealed_load(GOOD)) == {NORTH: 3, SOUTH: 4}
+
+
+def test_components_that_are_built_twice_count_once():
+    """Dagster builds them twice; the last time counts."""
+    again = [enter(2, NORTH), leave(2, 5)]
+    assert definitions_per_key(sealed_load([*GOOD[:-2], *again, ALL])) == {NORTH: 5, SOUTH: 4}
+
+
+def test_an_attempt_belongs_to_the_component_that_is_built():
+    """Between its entry and its leave, by Python or by another program; told once with how often, at its line."""
+    tries = [
+        attempt(line="shop/stations.py:9"),
+        attempt(line="shop/stations.py:9"),
+        attempt("1.2.3.4", 80, program="curl x"),
+    ]
+    events = [SEALS, enter(0, NORTH), *tries, leave(0), enter(1, SOUTH), leave(1), attempt("::1", 53), ALL, ENDED]
+    assert judged(*events) == [
+        (Code.FETCH_ATTEMPTED, Severity.ERROR, NORTH, "src/shop/defs/stations/defs.yaml:2"),
+        (Code.FETCH_ATTEMPTED, Severity.ERROR, NORTH, "src/shop/defs/stations/defs.yaml:2"),
+        (Code.FETCH_ATTEMPTED, Severity.ERROR, None, "shop.pex"),
+    ]
+    assert messages(*events) == [
+        "The component of Stations[north] tried to reach api.example.com:443 2 times, in shop/stations.py:9.",
+        "The component of Stations[north] tried to reach 1.2.3.4:80, by `curl x`.",
+        "The load tried to reach [::1]:53.",
+    ]
+
+
+def test_an_attempt_that_is_allowed():
+    """Keys that may fetch at run time give a warning."""
+    events = [SEALS, enter(0, NORTH), attempt(), leave(0), enter(1, SOUTH), leave(1), ALL, ENDED]
+    rules = SealedRules(places=PLACES, allow_runtime_fetch=["Stations[n*]"])
+    assert [found[:3] for found in judged(*events, rules=rules)] == [(Code.FETCH_ATTEMPTED, Severity.WARNING, NORTH)]
+
+
+def test_the_silent_empty():
+    """A component that yields nothing is an error, unless it is allowed by name."""
+    events = [SEALS, enter(0, NORTH), leave(0, 0), enter(1, SOUTH), leave(1), ALL, ENDED]
+    place = "src/shop/defs/stations/defs.yaml:2"
+    assert judged(*events) == [(Code.NO_DEFINITIONS, Severity.ERROR, NORTH, place)]
+    assert judged(*events, rules=SealedRules(places=PLACES, allow_empty=[NORTH])) == []
+
+
+def test_state_that_nobody_opened():
+    """Whether there was a component or not."""
+    events = [SEALS, enter(0, NORTH), leave(0), loaded(), ENDED]
+    assert [found[0] for found in judged(*events)] == [Code.STATE_NOT_OPENED] * 2
+    assert [message.partition(": ")[2] for message in messages(*events)] == [
+        "its component did not open it.",
+        "no component that was loaded has this key.",
+    ]
+
+
+def test_strategies_that_fetch_at_run_time():
+    """Snapshots always, stored state without a pin."""
+    snapshots = enter(0, NORTH, management_type="LEGACY_CODE_SERVER_SNAPSHOTS")
+    stored = enter(1, SOUTH, management_type="VERSIONED_STATE_STORAGE")
+    events = [SEALS, snapshots, leave(0), stored, leave(1), ALL, ENDED]
+    assert [found[:3] for found in judged(*events)] == [
+        (Code.FETCHES_AT_RUN_TIME, Severity.ERROR, NORTH),
+        (Code.FETCHES_AT_RUN_TIME, Severity.ERROR, SOUTH),
+    ]
+    assert [found[2] for found in judged(*events, rules=SealedRules(places=PLACES, pinned=True))] == [NORTH]
+
+
+def test_a_load_that_fails():
+    """The component at fault is named; keys that were not reached are not reported as well."""
+    failed = {"event": "failed", "code": None, "message": "KeyError: 'x'", "where": "a.py:1", "detail": "…"}
+    events = [SEALS, enter(0, NORTH), leave(0, 0, {"message": "KeyError: 'x'", "line": None}), failed, loaded(), ENDED]
+    assert judged(*events) == [(Code.LOAD_FAILED, Severity.ERROR, NORTH, "src/shop/defs/stations/defs.yaml:2")]
+    assert messages(*events) == ["The definitions cannot be loaded without a network: KeyError: 'x'"]
+
+
+def test_a_failure_that_has_a_code():
+    """An error of the framework's adapter keeps its code."""
+    failed = {"event": "failed", "code": "HOST_NOT_INSTALLED", "message": "No Dagster.", "where": "/x/python"}
+    assert judged(SEALS, failed, loaded(), ENDED) == [(Code.HOST_NOT_INSTALLED, Severity.ERROR, None, "/x/python")]
+
+
+def test_a_load_that_hangs():
+    """The component that had not returned is named."""
+    events = [
+        SEALS,
+        enter(0, NORTH),
+        leave(0),
+        enter(1, SOUTH),
+        {"event": "timed-out"},
+        {**ENDED, "exit": None, "signal": 9},
+    ]
+    assert judged(*events) == [(Code.LOAD_TIMED_OUT, Severity.ERROR, SOUTH, "src/shop/defs/stations/defs.yaml:8")]
+
+
+def test_a_process_that_just_ends():
+    """Its last line is shown, and a PEX without its interpreter is told apart."""
+    crashed = [SEALS, {**ENDED, "exit": None, "signal": 11}]
+    assert messages(*crashed, log="one\ntwo") == ["The load was ended by signal 11. The last that it printed: two"]
+    exited = [SEALS, {**ENDED, "exit": 102}]
+    log = "Failed to find compatible interpreter on path /usr/bin."
+    assert [found[0] for found in judged(*exited, log=log)] == [Code.WRONG_INTERPRETER]
+
+
+def test_without_a_seal_of_the_system():
+    """That is a warning: only the audit hook stood in between."""
+    none = {**SEALS, "by": [], "missing": ["no namespaces"]}
+    assert [found[:2] for found in judged(none, *GOOD[1:])] == [(Code.NOT_SEALED, Severity.WARNING)]
+    assert SealedLoad().seals == ()
+
+
+def test_what_else_is_said_is_passed_over():
+    """Events of a later version, or lines that user code made up, do no harm."""
+    assert judged({"event": "new"}, {}, {"event": "leave", "definitions": 1, "error": None}, *GOOD) == []
