@@ -35,7 +35,7 @@ def _issue(report: Report, finding: Finding, fingerprint: str, scene: Scene) -> 
         "fingerprint": fingerprint,
         "severity": _severity(finding),
         "location": {
-            "path": place.path if place else _instead(report, scene),
+            "path": place.path if place else scene.stand_in(report),
             "lines": {"begin": (place.line or 1) if place else 1},
         },
     }
@@ -45,12 +45,3 @@ def _severity(finding: Finding) -> str:
     if finding.severity is Severity.WARNING:
         return "minor"
     return "blocker" if finding.code.exit is Exit.SECRET else "critical"
-
-
-def _instead(report: Report, scene: Scene) -> str:
-    """Return what stands for the place of a finding that is at no file of the repository: a path is required."""
-    for name in ("pyproject.toml", "statebake.toml"):
-        if report.directory is not None and (path := scene.path(report, f"{report.directory}/{name}")):
-            return path
-    path = scene.path(report, report.subject)
-    return path or plain(report.subject).lstrip("/.") or report.kind

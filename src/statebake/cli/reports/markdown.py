@@ -38,7 +38,7 @@ def _blocks(report: Report) -> Iterator[str]:
     sign = "❌" if report.errors else "⚠️" if report.findings or not report.keys else "✅"
     yield f"### {sign} statebake {report.command}: {code(subject(report))}\n\n{verdict(report)}\n\n"
     if report.findings:
-        yield "| | Code | What | Where | Next step |\n| --- | --- | --- | --- | --- |\n"
+        yield "| | Code | What was found |\n| --- | --- | --- |\n"
         yield from (_finding(item) for item in report.findings)
         yield "\n"
     if report.keys:
@@ -54,10 +54,13 @@ def _blocks(report: Report) -> Iterator[str]:
 
 
 def _finding(finding: Finding) -> str:
-    where = code(finding.where) if finding.where else ""
-    step = code(finding.next_step) if finding.next_step else ""
-    cells = (_SIGNS[finding.severity], finding.code.value, escape(told(finding)), where, step)
-    return f"| {' | '.join(cells)} |\n"
+    """Return a row; where and what next are lines of one cell, so that no column is pushed out of sight."""
+    lines = [escape(told(finding))]
+    if finding.where:
+        lines.append(f"at {code(finding.where)}")
+    if finding.next_step:
+        lines.append(f"next: {code(finding.next_step)}")
+    return f"| {_SIGNS[finding.severity]} | {finding.code.value} | {'<br>'.join(lines)} |\n"
 
 
 def _key(item: KeyResult, sealed: bool) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from statebake.cli.reports.words import plain
 from statebake.model.finding import Finding
 from statebake.model.report import Report
 
@@ -52,12 +53,19 @@ class Scene:
     def path(self, report: Report, where: str) -> str | None:
         """Return a path relative to the repository's root; ``None`` where it is not inside, or not there."""
         for base in (report.directory, self.root, self.cwd):
-            if base is None:
+            if base is None or "\0" in where:
                 continue
             path = os.path.normpath(Path(base, where))
             if os.path.lexists(path) and (inside := _relative(path, self.root)):
                 return inside
         return None
+
+    def stand_in(self, report: Report) -> str:
+        """Return a path for a finding that is at no file of the repository, where a format must have one."""
+        for name in ("pyproject.toml", "statebake.toml"):
+            if report.directory is not None and (path := self.path(report, f"{report.directory}/{name}")):
+                return path
+        return self.path(report, report.subject) or plain(report.subject).lstrip("/.") or report.kind
 
     def fingerprints(self, reports: Sequence[Report]) -> Iterator[tuple[Report, Finding, str]]:
         """Yield every finding with what identifies it, in this run and the next: not its line, its words, or the
@@ -76,7 +84,7 @@ class Scene:
                 yield report, finding, hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 
     def _find(self, report: Report, where: str | None) -> Place | None:
-        if not where or "\0" in where:
+        if not where:
             return None
         if (parts := _LINE.fullmatch(where)) and (path := self.path(report, parts["path"])):
             return Place(path, int(parts["line"]))

@@ -1,7 +1,7 @@
 """``sarif``: the Static Analysis Results Interchange Format, version 2.1.0 (OASIS), for code scanning.
 
-Everything is one run, for services take one run of a tool per file. Results that are at no file of the repository have
-logical locations only.
+Everything is one run, for GitHub takes one run of a tool per file. What is only inside of an artifact is a logical
+location; beside it stands a file of the project, for GitHub refuses a whole log in which one result is at no file.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _result(report: Report, finding: Finding, fingerprint: str, codes: Sequence[
         "ruleIndex": codes.index(finding.code),
         "level": "error" if finding.severity is Severity.ERROR else "warning",
         "message": {"text": _message(f"{told(finding)}{step}")},
-        "locations": [_location(report, finding, scene.place(report, finding))],
+        "locations": [_location(report, finding, scene.place(report, finding), scene)],
         "partialFingerprints": {"statebake/v1": fingerprint},
         "properties": {
             "key": plain(finding.key) if finding.key else None,
@@ -90,24 +90,24 @@ def _result(report: Report, finding: Finding, fingerprint: str, codes: Sequence[
     }
 
 
-def _location(report: Report, finding: Finding, place: Place | None) -> dict[str, Any]:
+def _location(report: Report, finding: Finding, place: Place | None, scene: Scene) -> dict[str, Any]:
     inside = plain(finding.where) if finding.where and place is None else ""
-    names = [subject(report), plain(finding.key or ""), inside]
-    location: dict[str, Any] = {
+    key = plain(finding.key or "")
+    physical: dict[str, Any] = {
+        "artifactLocation": {"uri": quote(place.path if place else scene.stand_in(report)), "uriBaseId": _ROOT}
+    }
+    if place and place.line:
+        physical["region"] = {"startLine": place.line}
+    return {
+        "physicalLocation": physical,
         "logicalLocations": [
             {
-                "fullyQualifiedName": "/".join(name for name in names if name),
-                "name": plain(finding.key or "") or inside or subject(report),
+                "fullyQualifiedName": "/".join(name for name in (subject(report), key, inside) if name),
+                "name": key or inside or subject(report),
                 "kind": "resource",
             }
-        ]
+        ],
     }
-    if place is not None:
-        physical: dict[str, Any] = {"artifactLocation": {"uri": quote(place.path), "uriBaseId": _ROOT}}
-        if place.line:
-            physical["region"] = {"startLine": place.line}
-        location["physicalLocation"] = physical
-    return location
 
 
 def _message(text: str) -> str:

@@ -75,8 +75,8 @@ def subject(report: Report) -> str:
 
 def told(finding: Finding) -> str:
     """Return what happened, with the key that it is about."""
-    message = plain(finding.message)
-    return f"{plain(finding.key)}: {message}" if finding.key else message
+    parts = (plain(finding.key or ""), plain(finding.message))
+    return ": ".join(part for part in parts if part) or finding.code.value
 
 
 def verdict(report: Report) -> str:
