@@ -1,7 +1,7 @@
 """What ``check`` and ``verify`` found, for people and for machines; a class per ``--format``."""
 
 from statebake.cli.reports.base import Format
-from statebake.cli.reports.emit import emit, report_of_error
+from statebake.cli.reports.emit import emit, emit_error, report_of_error
 from statebake.cli.reports.github import GithubFormat
 from statebake.cli.reports.gitlab import GitlabFormat
 from statebake.cli.reports.json_format import JsonFormat
@@ -25,6 +25,7 @@ __all__ = [
     "Scene",
     "TextFormat",
     "emit",
+    "emit_error",
     "read_outputs",
     "report_of_error",
     "report_options",

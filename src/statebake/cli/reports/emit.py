@@ -43,6 +43,19 @@ def prepare(reports: Sequence[Report], env: Mapping[str, str]) -> tuple[list[Rep
     return [cleaned(report, env) for report in reports], scene
 
 
+def emit_error(
+    report: Report, error: StatebakeError, output_format: str, outputs: Sequence[Output], env: Mapping[str, str]
+) -> Exit:
+    """Give out the ``report`` of an error that ended a command, as ``emit`` does; on standard error the error is shown
+    as every command shows one, with what a report has no room for.
+    """
+    from statebake.cli.console import open_console
+    from statebake.cli.text_view import print_error
+
+    print_error(error, open_console(env, stderr=True), env)
+    return emit([report], None if output_format == "text" else output_format, outputs, env)
+
+
 def report_of_error(
     command: str, subject: str, kind: str, error: StatebakeError, directory: str | None = None
 ) -> Report:

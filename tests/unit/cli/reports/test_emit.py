@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from statebake.cli.reports import NAMES, Output, emit, read_outputs, report_of_error
+from statebake.cli.reports import NAMES, Output, emit, emit_error, read_outputs, report_of_error
 from statebake.errors import Code, Exit, StatebakeError
 from statebake.model.finding import Finding, Severity
 from support.verified import broken
@@ -76,3 +76,15 @@ def test_an_error_that_ended_the_command(capsys):
     error = StatebakeError(Code.NOT_AN_ARTIFACT, "app.pex is no PEX.", where="app.pex", next_step="statebake bake pex")
     assert emit([report_of_error("verify", "app.pex", "unknown", error)], "text", [], {}) is Exit.USAGE
     assert "error[SB112]: app.pex is no PEX.\n  at app.pex\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_error_is_shown_with_its_details(name, tmp_path, capsys):
+    """The error itself is on standard error with its details, and in every report; for people it is not said twice."""
+    error = StatebakeError(Code.PEX_FAILED, "pex failed.", detail="no space left")
+    report = report_of_error("verify", "app.pex", "pex", error)
+    assert emit_error(report, error, name, [Output(name, tmp_path / "out")], {}) is Exit.OUTSIDE_TOOL
+    printed = capsys.readouterr()
+    assert printed.err == "error[SB701]: pex failed.\n  | no space left\n"
+    assert ("SB701" in printed.out) == (name != "text")
+    assert "SB701" in (tmp_path / "out").read_text(encoding="utf-8")
