@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TextIO
@@ -25,8 +26,12 @@ def echo(text: str) -> None:
         raise ReaderGoneError from error
 
 
+# What GitHub's runner obeys: ##[command] anywhere, ::command at the beginning of a line.
+_RUNNER_COMMAND = re.compile(r"##(?=\[)|^\s*(?=::)", re.MULTILINE)
+
+
 class _Redacting(io.TextIOBase):
-    """A text stream that takes secrets out of what is written to another one."""
+    """A text stream that takes secrets out of what is written to another one, and in a GitHub job workflow commands."""
 
     def __init__(self, stream: TextIO, env: Mapping[str, str], *, must_arrive: bool) -> None:
         self._stream = stream
@@ -44,8 +49,11 @@ class _Redacting(io.TextIOBase):
         return self._stream.fileno()
 
     def write(self, text: str) -> int:
+        shown = redact(text, self._env)
+        if self._env.get("GITHUB_ACTIONS") == "true":
+            shown = _RUNNER_COMMAND.sub(r"\g<0>\\", shown)
         with contextlib.suppress(*self._passing):
-            self._stream.write(redact(text, self._env))
+            self._stream.write(shown)
         return len(text)
 
     def flush(self) -> None:

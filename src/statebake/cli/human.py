@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 from statebake.model.units import show_bytes
@@ -53,6 +54,28 @@ def path(value: Path) -> str:
         return str(value.relative_to(Path.cwd()))
     except ValueError:
         return str(value)
+
+
+def verdict(errors: int, warnings: int, keys: int) -> str:
+    """Return what a check comes to: ``2 errors, 1 warning in 3 keys``, ``3 keys have their state``."""
+    warned = f", {count(warnings, 'warning')}" if warnings else ""
+    if errors:
+        return f"{count(errors, 'error')}{warned} in {count(keys, 'key')}"
+    if keys:
+        return f"{count(keys, 'key')} {'has its state' if keys == 1 else 'have their state'}{warned}"
+    return f"there are no keys{warned}"
+
+
+def in_project(next_step: str, directory: Path) -> str:
+    """Return a next step whose commands name the project in ``directory``, where the current one is not inside."""
+    if Path.cwd().is_relative_to(directory):
+        return next_step
+    option = f" --project {shlex.quote(path(directory))}"
+    return re.sub(
+        r"(statebake (?:refresh|check|status|bake pex|bake docker|dockerfile|config))\b",
+        lambda found: found[0] + option,
+        next_step,
+    )
 
 
 def clip(text: str, limit: int) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from statebake import __version__
 from statebake.cli.console import echo
 from statebake.cli.image_view import inputs_json, report_json, written_json
+from statebake.cli.json_text import FORMAT, dump_json
 from statebake.cli.view import View
 from statebake.errors import StatebakeError
 from statebake.progress import Observer
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from statebake.pipeline.dockerfile import DockerfileReport, GeneratedFiles
     from statebake.pipeline.inspecting import Artifact
     from statebake.refresh import RefreshPlan, RefreshReport
-
-FORMAT = 1
 
 
 class JsonView(View):
@@ -129,6 +128,9 @@ class JsonView(View):
             ],
         }
 
+    def report_fields(self, fields: Mapping[str, Any]) -> None:
+        self._document |= fields
+
     def bake_report(self, target: Target, report: BakeReport) -> None:
         self._project(target)["pex"] = {
             "output": str(report.output),
@@ -198,7 +200,7 @@ class JsonView(View):
     def finish(self) -> None:
         if self._projects:
             self._document["projects"] = list(self._projects.values())
-        echo(json.dumps(self._clean(self._document), indent=2, ensure_ascii=False))
+        echo(dump_json(self._clean(self._document)))
 
     def _clean(self, value: Any) -> Any:
         """Return ``value`` without secrets; the names of its fields are ours."""

@@ -41,9 +41,10 @@ def for_each(
     then: Callable[[Target, T], int],
     *,
     run: Run | None = None,
+    failed: Callable[[Target, StatebakeError], None] | None = None,
 ) -> int:
     """Discover every project and do ``work`` with it, side by side; ``then`` one after another; return the highest
-    exit code. ``run`` has the deadline.
+    exit code. ``run`` has the deadline; ``failed`` hears of every project that an error ended the work on.
 
     With one project, its ``StatebakeError`` is the command's; with several, it is shown and the others go on.
     """
@@ -59,6 +60,8 @@ def for_each(
                 raise result
             code = max(code, then(target, result))
         except StatebakeError as error:
+            if failed is not None:
+                failed(target, error)
             if len(targets) == 1:
                 raise
             view.error(error, target)

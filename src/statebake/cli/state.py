@@ -19,6 +19,7 @@ from statebake.cli.options import (
     setting_options,
 )
 from statebake.cli.projects import for_each
+from statebake.cli.reports import Output, report_options
 from statebake.cli.view import open_view
 from statebake.errors import Code, Exit, StatebakeError
 from statebake.model.discovery import Discovery, unknown_keys
@@ -135,13 +136,21 @@ def status_command(projects: tuple[Path, ...], output_format: str, **settings: A
     help="Where nothing is wrong, write what an artifact with this state says that it carries.",
 )
 @setting_options(*_DISCOVERY, "allow_runtime_fetch")
-@format_option
-def check_command(projects: tuple[Path, ...], write_manifest: Path | None, output_format: str, **settings: Any) -> int:
+@report_options
+def check_command(
+    projects: tuple[Path, ...],
+    write_manifest: Path | None,
+    output_format: str,
+    outputs: tuple[Output, ...],
+    **settings: Any,
+) -> int:
     """Prove that every key has its state. Fetches nothing. Exit code 3 says that something is missing or wrong."""
     from statebake import pipeline
+    from statebake.check import report_of, status_rows
+    from statebake.cli.reports.reporting import reporting
 
     env = environment()
-    with open_view(output_format, env) as view:
+    with open_view(output_format, env) as view, reporting(output_format, outputs, env, view) as reports:
         targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
         if write_manifest and len(targets) > 1:
             raise StatebakeError(
@@ -152,16 +161,19 @@ def check_command(projects: tuple[Path, ...], write_manifest: Path | None, outpu
             )
         ahead = pipeline.read_ahead(targets)
 
-        async def work(opened: OpenProject) -> CheckReport:
+        async def work(opened: OpenProject) -> tuple[Discovery, Snapshot, CheckReport]:
             snapshot, report = pipeline.check_state(opened, ahead)
             if write_manifest and not report.exit:
                 from statebake.pipeline import baking
 
                 baking.write_manifest(write_manifest, baking.manifest_of(opened, snapshot, env))
-            return report
+            return opened.discovery, snapshot, report
 
-        def show(target: Target, report: CheckReport) -> int:
+        def show(target: Target, found: tuple[Discovery, Snapshot, CheckReport]) -> int:
+            discovery, snapshot, report = found
+            rows = status_rows(discovery, snapshot, report, datetime.now(timezone.utc))
+            reports.add(report_of(target.project.directory, discovery, rows, report))
             view.check_report(target, report)
             return report.exit
 
-        return for_each(targets, env, view, work, show)
+        return for_each(targets, env, view, work, show, failed=reports.failed)

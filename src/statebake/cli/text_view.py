@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -144,17 +143,8 @@ class TextView(View):
     def check_report(self, target: Target, report: CheckReport) -> None:
         for finding in report.findings:
             self._finding(finding, target)
-        warned = len(report.findings) - len(report.errors)
-        warnings = f", {human.count(warned, 'warning')}" if warned else ""
-        if report.errors:
-            mark = _BAD
-            text = f"{human.count(len(report.errors), 'error')}{warnings} in {human.count(report.keys, 'key')}"
-        elif report.keys:
-            mark = _OK
-            what = "has its state" if report.keys == 1 else "have their state"
-            text = f"{human.count(report.keys, 'key')} {what}{warnings}"
-        else:
-            mark, text = _ODD, f"there are no keys{warnings}"
+        mark = _BAD if report.errors else _OK if report.keys else _ODD
+        text = human.verdict(len(report.errors), len(report.findings) - len(report.errors), report.keys)
         self._out.print(Text.assemble(mark, f"{target.project.name}: {text}"))
 
     def bake_report(self, target: Target, report: BakeReport) -> None:
@@ -281,12 +271,4 @@ def _why_skipped(note: str, age_s: float | None) -> str:
 
 
 def _in_project(next_step: str | None, target: Target) -> str | None:
-    """Return a next step whose commands name the project, where the current directory does not."""
-    if next_step is None or Path.cwd().is_relative_to(target.project.directory):
-        return next_step
-    option = f" --project {shlex.quote(human.path(target.project.directory))}"
-    return re.sub(
-        r"(statebake (?:refresh|check|status|bake pex|bake docker|dockerfile|config))\b",
-        lambda found: found[0] + option,
-        next_step,
-    )
+    return None if next_step is None else human.in_project(next_step, target.project.directory)

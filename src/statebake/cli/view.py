@@ -6,7 +6,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from statebake.check import CheckReport, StatusRow
@@ -69,6 +69,9 @@ class View(ABC):
     def check_report(self, target: Target, report: CheckReport) -> None:
         """Show what a check found."""
 
+    def report_fields(self, fields: Mapping[str, Any]) -> None:  # noqa: B027 - most views have shown them by then
+        """Learn what the JSON document of the command's reports says, once all of them are known."""
+
     @abstractmethod
     def bake_report(self, target: Target, report: BakeReport) -> None:
         """Show what a bake made."""
@@ -115,7 +118,10 @@ class View(ABC):
 
 @contextlib.contextmanager
 def open_view(output_format: str, env: Mapping[str, str], *, verbose: bool = False) -> Iterator[View]:
-    """Give the view for ``--format`` (``text`` or ``json``); an error that ends the command goes through it as well."""
+    """Give the view for ``--format``; an error that ends the command goes through it as well.
+
+    ``text`` and ``json`` show results themselves; with any other format standard output is left to a report.
+    """
     from statebake.errors import StatebakeError
 
     view: View
@@ -123,6 +129,10 @@ def open_view(output_format: str, env: Mapping[str, str], *, verbose: bool = Fal
         from statebake.cli.json_view import JsonView
 
         view = JsonView(env)
+    elif output_format != "text":
+        from statebake.cli.quiet_view import QuietView
+
+        view = QuietView(env)
     else:
         from statebake.cli.text_view import TextView
 

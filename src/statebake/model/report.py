@@ -47,6 +47,7 @@ class Report:
         findings: what is wrong, errors first.
         keys: every expected key.
         notes: what the reader should know of how it was done (what a seal cannot see), a sentence each.
+        directory: the project's directory, which relative places are taken from; ``None`` where it is not at hand.
     """
 
     command: str
@@ -56,6 +57,7 @@ class Report:
     findings: tuple[Finding, ...]
     keys: tuple[KeyResult, ...]
     notes: tuple[str, ...] = ()
+    directory: str | None = None
 
     @property
     def errors(self) -> tuple[Finding, ...]:

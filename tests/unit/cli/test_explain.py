@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from click.testing import CliRunner
 
@@ -39,3 +41,19 @@ def test_an_unknown_code(name, near):
     assert caught.value.code is Code.UNKNOWN_CODE
     assert ("Did you mean" in caught.value.message) == (near is not None)
     assert near is None or near in caught.value.message
+
+
+def test_json():
+    """Every code, or the one that is asked for, is a JSON object with its title, exit code and story."""
+    every = json.loads(explain("--format", "json"))
+    assert [item["code"] for item in every["codes"]] == list(read_pages())
+    [one] = json.loads(explain("sb301", "--format", "json"))["codes"]
+    assert one in every["codes"]
+    assert (one["title"], one["exit"]) == ("A key has no state", 3)
+    assert f"{one['title']}\n\n{one['page']}" == read_pages()["SB301"]
+
+
+@pytest.mark.parametrize("code", Code, ids=lambda code: code.value)
+def test_every_code(code):
+    """Every code is explained, with its own title."""
+    assert explain(code.value) == f"{code.value}: {read_pages()[code.value]}\n"
