@@ -61,7 +61,7 @@ def pex_of(tree: FileTree, path: Path, size: int) -> ReadFiles:
         size=size,
         roots=("", *(f"{_DEPS}/{name}" for name in _distributions(info))),
         one_directory=venv,
-        merged=venv and (loose or info.get("venv_site_packages_copies") is True),
+        merges=venv and (loose or info.get("venv_site_packages_copies") is True),
     )
 
 

@@ -50,11 +50,9 @@ def read_tree(
     size: int,
     roots: Sequence[str],
     one_directory: bool = False,
-    merged: bool = False,
+    merges: bool = False,
 ) -> ReadFiles:
     """Return what the files of an artifact are; see ``Surroundings`` for the rest.
-
-    ``merged``: at run time the roots become one directory, in which a file is the first root's that has it.
 
     Raises ``StatebakeError`` as ``FileTree.states`` does.
     """
@@ -64,7 +62,8 @@ def read_tree(
         configs={path: tree.read(path, _LARGEST_CONFIG).decode("utf-8", "replace") for path in _configs(tree, roots)},
         roots=tuple(roots),
         one_directory=one_directory,
-        merged=_merged(tree, states, roots) if merged else {},
+        merges=merges,
+        merged=_merged(tree, states, roots) if merges else {},
         unlisted=() if kind == "environment" else tuple(_unlisted(tree, states, roots)),
     )
     return ReadFiles(kind, size, states, around)

@@ -24,9 +24,9 @@ class Surroundings:
         files: the paths of all files, or, of an image, of those with a telling name.
         configs: the text of configuration files, by path.
         roots: the directories on the import path of its runtime, the first first; empty where only a run could tell.
-        one_directory: at run time all roots are one directory.
-        merged: where roots become one directory, what is then in a state directory that several of them have, by its
-            path below a root.
+        one_directory: at run time all roots are below one directory.
+        merges: they become this one directory, in which a file is the first root's that has it.
+        merged: what is then in a state directory that several of them have, by its path below a root.
         unlisted: files of the state that the ``RECORD`` of their wheel does not list.
     """
 
@@ -34,6 +34,7 @@ class Surroundings:
     configs: Mapping[str, str] = field(default_factory=dict)
     roots: tuple[str, ...] = ()
     one_directory: bool = False
+    merges: bool = False
     merged: Mapping[str, ArtifactState] = field(default_factory=dict)
     unlisted: tuple[str, ...] = ()
 

@@ -27,4 +27,4 @@ def wheel_of(tree: FileTree, size: int) -> ReadFiles:
         raise tree.refused("it has no WHEEL file" if not metadata else "it has several WHEEL files")
     data = metadata[0].removesuffix(".dist-info/WHEEL") + ".data"
     roots = ("", f"{data}/purelib", f"{data}/platlib")
-    return read_tree("wheel", tree, size=size, roots=roots, one_directory=True, merged=True)
+    return read_tree("wheel", tree, size=size, roots=roots, one_directory=True, merges=True)
