@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from statebake.engine import open_engine
 from statebake.errors import Code, StatebakeError
 from statebake.model.image_reference import check_reference
-from statebake.verify import ArtifactState, ReadImage, artifact_error, is_layout, read_image, read_layout, read_pex
+from statebake.verify import (
+    ArtifactState,
+    ReadImage,
+    Surroundings,
+    artifact_error,
+    is_layout,
+    read_files,
+    read_image,
+    read_layout,
+)
 
-_FILES = (".pex", ".pyz", ".tar", ".zip")
-_BAKE = {"pex": "statebake bake pex", "layout": "statebake bake docker", "image": "statebake bake docker"}
+Kind = Literal["wheel", "pex", "environment", "layout", "image"]
+
+_FILES = (".pex", ".pyz", ".whl", ".tar", ".zip")
+_BAKE: Mapping[Kind, str] = {
+    "wheel": "python -m build --wheel",
+    "pex": "statebake bake pex",
+    "environment": "pip install --force-reinstall --no-deps .",
+    "layout": "statebake bake docker",
+    "image": "statebake bake docker",
+}
+_NAMES: Mapping[Kind, str] = {"pex": "PEX", "layout": "image"}
 
 
 @dataclass(frozen=True)
@@ -22,16 +40,18 @@ class Artifact:
 
     Attributes:
         name: as it was given.
-        kind: ``image`` is one in the container engine.
+        kind: ``image`` is one in the container engine, ``environment`` what packages are installed into.
         size: in bytes.
         states: its state directories.
+        around: what is beside them.
         image: what else is known of an image.
     """
 
     name: str
-    kind: Literal["pex", "layout", "image"]
+    kind: Kind
     size: int
     states: tuple[ArtifactState, ...]
+    around: Surroundings = field(default_factory=Surroundings)
     image: ReadImage | None = None
 
     def error(self, state: ArtifactState) -> StatebakeError | None:
@@ -40,37 +60,46 @@ class Artifact:
 
 
 def read_artifact(name: str, env: Mapping[str, str], *, image: bool = False) -> tuple[Artifact, ...]:
+    """Return what ``name`` is, as ``find_artifact`` does, where it carries state.
+
+    Raises ``StatebakeError`` as that does, and ``NOT_AN_ARTIFACT`` where there is no state in it.
+    """
+    artifacts = find_artifact(name, env, image=image, find_layers=True)
+    if not any(artifact.states for artifact in artifacts):
+        kind = artifacts[0].kind
+        raise StatebakeError(
+            Code.NOT_AN_ARTIFACT,
+            f"This {_NAMES.get(kind, kind)} carries no state.",
+            where=name,
+            next_step=f"bake it: {_BAKE[kind]}",
+        )
+    return artifacts
+
+
+def find_artifact(
+    name: str, env: Mapping[str, str], *, image: bool = False, find_layers: bool = False, look_around: bool = False
+) -> tuple[Artifact, ...]:
     """Return what ``name`` is: a file or directory, or else, or with ``image``, an image in the container engine.
 
-    An OCI image layout gives one for each platform. Raises ``StatebakeError``: ``NOT_AN_ARTIFACT`` where there is no
-    state in it or it cannot be read, ``IMAGE_NOT_FOUND``, ``BAD_REFERENCE``, and the errors of an engine that cannot
-    be used.
+    An OCI image layout gives one for each platform. ``find_layers``: find out which layers of an engine's image the
+    state is in; ``look_around``: what is beside it. Raises ``StatebakeError``: ``NOT_AN_ARTIFACT`` where it cannot be
+    read, ``IMAGE_NOT_FOUND``, ``BAD_REFERENCE``, and the errors of an engine that cannot be used.
     """
     path = Path(name)
     if image or not (path.exists() or _looks_like_file(name)):
         check_reference(name, where="the image that was given")
-        read = read_image(open_engine(env), name, find_layers=True)
-        found = [Artifact(name, "image", read.facts.size, read.states, read)]
+        read = read_image(open_engine(env), name, find_layers=find_layers, look_around=look_around)
+        found = [Artifact(name, "image", read.facts.size, read.states, read.around, read)]
     elif path.exists() and is_layout(path):
-        found = [Artifact(name, "layout", read.facts.size, read.states, read) for read in read_layout(path)]
+        found = [
+            Artifact(name, "layout", read.facts.size, read.states, read.around, read) for read in read_layout(path)
+        ]
     else:
-        states = read_pex(path)
-        found = [Artifact(name, "pex", path.stat().st_size, states)]
-    artifacts = [_with_state(artifact) for artifact in found]
-    if not any(artifact.states for artifact in artifacts):
-        kind = "PEX" if found[0].kind == "pex" else "image"
-        raise StatebakeError(
-            Code.NOT_AN_ARTIFACT,
-            f"This {kind} carries no state.",
-            where=name,
-            next_step=f"bake it: {_BAKE[found[0].kind]}",
-        )
-    return tuple(artifacts)
-
-
-def _with_state(artifact: Artifact) -> Artifact:
-    states = tuple(state for state in artifact.states if not state.empty)
-    return Artifact(artifact.name, artifact.kind, artifact.size, states, artifact.image)
+        files = read_files(path)
+        found = [Artifact(name, files.kind, files.size, files.states, files.around)]
+    return tuple(
+        replace(artifact, states=tuple(state for state in artifact.states if not state.empty)) for artifact in found
+    )
 
 
 def _looks_like_file(name: str) -> bool:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from statebake.errors import Code, StatebakeError
+from statebake.model.finding import Finding
 from statebake.model.keys import IGNORE_NAME, MANIFEST_NAME, RECORD_NAME, STATE_NAME, sanitize_key
 from statebake.model.manifest import Manifest
 from statebake.model.record import Record, parse_json
@@ -33,6 +34,7 @@ class ArtifactState:
         unexpected: directories that no expected key explains.
         has_ignore_file: whether Dagster's ignore file is there, without which a read-only load fails.
         directories: what is in each key directory, by the directory's name.
+        records: the record in each key directory that has one, or why it cannot be read, by the same name.
         owners: of what not everybody may read in an image, who may: a user's number, by path.
     """
 
@@ -42,6 +44,7 @@ class ArtifactState:
     unexpected: tuple[str, ...]
     has_ignore_file: bool
     directories: Mapping[str, TreeSummary] = field(default_factory=dict)
+    records: Mapping[str, Record | Finding] = field(default_factory=dict)
     owners: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -85,26 +88,36 @@ def artifact_state(
     def text(name: str) -> str:
         return read_text(name).decode("utf-8", "replace")
 
+    records: dict[str, Record | Finding] = {}
+    for directory, inside in sorted(by_dir.items()):
+        if RECORD_NAME in inside:
+            name = f"{directory}/{RECORD_NAME}"
+            place = f"{where}!{path}/{name}"
+            content = text(name)
+            try:
+                records[directory] = Record.from_json(parse_json(content, place), place)
+            except StatebakeError as error:
+                if MANIFEST_NAME not in files:
+                    raise
+                records[directory] = replace(Finding.of_error(error), where=f"{path}/{name}")
     manifest = None
     if MANIFEST_NAME in files:
         manifest = Manifest.loads(text(MANIFEST_NAME), f"{where}!{path}/{MANIFEST_NAME}")
-        records = list(manifest.keys)
+        listed = list(manifest.keys)
     else:
-        records = []
-        for directory, inside in sorted(by_dir.items()):
-            if RECORD_NAME in inside:
-                place = f"{where}!{path}/{directory}/{RECORD_NAME}"
-                record = Record.from_json(parse_json(text(f"{directory}/{RECORD_NAME}"), place), place)
-                if sanitize_key(record.key) == directory:
-                    records.append(record)
-    expected = {sanitize_key(record.key) for record in records}
+        listed = []
+        for directory, record in records.items():
+            if isinstance(record, Record) and sanitize_key(record.key) == directory:
+                listed.append(record)
+    expected = {sanitize_key(record.key) for record in listed}
     return ArtifactState(
         path=path,
         manifest=manifest,
-        keys=tuple(ArtifactKey(record, summaries.get(sanitize_key(record.key))) for record in records),
+        keys=tuple(ArtifactKey(record, summaries.get(sanitize_key(record.key))) for record in listed),
         unexpected=tuple(sorted(set(by_dir) - expected)),
         has_ignore_file=IGNORE_NAME in files,
         directories=summaries,
+        records=records,
     )
 
 
@@ -114,7 +127,7 @@ def unreadable(what: str, why: str, where: str) -> StatebakeError:
         Code.NOT_AN_ARTIFACT,
         f"This is not {what} that can be read: {why}.",
         where=where,
-        next_step="give what statebake baked: the path of a PEX or an OCI image layout, or the name of an image",
+        next_step="give the path of a PEX, a wheel or an OCI image layout, or the name of an image",
     )
 
 

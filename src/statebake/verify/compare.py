@@ -67,7 +67,7 @@ def compare_content(
                 problems.append(
                     f"the state of {record.key} in {state.path} has the digest {summary.digest}, not {record.digest}"
                 )
-        if unreadable := _unreadable(state, user):
+        if unreadable := closed_to(state, user):
             problems.append(f"{unreadable} cannot be read by the user that the image runs as, {user}")
         if needs_ignore_file and not state.has_ignore_file:
             problems.append(f"{state.path}/.gitignore is missing, which Dagster would write at run time")
@@ -84,7 +84,7 @@ def compare_content(
     return tuple(odd)
 
 
-def _unreadable(state: ArtifactState, user: str) -> str | None:
+def closed_to(state: ArtifactState, user: str) -> str | None:
     """Return the first path that ``user`` may not read; whoever has a name instead of a number is not root."""
     name = user.partition(":")[0]
     if name in {"", "root", "0"}:

@@ -14,21 +14,23 @@ from typing import Literal
 from statebake.errors import StatebakeError
 from statebake.model.keys import MANIFEST_NAME, STATE_DIR_NAME
 from statebake.verify.artifact import ArtifactState, FoundFile, artifact_state, unreadable
+from statebake.verify.files import CONFIG_NAMES
+from statebake.verify.surroundings import Surroundings
 
-Kind = Literal["file", "directory", "other"]
+Kind = Literal["file", "directory", "other", "telling"]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Something below a state directory, such a directory itself, or a symbolic link anywhere.
+    """Something below a state directory, such a directory itself, or a symbolic link or telling file anywhere.
 
     Attributes:
         layer: the number of the layer that it came with, from 0.
-        kind: what it is; ``other`` cannot be baked.
+        kind: what it is; ``other`` cannot be baked, ``telling`` is a file that says something of what is around it.
         what: that in words, where it is ``other``.
         file: its size and digest, for a file; ``None`` while only the target of a hard link is known.
         target: that target.
-        text: the content of a manifest or record.
+        text: the content of a manifest, record or configuration file.
         owner: who alone may read it, by number; ``None``: anybody may.
     """
 
@@ -76,6 +78,19 @@ class StateTree:
             self._forget(node)
         if is_link:
             self._make(path).entry = Entry(self.layer, "other", "a symbolic link")
+
+    def add_telling(self, path: str, text: bytes) -> None:
+        """Say that the layer has a file at ``path`` with a telling name, outside of the state."""
+        self.add_other(path, is_dir=False, is_link=False)
+        self._make(path).entry = Entry(self.layer, "telling", text=text)
+
+    def surroundings(self) -> Surroundings:
+        """Return what is around the state directories."""
+        telling = {f"/{path}": entry.text for path, entry in self._entries("") if entry.kind == "telling"}
+        configs = {path: text for path, text in telling.items() if path.rpartition("/")[2] in CONFIG_NAMES}
+        return Surroundings(
+            files=frozenset(telling), configs={path: text.decode("utf-8", "replace") for path, text in configs.items()}
+        )
 
     def add(self, path: str, entry: Entry) -> None:
         """Add a state directory, or something below of one."""
@@ -170,10 +185,14 @@ class StateTree:
 
     def _walk(self, path: str) -> Iterator[tuple[str, Entry]]:
         """Yield every entry that belongs to a state directory, at ``path`` and below."""
+        return ((place, entry) for place, entry in self._entries(path) if STATE_DIR_NAME in place.split("/"))
+
+    def _entries(self, path: str) -> Iterator[tuple[str, Entry]]:
+        """Yield every entry at ``path`` and below."""
         node = self._find(path)
         places = [(path, node)] if node else []
         while places:
             place, node = places.pop()
-            if node.entry is not None and STATE_DIR_NAME in place.split("/"):
+            if node.entry is not None:
                 yield place, node.entry
             places.extend((f"{place}/{name}" if place else name, child) for name, child in node.children.items())

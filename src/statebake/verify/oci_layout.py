@@ -12,7 +12,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -21,6 +21,7 @@ from statebake.errors import StatebakeError
 from statebake.verify.artifact import ArtifactState, unreadable
 from statebake.verify.blobs import Blobs, Verified, open_blobs
 from statebake.verify.layers import Entry, StateTree
+from statebake.verify.surroundings import Surroundings
 from statebake.verify.tar import read_files, read_layer
 
 _WHAT = "an OCI image layout"
@@ -33,12 +34,13 @@ _CONFIGS = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.
 class ReadImage:
     """An image that was read: what it is, its state directories, and the number of the layer that each is in.
 
-    A number is missing where it cannot be told.
+    A number is missing where it cannot be told. ``around`` is what is beside the state, as far as it was looked at.
     """
 
     facts: ImageFacts
     states: tuple[ArtifactState, ...]
     layers: Mapping[str, int]
+    around: Surroundings = field(default_factory=Surroundings)
 
 
 def read_layout(path: Path) -> tuple[ReadImage, ...]:
@@ -100,6 +102,7 @@ class _Layout:
             facts=_facts(self._where, digest, config, descriptors, diff_ids),
             states=states,
             layers={state.path: top for state in states if (top := tree.layer_of(state.path)) is not None},
+            around=tree.surroundings(),
         )
 
     def parse(self, stream: BinaryIO, name: str) -> dict[str, Any]:

@@ -1,89 +1,116 @@
-"""Reading the state in a PEX (a zip file with a shebang in front; APPNOTE.TXT of PKWARE for the format).
+"""Reading the state in a PEX without running it, in every layout that ``pex --layout`` makes.
 
-Nothing is extracted and nothing is run. An archive that could mean two things is refused.
+A *zipapp* is a zip file with a shebang in front; *packed* is a directory with a zip file for each dependency; *loose*
+is a directory with everything unpacked. Dependencies are in ``.deps``: unpacked, or, with ``--no-pre-install-wheels``,
+as the wheels that they were. ``PEX-INFO`` says which, and whether a virtual environment is made of it at run time.
 """
 
 from __future__ import annotations
 
-import stat
-import zipfile
-import zlib
-from collections.abc import Callable
-from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
-from statebake.errors import StatebakeError
-from statebake.model.keys import MANIFEST_NAME, STATE_DIR_NAME
-from statebake.verify.artifact import ArtifactState, FoundFile, artifact_state, unreadable
+from statebake.verify.artifact import ArtifactState, unreadable
+from statebake.verify.files import Budget, FileTree, walk_directory
+from statebake.verify.reading import ReadFiles, read_tree, zip_at
+from statebake.verify.zips import Source, read_zip
+
+_WHAT = "a PEX"
+_INFO = "PEX-INFO"
+_DEPS = ".deps"
+_BOOTSTRAP = ".bootstrap"  # a zip file in a packed one
+_LARGEST_WHEEL = 1 << 30
+_LARGEST_INFO = 16 << 20
 
 
 def read_pex(path: Path) -> tuple[ArtifactState, ...]:
-    """Return every state directory in the PEX at ``path`` that has a manifest.
+    """Return every state directory in the PEX at ``path``; raises as ``read_pex_files``."""
+    return read_pex_files(path).states
 
-    Raises ``StatebakeError``: ``NOT_AN_ARTIFACT`` for a file that is no PEX or not safe to read, ``BAD_RECORD`` or
+
+def read_pex_files(path: Path) -> ReadFiles:
+    """Return what the PEX at ``path`` carries, and where it imports it from.
+
+    Raises ``StatebakeError``: ``NOT_AN_ARTIFACT`` for what is no PEX or not safe to read, ``BAD_RECORD`` or
     ``NEWER_FORMAT`` for a manifest that cannot be read.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = _safe_names(archive, path)
-            if "PEX-INFO" not in names:
-                raise _not_a_pex(path, "it has no PEX-INFO")
-            suffix = f"{STATE_DIR_NAME}/{MANIFEST_NAME}"
-            manifests = sorted(name for name in names if name == suffix or name.endswith(f"/{suffix}"))
-            return tuple(_state(archive, names, str(PurePosixPath(name).parent), path) for name in manifests)
-    except FileNotFoundError as error:
-        raise _not_a_pex(path, "there is no such file") from error
-    except IsADirectoryError as error:
-        raise _not_a_pex(path, "it is a directory") from error
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
-        # zipfile's RuntimeError: an entry with a password, or with a compression that it does not know
-        raise _not_a_pex(path, f"it cannot be read as a zip file ({error})") from error
+    if path.is_dir():
+        if not (path / _INFO).is_file():
+            raise unreadable(_WHAT, "it is a directory, and has no PEX-INFO", str(path))
+        tree = walk_directory(path, _WHAT)
+        size = sum(file.size for file in tree.files.values())
+    else:
+        tree, size = zip_at(path, _WHAT)
+        if _INFO not in tree.files:
+            raise tree.refused("it has no PEX-INFO")
+    return pex_of(tree, path, size)
 
 
-def is_pex(path: Path) -> bool:
-    """Return whether the file at ``path`` is a PEX, whatever it carries."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return "PEX-INFO" in archive.namelist()
-    except (zipfile.BadZipFile, OSError):
-        return False
-
-
-def _state(archive: zipfile.ZipFile, names: dict[str, zipfile.ZipInfo], state_dir: str, path: Path) -> ArtifactState:
-    files, directories = {}, set()
-    for name, info in names.items():
-        if not name.startswith(f"{state_dir}/"):
-            continue
-        if stat.S_ISLNK(info.external_attr >> 16):
-            raise _not_a_pex(path, f"its state has a symbolic link, {name!r}")
-        inside = name.removeprefix(f"{state_dir}/")
-        if info.is_dir():
-            directories.add(inside.rstrip("/"))
-        else:
-            files[inside] = FoundFile(info.file_size, _opener(archive, info))
-    directories.discard("")
-    return artifact_state(
-        state_dir, files, directories, lambda inside: archive.read(f"{state_dir}/{inside}"), str(path)
+def pex_of(tree: FileTree, path: Path, size: int) -> ReadFiles:
+    """Return the same of the files of the PEX at ``path``; raises as ``read_pex_files``."""
+    info = _info(tree)
+    loose = path.is_dir() and _BOOTSTRAP in tree.directories
+    tree = _with_wheels(tree, Budget(_WHAT, str(path), size))
+    venv = info.get("venv") is True
+    return read_tree(
+        "pex",
+        tree,
+        size=size,
+        roots=("", *(f"{_DEPS}/{name}" for name in _distributions(info))),
+        one_directory=venv,
+        merges=venv and (loose or info.get("venv_site_packages_copies") is True),
     )
 
 
-def _opener(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], BinaryIO]:
-    return lambda: cast(BinaryIO, archive.open(info))
+def is_pex(path: Path) -> bool:
+    """Return whether the file or directory at ``path`` is a PEX, whatever it carries."""
+    import zipfile
+
+    if path.is_dir():
+        return (path / _INFO).is_file()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _INFO in archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return False
 
 
-def _safe_names(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
-    names: dict[str, zipfile.ZipInfo] = {}
-    for info in archive.infolist():
-        name = info.filename
-        if name in names:
-            raise _not_a_pex(path, f"it has two entries called {name!r}")
-        # A backslash is a letter here and a separator to some other tools: such a name must be harmless to both.
-        parts = name.replace("\\", "/").split("/")
-        if not parts[0] or ".." in parts:
-            raise _not_a_pex(path, f"it has an entry that leaves it, {name!r}")
-        names[name] = info
-    return names
+def _info(tree: FileTree) -> Mapping[str, Any]:
+    try:
+        info = json.loads(tree.read(_INFO, _LARGEST_INFO))
+    except (ValueError, RecursionError) as error:
+        raise tree.refused(f"its PEX-INFO is not JSON ({error})") from error
+    if not isinstance(info, dict):
+        raise tree.refused("its PEX-INFO is no JSON object")
+    return info
 
 
-def _not_a_pex(path: Path, why: str) -> StatebakeError:
-    return unreadable("a PEX", why, str(path))
+def _distributions(info: Mapping[str, Any]) -> list[str]:
+    """Return the names of the dependencies in the order in which they are on the import path."""
+    found = info.get("distributions")
+    return sorted(str(name) for name in found) if isinstance(found, dict) else []
+
+
+def _with_wheels(tree: FileTree, budget: Budget) -> FileTree:
+    """Return the files with those in the zip files below ``.deps`` beside them."""
+    wheels = (_wheel(tree, path, budget).at(path) for path in sorted(filter(_is_wheel, tree.files)))
+    return tree.with_files(*wheels)
+
+
+def _wheel(tree: FileTree, path: str, budget: Budget) -> FileTree:
+    """Return the files of a wheel. If it is in a zip file itself, its bytes are kept if it has what will be read."""
+    where = f"{tree.where}!{path}"
+    on_disk = Path(tree.where) / path
+    if on_disk.is_file():
+        return read_zip(Source(lambda: on_disk.open("rb"), _WHAT, where), budget)
+    content = tree.read(path, _LARGEST_WHEEL)
+    found = read_zip(Source(lambda: io.BytesIO(content), _WHAT, where), budget)
+    return found if found.state_dirs() or found.configs() else found.names_only()
+
+
+def _is_wheel(path: str) -> bool:
+    directory, _, name = path.rpartition("/")
+    return directory == _DEPS and name.endswith(".whl")

@@ -16,10 +16,13 @@ from typing import IO, BinaryIO, cast
 from statebake.model.keys import MANIFEST_NAME, RECORD_NAME, STATE_DIR_NAME
 from statebake.model.tree import SPARSE_BYTES
 from statebake.verify.artifact import ArtifactState, FoundFile
+from statebake.verify.files import CONFIG_NAMES
 from statebake.verify.layers import Entry, StateTree
+from statebake.verify.surroundings import TELLING_NAMES, Surroundings
 
 _CHUNK = 1 << 20
 _LARGEST_TEXT = 64 << 20
+_LARGEST_CONFIG = 1 << 20
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 
@@ -37,14 +40,25 @@ def read_tar(stream: BinaryIO, where: str, *, root: str = "") -> tuple[ArtifactS
 
 def find_states(stream: BinaryIO, where: str) -> tuple[str, ...]:
     """Return the paths of the state directories in a tar archive of a file system; only names are looked at."""
+    return look_at_tar(stream, where)[0]
+
+
+def look_at_tar(stream: BinaryIO, where: str, *, root: str = "") -> tuple[tuple[str, ...], Surroundings]:
+    """Return the paths of the state directories in a tar archive of a file system, and what is beside them.
+
+    No state is read. ``root`` is the directory that the archive's names are relative to.
+    """
     tree = StateTree("an image", where)
     found = set()
     with _readable(tree):
-        for _, member in _members(stream):
-            parts = _relative(tree, member.name).split("/")
+        for archive, member in _members(stream):
+            path = _join(root.strip("/"), _relative(tree, member.name))
+            parts = path.split("/")
             if STATE_DIR_NAME in parts:
                 found.add("/" + "/".join(parts[: parts.index(STATE_DIR_NAME) + 1]))
-    return tuple(sorted(found))
+            elif parts[-1] in TELLING_NAMES and member.isreg():
+                tree.add_telling(path, _config(archive, member) if parts[-1] in CONFIG_NAMES else b"")
+    return tuple(sorted(found)), tree.surroundings()
 
 
 def read_layer(tree: StateTree, stream: BinaryIO, *, root: str = "", whiteouts: bool = True) -> None:
@@ -59,6 +73,8 @@ def read_layer(tree: StateTree, stream: BinaryIO, *, root: str = "", whiteouts: 
                 tree.hide(_join(parent, name.removeprefix(_WHITEOUT)))
             elif STATE_DIR_NAME in path.split("/"):
                 tree.add(path, _entry(tree, path, archive, member, root))
+            elif name in TELLING_NAMES and member.isreg():
+                tree.add_telling(path, _config(archive, member) if name in CONFIG_NAMES else b"")
             elif path:
                 tree.add_other(path, is_dir=member.isdir(), is_link=member.issym())
 
@@ -128,6 +144,11 @@ def _digest(
     if left:
         raise tree.unreadable(f"{member.name!r} ends too early")
     return FoundFile(member.size, digest.hexdigest()), bytes(kept)
+
+
+def _config(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    """Return the text of a configuration file; none of one that is too large to be one."""
+    return cast("IO[bytes]", archive.extractfile(member)).read() if member.size <= _LARGEST_CONFIG else b""
 
 
 def _is_text(path: str) -> bool:

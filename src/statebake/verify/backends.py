@@ -1,0 +1,176 @@
+"""What build backends leave out of a wheel, and the lines that make them take it; no I/O.
+
+Each of these is what the backend did when it was tried: setuptools 82, hatchling 1.29, poetry-core 2, pdm-backend 2.4,
+flit-core 3.12, uv_build 0.9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from statebake.errors import Code
+from statebake.model.keys import IGNORE_NAME
+from statebake.verify.cause import Cause, ProjectFacts, first_match
+
+PYPROJECT = "pyproject.toml"
+_SETTINGS: Mapping[str, Sequence[tuple[str, ...]]] = {
+    "hatchling": (
+        ("hatch", "build", "targets", "wheel", "exclude"),
+        ("hatch", "build", "targets", "sdist", "exclude"),
+        ("hatch", "build", "exclude"),
+    ),
+    "poetry-core": (("poetry", "exclude"),),
+    "pdm-backend": (("pdm", "build", "excludes"),),
+    "uv_build": (
+        ("uv", "build-backend", "wheel-exclude"),
+        ("uv", "build-backend", "source-exclude"),
+    ),
+    "flit-core": (("flit", "sdist", "exclude"),),
+}
+"""Where patterns are that keep files out, below ``[tool]``: also those of the sdist that a wheel may be built from."""
+
+
+_BACKENDS = {
+    "setuptools": "setuptools",
+    "hatchling": "hatchling",
+    "poetry": "poetry-core",
+    "pdm": "pdm-backend",
+    "flit_core": "flit-core",
+    "uv_build": "uv_build",
+}
+
+
+def backend_of(pyproject: Mapping[str, Any]) -> str:
+    """Return the name of the build backend in ``[build-system]``; setuptools where there is none (PEP 517)."""
+    table = pyproject.get("build-system")
+    given = table.get("build-backend") if isinstance(table, Mapping) else None
+    if not isinstance(given, str):
+        return "setuptools"
+    top = given.partition(":")[0].partition(".")[0]
+    return _BACKENDS.get(top, given)
+
+
+def left_out(facts: ProjectFacts, files: Sequence[str]) -> Cause:
+    """Return why the backend leaves ``files`` out, and what mends it; paths are relative to the project."""
+    backend = backend_of(facts.pyproject)
+    if backend == "setuptools":
+        return Cause(
+            Code.PACKAGE_DATA,
+            "setuptools takes Python files only, unless it is told of others",
+            PYPROJECT,
+            package_data(facts),
+        )
+    for keys in _SETTINGS.get(backend, ()):
+        found = _patterns(facts.pyproject, keys)
+        if (match := first_match(found, _names(facts, files))) is not None:
+            *table, name = keys
+            return Cause(
+                Code.LEFT_OUT_BY_BACKEND,
+                f"the pattern {found[match]!r} of `{name}` in [tool.{'.'.join(table)}] keeps it out",
+                PYPROJECT,
+                f"take {found[match]!r} out of `{name}` in [tool.{'.'.join(table)}], or narrow what it matches",
+            )
+    if backend == "hatchling" and facts.ignore is not None:
+        lines = facts.ignore.text.splitlines()
+        if (match := first_match(lines, files)) is not None:
+            return Cause(
+                Code.IGNORED_BY_RULE,
+                f"hatchling leaves out what the root .gitignore matches, and `{facts.ignore.name}:{match + 1}` "
+                f"(`{lines[match].strip()}`) matches it",
+                f"{facts.ignore.name}:{match + 1}",
+                artifacts(facts, files),
+            )
+    if backend == "poetry-core" and facts.in_git:
+        return Cause(
+            Code.LEFT_OUT_BY_BACKEND,
+            "poetry-core leaves out what git ignores, and the state directory's own .gitignore has git ignore it",
+            PYPROJECT,
+            f"add to {PYPROJECT}: [tool.poetry] include = {_tables(_poetry_includes(facts, files))}",
+        )
+    return Cause(
+        Code.LEFT_OUT_BY_BACKEND,
+        f"{backend} did not take it",
+        PYPROJECT,
+        "build again, with no refresh at the same time; then see what the settings of the backend leave out",
+    )
+
+
+def config_mend(facts: ProjectFacts) -> str:
+    """Return what puts the configuration file above the packages of a wheel."""
+    backend = backend_of(facts.pyproject)
+    if backend == "hatchling":
+        return (
+            f'add to {PYPROJECT}:\n[tool.hatch.build.targets.wheel.force-include]\n"{facts.config}" = "{facts.config}"'
+        )
+    if backend == "poetry-core":
+        return (
+            f'add to {PYPROJECT}: [tool.poetry] include = [{{ path = "{facts.config}", format = ["sdist", "wheel"] }}]'
+        )
+    if backend == "pdm-backend":
+        return (
+            f"add to {PYPROJECT}:\n"
+            f'[tool.pdm.build.wheel-data]\npurelib = [{{ path = "{facts.config}", relative-to = "." }}]'
+        )
+    return f"{backend} cannot put it there; build with hatchling, or bake with: statebake bake pex"
+
+
+def artifacts(facts: ProjectFacts, files: Sequence[str]) -> str:
+    """Return the line that makes hatchling take files although a rule matches them."""
+    state = f"/{facts.state}/"
+    others = sorted(f"/{file}" for file in files if not f"/{file}".startswith(state))
+    wanted = [state, *others] if any(f"/{file}".startswith(state) for file in files) else others
+    table = "hatch.build.targets.wheel"
+    if not _patterns(facts.pyproject, (*table.split("."), "artifacts")):
+        table = "hatch.build"
+    already = _patterns(facts.pyproject, (*table.split("."), "artifacts"))
+    return f"add to {PYPROJECT}: [tool.{table}] artifacts = {_strings([*already, *wanted])}"
+
+
+def package_data(facts: ProjectFacts) -> str:
+    """Return the lines that make setuptools take the state and the declarations.
+
+    Its globs are those of Python's ``glob``: ``*`` and ``**`` match nothing that begins with a dot.
+    """
+    state = facts.state.rpartition("/")[2]
+    inside = [file[len(facts.state) + 1 :] for file in facts.state_files()]
+    patterns = [f"{state}/*", f"{state}/{IGNORE_NAME}", f"{state}/**/*"]
+    hidden = {part for file in inside for part in file.split("/")[:-1] if part.startswith(".")}
+    if any("/" in file and file.rpartition("/")[2].startswith(".") for file in inside):
+        patterns.append(f"{state}/**/.*")
+    patterns += [pattern for name in sorted(hidden) for pattern in _below(state, name)]
+    package = facts.package.replace("/", ".")
+    names = sorted({file.rpartition("/")[2] for file in facts.declarations})
+    patterns += [f"**/{name}" for name in names]
+    return f'add to {PYPROJECT}:\n[tool.setuptools.package-data]\n"{package}" = {_strings(patterns)}'
+
+
+def _below(state: str, name: str) -> tuple[str, str]:
+    return f"{state}/**/{name}/**/*", f"{state}/**/{name}/**/.*"
+
+
+def _poetry_includes(facts: ProjectFacts, files: Sequence[str]) -> list[str]:
+    state = f"{facts.state}/"
+    others = sorted(file for file in files if not file.startswith(state))
+    return [f"{facts.state}/**/*", *others] if any(file.startswith(state) for file in files) else others
+
+
+def _tables(paths: Iterable[str]) -> str:
+    return "[" + ", ".join(f'{{ path = "{path}", format = ["sdist", "wheel"] }}' for path in paths) + "]"
+
+
+def _strings(values: Iterable[str]) -> str:
+    return "[" + ", ".join(f'"{value}"' for value in dict.fromkeys(values)) + "]"
+
+
+def _names(facts: ProjectFacts, files: Sequence[str]) -> list[str]:
+    """Return the names that patterns may be about: relative to the project, and to what is on the import path."""
+    root = f"{facts.import_root}/" if facts.import_root else ""
+    return [*files, *(file[len(root) :] for file in files if root and file.startswith(root))]
+
+
+def _patterns(pyproject: Mapping[str, Any], keys: Sequence[str]) -> list[str]:
+    value: Any = pyproject.get("tool")
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []

@@ -1,0 +1,224 @@
+"""Judging what is around the state: its other copies, its ignore file, configuration and declarations; no I/O."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+
+from statebake.errors import Code
+from statebake.model.finding import Finding, Severity
+from statebake.model.keys import IGNORE_NAME, STAGING_NAME, sanitize_key
+from statebake.verify.artifact import ArtifactState
+from statebake.verify.backends import config_mend, left_out
+from statebake.verify.cause import ProjectFacts
+from statebake.verify.compare import closed_to
+from statebake.verify.copies import Copies, Copy
+from statebake.verify.expected import ExpectedKey
+from statebake.verify.subject import Subject
+from statebake.verify.surroundings import join
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_SHOWN = 3
+
+
+def judge_place(
+    copies: Copies,
+    subject: Subject,
+    keys: Sequence[ExpectedKey],
+    told: Sequence[Finding],
+    *,
+    host: str,
+    facts: ProjectFacts | None,
+) -> Iterator[Finding]:
+    """Yield what is wrong besides the ``keys``, of which ``told`` has been found."""
+    yield from _second_copies(copies, subject, keys, told)
+    dagster = host.startswith("dagster ")
+    for copy in copies.read:
+        if copy.state is not None:
+            yield from _around_state(copy, copy.state, subject, keys, dagster=dagster, facts=facts)
+        if copy.state is not None or copy is copies.read[0]:
+            yield from _beside(copy, copies, subject, keys, dagster=dagster, facts=facts)
+    yield from _unlisted(copies, subject)
+
+
+def _second_copies(
+    copies: Copies, subject: Subject, keys: Sequence[ExpectedKey], told: Sequence[Finding]
+) -> Iterator[Finding]:
+    if any(finding.code is Code.SECOND_COPY for finding in told) or not copies.read:
+        return
+    first = copies.read[0]
+    for other in copies.read[1:]:
+        if different := _different(first.state, other.state, keys):
+            yield Finding(
+                Code.SECOND_COPY,
+                Severity.ERROR,
+                None,
+                f"{subject.the} has two copies of the package, {first.directory} and {other.directory}, with different "
+                f"state of {_listed(different)}; only a run can tell which is imported.",
+                subject.inside(other.path),
+                "have one of them only: see in the Dockerfile which COPY or RUN brings the other one in",
+            )
+    for other in copies.unread:
+        if subject.is_image and first.state is not None:
+            yield Finding(
+                Code.SECOND_COPY,
+                Severity.WARNING,
+                None,
+                f"{subject.the} has a second copy of the package, {other.directory}, without the state that "
+                f"{first.directory} has; only a run can tell which is imported.",
+                subject.inside(other.directory),
+                "have one of them only: see in the Dockerfile which COPY or RUN brings the other one in",
+            )
+        elif other.state is not None and (different := _different(first.state, other.state, keys)):
+            sure = first.installed and other.installed
+            yield Finding(
+                Code.SECOND_COPY,
+                Severity.ERROR if sure else Severity.WARNING,
+                None,
+                f"{subject.the} has a second copy of the package, {other.directory}, with different state of "
+                f"{_listed(different)}; {first.directory} is what is imported.",
+                subject.inside(other.path),
+                f"leave one of the copies out: {subject.bake} puts the package in once",
+            )
+
+
+def _different(one: ArtifactState | None, other: ArtifactState | None, keys: Sequence[ExpectedKey]) -> list[str]:
+    found = []
+    for key in keys:
+        name = sanitize_key(key.key)
+        digests = {
+            state.directories[name].digest if state and name in state.directories else None for state in (one, other)
+        }
+        if len(digests) > 1:
+            found.append(key.key)
+    return found
+
+
+def _around_state(
+    copy: Copy,
+    state: ArtifactState,
+    subject: Subject,
+    keys: Sequence[ExpectedKey],
+    *,
+    dagster: bool,
+    facts: ProjectFacts | None,
+) -> Iterator[Finding]:
+    known = {sanitize_key(key.key) for key in keys}
+    if not state.has_ignore_file:
+        ignore = f"{facts.state}/{IGNORE_NAME}" if facts else ""
+        mend = left_out(facts, [ignore]).next_step if facts and copy.installed and ignore in facts.shared else None
+        yield Finding(
+            Code.NO_IGNORE_FILE,
+            Severity.ERROR if dagster else Severity.WARNING,
+            None,
+            f"{copy.path}/{IGNORE_NAME} is missing in {subject.the_own}: Dagster writes it when it reads state, which "
+            "fails on a read-only file system.",
+            subject.inside(copy.path),
+            mend or subject.again,
+        )
+    if closed := closed_to(state, subject.user):
+        yield Finding(
+            Code.ARTIFACT_MISMATCH,
+            Severity.ERROR,
+            None,
+            f"{closed} cannot be read by the user that the image runs as, {subject.user}.",
+            subject.inside(closed),
+            "copy the state with --chmod, or as this user: COPY --chown",
+        )
+    for name in sorted(set(state.directories) - known):
+        if not state.directories[name].files:
+            continue
+        strict = state.manifest is not None and name != STAGING_NAME
+        yield Finding(
+            Code.ARTIFACT_MISMATCH if strict else Code.ORPHAN,
+            Severity.ERROR if strict else Severity.WARNING,
+            None,
+            f"{subject.the} carries {name}, which is what refreshes leave behind and no state."
+            if name == STAGING_NAME
+            else f"{subject.the} carries state that no expected key explains, {name}.",
+            subject.inside(f"{copy.path}/{name}"),
+            "statebake refresh, which clears it, and then " + subject.again
+            if name == STAGING_NAME
+            else f"remove it from the work tree if no component uses it, and {subject.again}",
+        )
+
+
+def _beside(
+    copy: Copy,
+    copies: Copies,
+    subject: Subject,
+    keys: Sequence[ExpectedKey],
+    *,
+    dagster: bool,
+    facts: ProjectFacts | None,
+) -> Iterator[Finding]:
+    if not subject.around.files:
+        return
+    if dagster and not any(_configures(path, subject) for path in subject.around.configs_above(copy.directory)):
+        yield Finding(
+            Code.NO_CONFIG_FILE,
+            Severity.ERROR,
+            None,
+            f"{subject.the} has no pyproject.toml with [tool.dg.project], and no dg.toml, in {copy.directory} or above "
+            "it: Dagster finds no components and no state without.",
+            subject.inside(copy.directory),
+            config_mend(facts) if facts and copy.installed else f"{subject.again}, with pyproject.toml above the code",
+        )
+    package = copies.place.rpartition("/")[0]
+    for key in keys:
+        lost = [path for place in key.declared_at if (path := _lost_declaration(place, package, copy, subject))]
+        if lost:
+            cause = left_out(facts, facts.declarations) if facts and copy.installed else None
+            yield Finding(
+                Code.NO_DECLARATION,
+                Severity.ERROR,
+                key.key,
+                f"{lost[0]}, which declares {key.key}, is not in {subject.the_own}: the component does not exist there"
+                + (f". {cause.why[0].upper()}{cause.why[1:]}." if cause else "."),
+                subject.inside(join(copy.directory, lost[0].rpartition(f"{package}/")[2])),
+                cause.next_step if cause else subject.again,
+            )
+
+
+def _lost_declaration(declared_at: str, package: str, copy: Copy, subject: Subject) -> str | None:
+    """Return the file of a declaration in YAML that the artifact has not."""
+    file = declared_at.rpartition(":")[0] or declared_at
+    before, found, inside = file.rpartition(f"{package}/") if f"/{package}/" in f"/{file}" else ("", "", "")
+    if not found or (before and not before.endswith("/")) or not file.endswith((".yaml", ".yml")):
+        return None
+    return None if join(copy.directory, inside) in subject.around.files else file
+
+
+def _configures(path: str, subject: Subject) -> bool:
+    """Return whether a file has what Dagster looks for (``dagster_shared.utils.config``, 1.13)."""
+    try:
+        data = tomllib.loads(subject.around.configs[path])
+    except ValueError:
+        return False
+    table = data if path.rpartition("/")[2] == "dg.toml" else data.get("tool", {}).get("dg", {})
+    project = table.get("project") if isinstance(table, dict) else None
+    return isinstance(project, dict) and bool(project.get("root_module") or project.get("defs_module"))
+
+
+def _unlisted(copies: Copies, subject: Subject) -> Iterator[Finding]:
+    for copy in copies.read:
+        lost = [path for path in subject.around.unlisted if path.startswith(f"{copy.path}/")]
+        if lost:
+            yield Finding(
+                Code.ARTIFACT_MISMATCH,
+                Severity.ERROR,
+                None,
+                f"{len(lost)} files of the state are not in the RECORD of their wheel, {_listed(lost)}: what installs "
+                "it may leave them out.",
+                subject.inside(lost[0]),
+                subject.again,
+            )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -1,0 +1,133 @@
+"""What an artifact has besides its state, and where its runtime looks for a package; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from statebake.model.keys import STATE_DIR_NAME
+from statebake.verify.artifact import ArtifactState
+from statebake.verify.files import CONFIG_NAMES
+
+DECLARATION_NAMES = ("defs.yaml", "component.yaml")
+_PACKAGE = ("__init__.py", "__init__.pyc")
+TELLING_NAMES = frozenset({*CONFIG_NAMES, *DECLARATION_NAMES, *_PACKAGE})
+"""Files whose being there is asked for."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What is beside the state.
+
+    Attributes:
+        files: the paths of all files, or, of an image, of those with a telling name.
+        configs: the text of configuration files, by path.
+        roots: the directories on the import path of its runtime, the first first; empty where only a run could tell.
+        one_directory: at run time all roots are below one directory.
+        merges: they become this one directory, in which a file is the first root's that has it.
+        merged: what is then in a state directory that several of them have, by its path below a root.
+        unlisted: files of the state that the ``RECORD`` of their wheel does not list.
+    """
+
+    files: Collection[str] = frozenset()
+    configs: Mapping[str, str] = field(default_factory=dict)
+    roots: tuple[str, ...] = ()
+    one_directory: bool = False
+    merges: bool = False
+    merged: Mapping[str, ArtifactState] = field(default_factory=dict)
+    unlisted: tuple[str, ...] = ()
+
+    def package_dirs(self, place: str) -> tuple[str, ...]:
+        """Return the directories that a program sees as the package that has the state directory ``place``.
+
+        ``place`` is relative to the import path, ``shop/defs/.local_defs_state``. It is one directory, none where
+        nothing is found, or several: of a namespace package, or of an image, in which only a run can tell.
+        """
+        parts = [part for part in place.split("/")[:-1] if part]
+        if self.roots:
+            return find_package(self._directories, self.files, self.roots, parts)
+        package = "/".join(parts)
+        found = (path for path in self._packages if f"/{path}".endswith(f"/{package}"))
+        return tuple(sorted(found)) if package else ()
+
+    def copies(self, place: str) -> tuple[str, ...]:
+        """Return every directory that could be that package for one root or another, in the order of the roots."""
+        package = place.rpartition("/")[0]
+        if not self.roots:
+            return self.package_dirs(place)
+        return tuple(path for root in self.roots if (path := join(root, package)) in self._directories)
+
+    def configs_above(self, directory: str) -> list[str]:
+        """Return the paths of the configuration files that a module in ``directory`` finds, the nearest first."""
+        root = self.root_of(directory)
+        inside = directory[len(root) :].strip("/") if root else directory.strip("/")
+        parts = inside.split("/") if inside else []
+        places = [join(root, "/".join(parts[:depth])) for depth in range(len(parts), -1, -1)]
+        if self.one_directory:
+            places += [other for other in self.roots if other != root]
+        return [path for place in places for name in CONFIG_NAMES if (path := join(place, name)) in self.configs]
+
+    def root_of(self, path: str) -> str:
+        """Return the root that ``path`` is below of."""
+        found = [root for root in self.roots if root and path.startswith(f"{root}/")]
+        return max(found, key=len, default="")
+
+    @cached_property
+    def _directories(self) -> frozenset[str]:
+        return frozenset(_directories_of(self.files))
+
+    @cached_property
+    def _packages(self) -> frozenset[str]:
+        found = (path.rpartition("/") for path in self.files)
+        return frozenset(parent for parent, _, name in found if name in _PACKAGE or name in DECLARATION_NAMES)
+
+
+def find_package(
+    directories: Collection[str], files: Collection[str], roots: Sequence[str], parts: Sequence[str]
+) -> tuple[str, ...]:
+    """Return where the package ``parts`` is imported from (https://docs.python.org/3/reference/import.html, PEP 420).
+
+    The first root with a regular package wins; without any, every root's part of a namespace package counts.
+    """
+    places = tuple(roots)
+    for part in parts:
+        portions: list[str] = []
+        for place in places:
+            path = join(place, part)
+            if any(join(path, name) in files for name in _PACKAGE):
+                portions = [path]
+                break
+            if f"{path}.py" in files:
+                portions = []
+                break
+            if path in directories:
+                portions.append(path)
+        places = tuple(portions)
+    return places
+
+
+def import_place(state_dir: str, roots: Iterable[str]) -> str:
+    """Return the path of a state directory below the root that it is in."""
+    found = [root for root in roots if root and state_dir.startswith(f"{root}/")]
+    return state_dir[len(max(found, key=len)) + 1 :] if found else state_dir
+
+
+def join(directory: str, name: str) -> str:
+    """Return the path of ``name`` in ``directory``; either may be empty."""
+    return f"{directory}/{name}" if directory and name else directory or name
+
+
+def _directories_of(files: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    for path in files:
+        parent = path.rpartition("/")[0]
+        while parent and parent not in found:
+            found.add(parent)
+            parent = parent.rpartition("/")[0]
+    return found
+
+
+def state_dir_in(directory: str) -> str:
+    """Return the state directory of a package's directory."""
+    return join(directory, STATE_DIR_NAME)
