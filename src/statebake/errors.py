@@ -75,6 +75,13 @@ class Code(Enum):
     STALE_STATE = "SB316"
     NOT_IN_CONTEXT = "SB317"
     OUT_OF_DATE = "SB318"
+    ATTRIBUTES_DIFFER = "SB329"
+    STRATEGY_CHANGED = "SB330"
+    TOO_OLD = "SB331"
+    TOO_LARGE = "SB332"
+    REQUIRED_KEY = "SB333"
+    FORBIDDEN_STRATEGY = "SB334"
+    SCHEMA_VIOLATED = "SB335"
     # 4xx: refresh
     FETCH_RAISED = "SB401"
     FETCH_WROTE_NOTHING = "SB402"
@@ -88,6 +95,8 @@ class Code(Enum):
     CONTENT_SHRUNK = "SB410"
     FETCH_TIMED_OUT = "SB411"
     OUT_OF_TIME = "SB412"
+    # 6xx: sealed loads
+    TOO_FEW_DEFINITIONS = "SB605"
     # 7xx: outside tools
     PEX_FAILED = "SB701"
     TOOL_MISSING = "SB702"

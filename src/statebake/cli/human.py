@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from statebake.model.units import show_bytes
+from statebake.model.units import show_age, show_bytes
 
 # ECMA-48: operating system commands, control sequences, other escapes; then what is left of control characters.
 _CONTROL_CODES = re.compile(
@@ -21,13 +21,7 @@ def size(count: int | None) -> str:
 
 def age(seconds: float | None) -> str:
     """Return how long ago: ``12 s``, ``5 min``, ``3 h``, ``2 d``; ``–`` where it is not known."""
-    if seconds is None:
-        return "–"
-    seconds = max(0.0, seconds)
-    for limit, divisor, unit in ((120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / divisor:.0f} {unit}"
-    return f"{seconds / 86400:.0f} d"
+    return "–" if seconds is None else show_age(seconds)
 
 
 def seconds(value: float) -> str:

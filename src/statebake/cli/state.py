@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from statebake.cli.options import (
+    CHECK_SETTINGS,
     REFRESH_SETTINGS,
     environment,
     flags_of,
@@ -102,7 +103,7 @@ def _must_match(selection: Selection, targets: Sequence[Target], env: Mapping[st
 
 @click.command("status", short_help="Show every key: age, size, digest and health.")
 @project_option
-@setting_options(*_DISCOVERY, "allow_runtime_fetch")
+@setting_options(*_DISCOVERY, "schema", *CHECK_SETTINGS)
 @format_option
 def status_command(projects: tuple[Path, ...], output_format: str, **settings: Any) -> int:
     """Show every key: its components, strategy, age, size, digest and health. Fetches nothing."""
@@ -134,7 +135,7 @@ def status_command(projects: tuple[Path, ...], output_format: str, **settings: A
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where nothing is wrong, write what an artifact with this state says that it carries.",
 )
-@setting_options(*_DISCOVERY, "allow_runtime_fetch")
+@setting_options(*_DISCOVERY, "schema", *CHECK_SETTINGS)
 @format_option
 def check_command(projects: tuple[Path, ...], write_manifest: Path | None, output_format: str, **settings: Any) -> int:
     """Prove that every key has its state. Fetches nothing. Exit code 3 says that something is missing or wrong."""

@@ -6,7 +6,7 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from statebake.redact import redact
 
 if TYPE_CHECKING:
     from statebake.check import CheckReport, StatusRow
+    from statebake.check.garbage import CollectionPlan
     from statebake.model.discovery import Discovery
     from statebake.model.finding import Finding
     from statebake.pipeline import Target
@@ -157,6 +158,12 @@ class TextView(View):
             mark, text = _ODD, f"there are no keys{warnings}"
         self._out.print(Text.assemble(mark, f"{target.project.name}: {text}"))
 
+    def collected(self, target: Target, plan: CollectionPlan, *, dry_run: bool) -> None:
+        from statebake.cli.garbage_view import garbage_lines
+
+        for line in garbage_lines(target.project.name, plan, datetime.now(timezone.utc), dry_run=dry_run):
+            self._out.print(line)
+
     def bake_report(self, target: Target, report: BakeReport) -> None:
         source = report.dependencies
         how = "reused" if report.dependencies_reused else "resolved"
@@ -286,7 +293,7 @@ def _in_project(next_step: str | None, target: Target) -> str | None:
         return next_step
     option = f" --project {shlex.quote(human.path(target.project.directory))}"
     return re.sub(
-        r"(statebake (?:refresh|check|status|bake pex|bake docker|dockerfile|config))\b",
+        r"(statebake (?:refresh|check|status|gc|bake pex|bake docker|dockerfile|config))\b",
         lambda found: found[0] + option,
         next_step,
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from statebake.check import CheckReport, StatusRow
+    from statebake.check.garbage import CollectionPlan
     from statebake.errors import StatebakeError
     from statebake.model.discovery import Discovery
     from statebake.pipeline import Target
@@ -68,6 +69,10 @@ class View(ABC):
     @abstractmethod
     def check_report(self, target: Target, report: CheckReport) -> None:
         """Show what a check found."""
+
+    @abstractmethod
+    def collected(self, target: Target, plan: CollectionPlan, *, dry_run: bool) -> None:
+        """Show what unused state was removed, or with ``dry_run`` would be, and what stays."""
 
     @abstractmethod
     def bake_report(self, target: Target, report: BakeReport) -> None:
