@@ -1,6 +1,13 @@
 """Judging the state in a work tree."""
 
 from statebake.check.check import CheckReport, check
+from statebake.check.policy import (
+    KeyFacts,
+    definition_findings,
+    facts_of_manifest,
+    facts_of_project,
+    policy_findings,
+)
 from statebake.check.report import report_of
 from statebake.check.snapshot import KeyDir, Snapshot, read_snapshot, sound_ages
 from statebake.check.status import StatusRow, status_rows
@@ -8,9 +15,14 @@ from statebake.check.status import StatusRow, status_rows
 __all__ = [
     "CheckReport",
     "KeyDir",
+    "KeyFacts",
     "Snapshot",
     "StatusRow",
     "check",
+    "definition_findings",
+    "facts_of_manifest",
+    "facts_of_project",
+    "policy_findings",
     "read_snapshot",
     "report_of",
     "sound_ages",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
+from statebake.check.doctor import OTHER_KEY, collision_findings, difference_findings, source_finding, strategy_finding
 from statebake.check.snapshot import KeyDir, Snapshot
 from statebake.errors import Code, Exit
 from statebake.model.discovery import Component, Discovery
 from statebake.model.finding import Finding, Severity, exit_of
-from statebake.model.keys import collisions, key_problem, sanitize_key
+from statebake.model.keys import key_problem, sanitize_key
 from statebake.model.patterns import matches
 from statebake.model.state_config import DefsStateManagementType
 
@@ -27,27 +28,39 @@ class CheckReport:
         """The findings that fail the check."""
         return tuple(item for item in self.findings if item.severity is Severity.ERROR)
 
+    def plus(self, more: Iterable[Finding]) -> CheckReport:
+        """Return a report of these findings and ``more``."""
+        every = sorted((*self.findings, *more), key=lambda item: item.severity is Severity.WARNING)
+        return replace(self, findings=tuple(every))
+
     @property
     def exit(self) -> Exit:
         """The exit code of a check that found this."""
         return exit_of(self.findings)
 
 
-def check(discovery: Discovery, snapshot: Snapshot, allow_runtime_fetch: Sequence[str] = ()) -> CheckReport:
+def check(
+    discovery: Discovery,
+    snapshot: Snapshot,
+    allow_runtime_fetch: Sequence[str] = (),
+    allow_differences: Sequence[str] = (),
+) -> CheckReport:
     """Return what is wrong with the state in ``snapshot`` for the components in ``discovery``.
 
-    ``allow_runtime_fetch``: patterns of the keys whose strategy may fetch at run time.
+    ``allow_runtime_fetch``: patterns of the keys whose strategy may fetch at run time. ``allow_differences``: of those
+    whose components may differ.
     """
     keys = discovery.keys
     findings = [
         *_nothing(discovery),
         *_unloadable(discovery),
-        *_collisions(discovery, keys),
+        *collision_findings(discovery),
+        *(finding for key in keys for finding in difference_findings(discovery, key, allow_differences)),
         *(finding for key in keys for finding in _key(discovery, snapshot, key, allow_runtime_fetch)),
         *_orphans(snapshot, keys, discovery),
         *_directory(snapshot),
     ]
-    return CheckReport(tuple(sorted(findings, key=lambda item: item.severity is Severity.WARNING)), keys=len(keys))
+    return CheckReport((), keys=len(keys)).plus(findings)
 
 
 def _nothing(discovery: Discovery) -> Iterator[Finding]:
@@ -76,19 +89,6 @@ def _unloadable(discovery: Discovery) -> Iterator[Finding]:
         )
 
 
-def _collisions(discovery: Discovery, keys: Sequence[str]) -> Iterator[Finding]:
-    for group in collisions(keys):
-        places = [f"{key!r} ({discovery.components_of(key)[0].declared_at})" for key in group]
-        yield Finding(
-            Code.KEY_COLLISION,
-            Severity.ERROR,
-            group[0],
-            f"These keys share one directory, {sanitize_key(group[0])}: {', '.join(places)}.",
-            discovery.components_of(group[0])[0].declared_at,
-            "give one of them another key: attributes: {defs_state: {key: …}}",
-        )
-
-
 def _key(discovery: Discovery, snapshot: Snapshot, key: str, allowed: Sequence[str]) -> Iterator[Finding]:
     components = discovery.components_of(key)
     where = components[0].declared_at
@@ -99,26 +99,20 @@ def _key(discovery: Discovery, snapshot: Snapshot, key: str, allowed: Sequence[s
             key,
             f"The key cannot name a directory: {problem}.",
             where,
-            "give the component another key: attributes: {defs_state: {key: …}}",
+            f"give the component another key: {OTHER_KEY}",
         )
         return
-    if len(discovery.sources_of(key)) > 1:
-        places = ", ".join(f"{item.declared_at} ({item.source})" for item in components)
-        yield Finding(
-            Code.KEY_COLLISION,
-            Severity.ERROR,
-            key,
-            f"The key is used for different things: {places}. Each would read the state of the first.",
-            components[1].declared_at,
-            "rename the directory of one of them, so that their keys differ",
-        )
+    if finding := source_finding(discovery, key):
+        yield finding
         return
     runtime = [item for item in components if item.management_type is not DefsStateManagementType.LOCAL_FILESYSTEM]
     if runtime:
         yield _fetches_at_run_time(runtime[0], allowed)
+    found = snapshot.key_dirs.get(sanitize_key(key))
+    if found is not None and (changed := strategy_finding(found, components[0])):
+        yield changed
     if components[0] in runtime:  # the first component's strategy is what a refresh and a bake go by
         return
-    found = snapshot.key_dirs.get(sanitize_key(key))
     expected = snapshot.state_dir / sanitize_key(key) / "state"
     command = f"statebake refresh --key {shlex.quote(key)}"
     if found is None or (found.summary and found.summary.files == 0):
@@ -210,8 +204,14 @@ def _orphans(snapshot: Snapshot, keys: Sequence[str], discovery: Discovery) -> I
             None,
             f"No component uses the state in {name}{whose}{unsure}. It is not baked.",
             str(found.path),
-            f"rm -r {shlex.quote(str(found.path))}",
+            _how_to_collect(found, discovery),
         )
+
+
+def _how_to_collect(found: KeyDir, discovery: Discovery) -> str:
+    if discovery.failures:
+        return "mend the component that cannot be loaded, then see: statebake gc --dry-run"
+    return "statebake gc" if found.record else "statebake gc --unrecorded"
 
 
 def _directory(snapshot: Snapshot) -> Iterator[Finding]:

@@ -45,7 +45,7 @@ def read_snapshot(state_dir: Path) -> Snapshot:
     try:
         names = sorted(path.name for path in state_dir.iterdir() if path.is_dir()) if state_dir.is_dir() else []
     except OSError as error:
-        raise _unreadable(error, state_dir) from error
+        raise unreadable(error, state_dir) from error
     real = os.path.realpath(state_dir)
     return Snapshot(
         state_dir=state_dir,
@@ -75,7 +75,7 @@ def _read_key_dir(path: Path, real_parent: str) -> KeyDir:
     except StatebakeError as error:
         content_error = error
     except OSError as error:
-        content_error = _unreadable(error, path)
+        content_error = unreadable(error, path)
     try:
         record = read_record(path)
     except StatebakeError as error:
@@ -83,7 +83,8 @@ def _read_key_dir(path: Path, real_parent: str) -> KeyDir:
     return KeyDir(path.name, path, summary, record, content_error, record_error)
 
 
-def _unreadable(error: OSError, path: Path) -> StatebakeError:
+def unreadable(error: OSError, path: Path) -> StatebakeError:
+    """Return the error for state that the system does not let be read, ``path`` where it does not say which."""
     return StatebakeError(
         Code.FOREIGN_FILE,
         f"The state cannot be read: {error.strerror}.",

@@ -41,6 +41,12 @@ _HEALTH = {
     Code.FETCHES_AT_RUN_TIME: "fetches at run time",
     Code.NEWER_FORMAT: "newer format",
     Code.STALE_STATE: "stale",
+    Code.ATTRIBUTES_DIFFER: "attributes differ",
+    Code.STRATEGY_CHANGED: "strategy changed",
+    Code.TOO_OLD: "too old",
+    Code.TOO_LARGE: "too large",
+    Code.FORBIDDEN_STRATEGY: "forbidden strategy",
+    Code.SCHEMA_VIOLATED: "breaks schema",
 }
 
 

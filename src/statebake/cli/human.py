@@ -6,7 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
-from statebake.model.units import show_bytes
+from statebake.model.units import show_age, show_bytes
 
 # ECMA-48: operating system commands, control sequences, other escapes; then what is left of control characters.
 _CONTROL_CODES = re.compile(
@@ -22,13 +22,7 @@ def size(count: int | None) -> str:
 
 def age(seconds: float | None) -> str:
     """Return how long ago: ``12 s``, ``5 min``, ``3 h``, ``2 d``; ``–`` where it is not known."""
-    if seconds is None:
-        return "–"
-    seconds = max(0.0, seconds)
-    for limit, divisor, unit in ((120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / divisor:.0f} {unit}"
-    return f"{seconds / 86400:.0f} d"
+    return "–" if seconds is None else show_age(seconds)
 
 
 def seconds(value: float) -> str:
@@ -72,7 +66,7 @@ def in_project(next_step: str, directory: Path) -> str:
         return next_step
     option = f" --project {shlex.quote(path(directory))}"
     return re.sub(
-        r"(statebake (?:refresh|check|status|bake pex|bake docker|dockerfile|config))\b",
+        r"(statebake (?:refresh|check|status|gc|bake pex|bake docker|dockerfile|config))\b",
         lambda found: found[0] + option,
         next_step,
     )

@@ -19,6 +19,7 @@ from statebake.redact import redact
 
 if TYPE_CHECKING:
     from statebake.check import CheckReport, StatusRow
+    from statebake.check.garbage import CollectionPlan, Leftover
     from statebake.model.discovery import Discovery
     from statebake.pipeline import Target
     from statebake.pipeline.baking import BakeInputs, BakeReport
@@ -128,6 +129,14 @@ class JsonView(View):
             ],
         }
 
+    def collected(self, target: Target, plan: CollectionPlan, *, dry_run: bool) -> None:
+        self._project(target)["gc"] = {
+            "dry_run": dry_run,
+            "bytes": plan.bytes,
+            "removed": [leftover_json(leftover) for leftover in plan.remove],
+            "kept": [{**leftover_json(kept.leftover), "reason": kept.why} for kept in plan.keep],
+        }
+
     def report_fields(self, fields: Mapping[str, Any]) -> None:
         self._document |= fields
 
@@ -233,6 +242,17 @@ def error_json(error: StatebakeError) -> dict[str, Any]:
         "where": error.where,
         "next_step": error.next_step,
         "detail": error.detail,
+    }
+
+
+def leftover_json(leftover: Leftover) -> dict[str, Any]:
+    """Return state that no component uses as a JSON object."""
+    return {
+        "directory": str(leftover.path),
+        "key": leftover.record.key if leftover.record else None,
+        "files": leftover.files,
+        "bytes": leftover.bytes,
+        "record": leftover.record.to_json() if leftover.record else None,
     }
 
 

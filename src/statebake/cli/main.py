@@ -25,6 +25,7 @@ class Group(click.Group):
         "refresh": ("statebake.cli.state", "refresh_command"),
         "status": ("statebake.cli.state", "status_command"),
         "check": ("statebake.cli.state", "check_command"),
+        "gc": ("statebake.cli.garbage", "gc_command"),
         "bake": ("statebake.cli.artifacts", "bake_group"),
         "dockerfile": ("statebake.cli.dockerfile", "dockerfile_command"),
         "inspect": ("statebake.cli.artifacts", "inspect_command"),

@@ -15,11 +15,18 @@ from statebake.errors import Code, StatebakeError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-REFRESH_SETTINGS = ("jobs", "deadline", *(setting.name for setting in SETTINGS if setting.per_key))
+_POLICY = tuple(setting.name for setting in SETTINGS if setting.name.startswith("policy."))
+REFRESH_SETTINGS = (
+    *("jobs", "deadline"),
+    *(setting.name for setting in SETTINGS if setting.per_key and setting.name not in _POLICY),
+)
+CHECK_SETTINGS = ("allow_runtime_fetch", "allow_differences", *_POLICY)
+"""What a check goes by, but for ``schema``, which a refresh knows as well."""
 _BAKE_SETTINGS = (
     *("host", "python", "module", "defs_module", "packages"),
     *REFRESH_SETTINGS,
-    *("allow_runtime_fetch", "lock"),
+    *CHECK_SETTINGS,
+    "lock",
 )
 SHORT = {"--output": "-o", "--jobs": "-j", "--tag": "-t", "--file": "-f"}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from statebake.cli.options import (
+    CHECK_SETTINGS,
     REFRESH_SETTINGS,
     environment,
     flags_of,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @click.command("config")
 @project_option
-@setting_options("host", "python", "module", "defs_module", "packages", *REFRESH_SETTINGS, "allow_runtime_fetch")
+@setting_options("host", "python", "module", "defs_module", "packages", *REFRESH_SETTINGS, *CHECK_SETTINGS)
 @format_option
 def config_command(projects: tuple[Path, ...], output_format: str, **settings: Any) -> int:
     """Print every setting's value and where it came from."""

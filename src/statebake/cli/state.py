@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from statebake.cli.options import (
+    CHECK_SETTINGS,
     REFRESH_SETTINGS,
     environment,
     flags_of,
@@ -103,7 +104,7 @@ def _must_match(selection: Selection, targets: Sequence[Target], env: Mapping[st
 
 @click.command("status", short_help="Show every key: age, size, digest and health.")
 @project_option
-@setting_options(*_DISCOVERY, "allow_runtime_fetch")
+@setting_options(*_DISCOVERY, "schema", *CHECK_SETTINGS)
 @format_option
 def status_command(projects: tuple[Path, ...], output_format: str, **settings: Any) -> int:
     """Show every key: its components, strategy, age, size, digest and health. Fetches nothing."""
@@ -135,7 +136,7 @@ def status_command(projects: tuple[Path, ...], output_format: str, **settings: A
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where nothing is wrong, write what an artifact with this state says that it carries.",
 )
-@setting_options(*_DISCOVERY, "allow_runtime_fetch")
+@setting_options(*_DISCOVERY, "schema", *CHECK_SETTINGS)
 @report_options
 def check_command(
     projects: tuple[Path, ...],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from statebake.redact import redact
 
 if TYPE_CHECKING:
     from statebake.check import CheckReport, StatusRow
+    from statebake.check.garbage import CollectionPlan
     from statebake.model.discovery import Discovery
     from statebake.model.finding import Finding
     from statebake.pipeline import Target
@@ -146,6 +147,12 @@ class TextView(View):
         mark = _BAD if report.errors else _OK if report.keys else _ODD
         text = human.verdict(len(report.errors), len(report.findings) - len(report.errors), report.keys)
         self._out.print(Text.assemble(mark, f"{target.project.name}: {text}"))
+
+    def collected(self, target: Target, plan: CollectionPlan, *, dry_run: bool) -> None:
+        from statebake.cli.garbage_view import garbage_lines
+
+        for line in garbage_lines(target.project.name, plan, datetime.now(timezone.utc), dry_run=dry_run):
+            self._out.print(line)
 
     def bake_report(self, target: Target, report: BakeReport) -> None:
         source = report.dependencies

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from statebake.check import CheckReport, StatusRow
+    from statebake.check.garbage import CollectionPlan
     from statebake.errors import StatebakeError
     from statebake.model.discovery import Discovery
     from statebake.pipeline import Target
@@ -71,6 +72,10 @@ class View(ABC):
 
     def report_fields(self, fields: Mapping[str, Any]) -> None:  # noqa: B027 - most views have shown them by then
         """Learn what the JSON document of the command's reports says, once all of them are known."""
+
+    @abstractmethod
+    def collected(self, target: Target, plan: CollectionPlan, *, dry_run: bool) -> None:
+        """Show what unused state was removed, or with ``dry_run`` would be, and what stays."""
 
     @abstractmethod
     def bake_report(self, target: Target, report: BakeReport) -> None:

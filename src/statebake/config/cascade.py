@@ -155,10 +155,10 @@ def _file(file: TomlFile, prefix: tuple[str, ...]) -> dict[str, _Given]:
         if keys[0] == _LIMITS:
             count = _given(_LIMIT, value, file.path.parent, origin, where, name=limit_name(keys[1]))
             layer[limit_name(keys[1])] = replace(count, value=Limit(keys[1], cast("int", count.value)))
-        elif keys[0] == _KEYS and keys[2] in _PER_KEY:
-            name = key_setting(*keys[1:])
-            given = _given(BY_NAME[keys[2]], value, file.path.parent, origin, where, name=name)
-            layer[name] = replace(given, value=_KeyValue(keys[1], keys[2], given.value))
+        elif keys[0] == _KEYS and (inner := ".".join(keys[2:])) in _PER_KEY:
+            name = key_setting(keys[1], inner)
+            given = _given(BY_NAME[inner], value, file.path.parent, origin, where, name=name)
+            layer[name] = replace(given, value=_KeyValue(keys[1], inner, given.value))
         elif name in BY_NAME:
             layer[name] = _given(BY_NAME[name], value, file.path.parent, origin, where)
         else:
@@ -172,15 +172,24 @@ def _flatten(
     file: TomlFile, prefix: tuple[str, ...], table: Mapping[str, Any]
 ) -> Iterator[tuple[tuple[str, ...], object]]:
     for key, value in table.items():
-        if key not in _GROUPS | {_KEYS, _LIMITS}:
+        if key != _KEYS:
+            yield from _settings_in(file, prefix, {key: value})
+            continue
+        for pattern, section in _table(file, prefix, (key,), value).items():
+            inside = _table(file, prefix, (key, pattern), section)
+            for names, item in _settings_in(file, (*prefix, key, pattern), inside):
+                yield (key, pattern, *names), item
+
+
+def _settings_in(
+    file: TomlFile, prefix: tuple[str, ...], table: Mapping[str, Any]
+) -> Iterator[tuple[tuple[str, ...], object]]:
+    for key, value in table.items():
+        if key not in _GROUPS | {_LIMITS}:
             yield (key,), value
             continue
         for inner, item in _table(file, prefix, (key,), value).items():
-            if key != _KEYS:
-                yield (key, inner), item
-                continue
-            for name, one in _table(file, prefix, (key, inner), item).items():
-                yield (key, inner, name), one
+            yield (key, inner), item
 
 
 def _table(file: TomlFile, prefix: tuple[str, ...], keys: tuple[str, ...], value: object) -> Mapping[str, Any]:
@@ -240,8 +249,9 @@ def _unknown_setting(file: TomlFile, prefix: tuple[str, ...], unknown: list[tupl
 
 
 def _unknown(keys: tuple[str, ...]) -> str:
-    if keys[0] == _KEYS and len(keys) == 3:
-        why = "holds for the whole project only" if keys[2] in BY_NAME else "is not a setting"
-        return f"{key_setting(*keys[1:])} {why}{did_you_mean(keys[2], _PER_KEY)}"
+    if keys[0] == _KEYS and len(keys) > 2:
+        inner = ".".join(keys[2:])
+        why = "holds for the whole project only" if inner in BY_NAME else "is not a setting"
+        return f"{key_setting(keys[1], inner)} {why}{did_you_mean(inner, _PER_KEY)}"
     name = ".".join(keys)
     return f"{name} is not a setting{did_you_mean(name, _NAMES)}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from statebake.config.settings import Settings
 from statebake.model.patterns import matches
 
@@ -14,7 +12,7 @@ def settings_for(settings: Settings, key: str, component_type: str) -> Settings:
     for section in settings.keys:
         if selects(section.pattern, key, component_type):
             values.update(section.values)
-    return replace(settings, **values) if values else settings  # type: ignore[arg-type]
+    return settings.having(values)
 
 
 def selects(pattern: str, key: str, component_type: str) -> bool:

@@ -34,13 +34,14 @@ class Kind(Enum):
     BUILDER_COMPAT = "`buildkit`, `docker-20.10`, `buildah` or `classic`"
     TEXT = "string"
     PORT = "port number, 1 to 65535"
+    STRATEGIES = "list of `LOCAL_FILESYSTEM`, `VERSIONED_STATE_STORAGE`, `LEGACY_CODE_SERVER_SNAPSHOTS`"
     TEXTS = "list of strings"
     ARGUMENTS = "list of arguments"
 
     @property
     def is_list(self) -> bool:
         """Whether a value has several items, so that its flag can be given several times."""
-        return self in {Kind.TEXTS, Kind.ARGUMENTS}
+        return self in {Kind.STRATEGIES, Kind.TEXTS, Kind.ARGUMENTS}
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Setting:
         help: what it means, one or two sentences of Markdown.
         flag: its option on the command line.
         default_help: what a ``None`` default comes to, in words.
-        per_key: whether it can be set for some keys only, in ``[tool.statebake.keys."PATTERN"]``.
+        per_key: whether it can be set for some keys only, in ``[tool.statebake.keys."PATTERN"]``; under its own name,
+            with the dot (``policy.max_age``), where it has one.
     """
 
     name: str
@@ -199,7 +201,8 @@ SETTINGS: tuple[Setting, ...] = (
         "schema",
         Kind.PATH,
         None,
-        "A JSON Schema that the `state` file must satisfy. Needs the extra `statebake[schema]`.",
+        "A JSON Schema that the `state` file must satisfy, when it is fetched and when it is checked. Needs the extra "
+        "`statebake[schema]`.",
         "--schema",
         "none",
         per_key=True,
@@ -237,6 +240,63 @@ SETTINGS: tuple[Setting, ...] = (
         (),
         "Patterns (`*`, `?`) of the keys that may keep a strategy that fetches at run time.",
         "--allow-runtime-fetch",
+    ),
+    Setting(
+        "allow_differences",
+        Kind.TEXTS,
+        (),
+        "Patterns (`*`, `?`) of the keys whose components may differ in attributes that the fetch reads: all of them "
+        "get the state of the first.",
+        "--allow-differences",
+    ),
+    Setting(
+        "policy.max_age",
+        Kind.DURATION,
+        None,
+        "State that was last confirmed longer ago fails the check. (`max_age` is about what a refresh fetches again.)",
+        "--policy-max-age",
+        "no limit",
+        per_key=True,
+    ),
+    Setting(
+        "policy.max_size",
+        Kind.SIZE,
+        None,
+        "Larger state of a key fails the check.",
+        "--policy-max-size",
+        "no limit",
+        per_key=True,
+    ),
+    Setting(
+        "policy.require_keys",
+        Kind.TEXTS,
+        (),
+        "Patterns of keys, or of component classes; each must match at least one key.",
+        "--require-key",
+    ),
+    Setting(
+        "policy.forbid_strategies",
+        Kind.STRATEGIES,
+        (),
+        "Strategies that no component may have, also where `allow_runtime_fetch` matches.",
+        "--forbid-strategy",
+    ),
+    Setting(
+        "policy.min_definitions",
+        Kind.NATURAL,
+        None,
+        "A key that yields fewer definitions in a sealed load fails it.",
+        "--min-definitions",
+        "no limit",
+        per_key=True,
+    ),
+    Setting(
+        "policy.min_total_definitions",
+        Kind.NATURAL,
+        None,
+        "A sealed load that yields fewer definitions in all fails.",
+        "--min-total-definitions",
+        "no limit",
     ),
     Setting(
         "lock",

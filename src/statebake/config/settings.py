@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from statebake.model.state_config import DefsStateManagementType
 
 HostName = Literal["dagster", "native"]
 FailurePolicy = Literal["fail", "stale"]
@@ -46,6 +48,18 @@ class DockerSettings:
     builder: str | None = None
     builder_compat: BuilderCompat | None = None
     args: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PolicySettings:
+    """The settings under ``policy``: what the state of an artifact must be, however it came to be."""
+
+    max_age: float | None = None
+    max_size: int | None = None
+    require_keys: tuple[str, ...] = ()
+    forbid_strategies: tuple[DefsStateManagementType, ...] = ()
+    min_definitions: int | None = None
+    min_total_definitions: int | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +115,9 @@ class Settings:
     exclude: tuple[str, ...] = ()
     isolation: Isolation = "fork"
     allow_runtime_fetch: tuple[str, ...] = ()
+    allow_differences: tuple[str, ...] = ()
     lock: Path | None = None
+    policy: PolicySettings = PolicySettings()
     pex: PexSettings = PexSettings()
     docker: DockerSettings = DockerSettings()
     sealed: SealedSettings = SealedSettings()
@@ -114,7 +130,7 @@ class Settings:
     ) -> Settings:
         """Return the settings with these values by name (``pex.output``); other names get the default."""
         rest = {name: value for name, value in values.items() if "." not in name}
-        groups: dict[str, Any] = {name: group(**_under(name, values)) for name, group in _GROUPS.items()}
+        groups = {name: group(**_under(name, values)) for name, group in _GROUPS.items()}
         return cls(**rest, **groups, keys=keys, limits=limits)
 
     def flat(self) -> dict[str, Any]:
@@ -122,12 +138,24 @@ class Settings:
         rest = {field.name for field in fields(self)} - {*_GROUPS, "keys", "limits"}
         values = {name: getattr(self, name) for name in rest}
         for name, group in _GROUPS.items():
-            table = getattr(self, name)
-            values |= {f"{name}.{field.name}": getattr(table, field.name) for field in fields(group)}
+            values |= {f"{name}.{field.name}": getattr(getattr(self, name), field.name) for field in fields(group)}
         return values
 
+    def having(self, values: Mapping[str, Any]) -> Settings:
+        """Return the settings with ``values``, by name, in place of their own."""
+        changed = {name: value for name, value in values.items() if "." not in name}
+        for name in _GROUPS:
+            if inner := _under(name, values):
+                changed[name] = replace(getattr(self, name), **inner)
+        return replace(self, **changed) if changed else self
 
-_GROUPS: dict[str, Any] = {"pex": PexSettings, "docker": DockerSettings, "sealed": SealedSettings}
+
+_GROUPS: Mapping[str, Any] = {
+    "policy": PolicySettings,
+    "pex": PexSettings,
+    "docker": DockerSettings,
+    "sealed": SealedSettings,
+}
 
 
 def _under(table: str, values: Mapping[str, Any]) -> dict[str, Any]:

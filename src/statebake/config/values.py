@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from statebake.config.schema import Kind
+from statebake.model.state_config import DefsStateManagementType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +41,7 @@ def from_variable(kind: Kind, text: str) -> object:
         return int(text)
     if kind is Kind.ARGUMENTS:
         return shlex.split(text)
-    if kind is Kind.TEXTS:
+    if kind in {Kind.TEXTS, Kind.STRATEGIES}:
         return [item.strip() for item in text.split(",") if item.strip()]
     return text
 
@@ -57,7 +59,7 @@ def show(kind: Kind, value: object) -> str:
     if value is None or value == ():
         return "-"
     if isinstance(value, tuple):
-        return mask(shlex.join(value))
+        return mask(shlex.join(item.value if isinstance(item, Enum) else item for item in value))
     if isinstance(value, float) and kind is Kind.DURATION:
         return _largest(value, _SECONDS) if value % 1 == 0 else f"{value:g}s"
     if isinstance(value, int) and kind is Kind.SIZE:
@@ -90,6 +92,10 @@ def _texts(value: object, _base: Path) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)):
         raise ValueError  # noqa: TRY004 - every parser has one error
     return tuple(_text(item) for item in value)
+
+
+def _strategies(value: object, base: Path) -> tuple[DefsStateManagementType, ...]:
+    return tuple(DefsStateManagementType(item) for item in _texts(value, base))
 
 
 def _path(value: object, base: Path) -> Path:
@@ -183,6 +189,7 @@ _PARSERS: dict[Kind, Callable[[object, Path], object]] = {
     Kind.BUILDER_COMPAT: _one_of("buildkit", "docker-20.10", "buildah", "classic"),
     Kind.TEXT: lambda value, _base: _text(value).strip(),
     Kind.PORT: _port,
+    Kind.STRATEGIES: _strategies,
     Kind.TEXTS: _texts,
     Kind.ARGUMENTS: _texts,
 }

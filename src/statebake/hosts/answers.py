@@ -74,6 +74,8 @@ def discovery_of(answer: Mapping[str, Any]) -> Discovery:
                 key=item["key"],
                 management_type=DefsStateManagementType(item["management_type"]),
                 source=item.get("source"),
+                differs=tuple(item.get("differs", ())),
+                may_differ=tuple(item.get("may_differ", ())),
             )
             for number, item in enumerate(answer["components"])
         ),

@@ -24,6 +24,9 @@ class Component:
         management_type: its strategy.
         source: what it fetches from, where the host can tell (the directory of a dbt project): two components with one
             key and two sources do not mean the same state.
+        differs: names of the attributes that its fetch reads and that have another value than those of the first
+            component with its key: what that one fetches is not what this one would fetch.
+        may_differ: names of other attributes with another value, of which nobody can say whether the fetch reads them.
     """
 
     id: int
@@ -32,6 +35,8 @@ class Component:
     key: str
     management_type: DefsStateManagementType
     source: str | None = None
+    differs: tuple[str, ...] = ()
+    may_differ: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,15 @@ class Interpreter:
     path: str
     version: str
     tag: str
+
+
+@dataclass(frozen=True)
+class SourceConflict:
+    """A key that stands for several things: what it is, to follow after the key; the place to look at; the mend."""
+
+    what: str
+    where: str
+    next_step: str
 
 
 @dataclass(frozen=True)
@@ -78,6 +92,24 @@ class Discovery:
     def sources_of(self, key: str) -> list[str]:
         """Return the different sources of the components that use ``key``: more than one is a mistake."""
         return sorted({component.source for component in self.components_of(key) if component.source})
+
+    def conflict_of(self, key: str) -> SourceConflict | None:
+        """Return what is wrong with ``key`` where its components fetch from different sources."""
+        if len(sources := self.sources_of(key)) < 2:
+            return None
+        components = self.components_of(key)
+        places = ", ".join(f"{item.declared_at} ({item.source})" for item in components if item.source)
+        other = next(item for item in components if item.source != components[0].source)
+        remote = any("#" in source for source in sources)
+        named_by = "the URL of a repository" if remote else f"a directory's last part, {Path(sources[0]).name!r},"
+        return SourceConflict(
+            f"is that of {len(sources)} different projects: {places}. It is made of {named_by} only, so each would "
+            "read the state of the first.",
+            other.declared_at,
+            "spell the URL of one of them with or without `.git` at its end, so that their keys differ"
+            if remote
+            else f"rename the directory {other.source}, and `project` in {other.declared_at} with it",
+        )
 
     def components_of(self, key: str) -> tuple[Component, ...]:
         """Return the components that use ``key``, in the order of their declarations."""

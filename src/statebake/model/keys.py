@@ -65,3 +65,23 @@ def collisions(keys: Iterable[str]) -> list[tuple[str, ...]]:
         groups.setdefault(("name", sanitize_key(key).lower()), set()).add(key)
         groups.setdefault(("text", unicodedata.normalize("NFC", key)), set()).add(key)
     return sorted({tuple(sorted(group)) for group in groups.values() if len(group) > 1})
+
+
+def why_collide(group: Iterable[str]) -> str:
+    """Return what one of the groups of ``collisions`` has in common, to follow after ``they``."""
+    keys = list(group)
+    names = {sanitize_key(key) for key in keys}
+    if len(names) == 1:
+        return f"share one directory, {names.pop()}"
+    if len({unicodedata.normalize("NFC", key) for key in keys}) == 1:
+        return "differ only in how an accent is encoded (their Unicode normal form), which nobody can see"
+    if len({key.lower() for key in keys}) == 1:
+        return "differ only by case, so they share one directory where the file system ignores it"
+    return "have directories that differ only by case, which are one where the file system ignores it"
+
+
+def show_key(key: str, beside: Iterable[str]) -> str:
+    """Return ``key`` quoted for a message, with what it has in it spelled out where another one looks like it."""
+    looks = unicodedata.normalize("NFC", key)
+    alike = any(other != key and unicodedata.normalize("NFC", other) == looks for other in beside)
+    return ascii(key) if alike else repr(key)

@@ -78,13 +78,13 @@ def recover(state_dir: Path) -> None:
                 if (leftover / _OLD_DIR / name).exists():  # the old one, whole; in its place is what is left of it
                     remove_tree(state_dir / name)
                 _swap(state_dir / name, leftover / name)
-                _fsync_dir(state_dir)
+                fsync_dir(state_dir)
         for old in (leftover / _OLD_DIR).glob("*"):
             if (leftover / old.name).exists():  # killed before the new state was in place
                 place = state_dir / old.name
                 remove_tree(place)  # what a removal left of the old one, if anything
                 old.rename(place)
-                _fsync_dir(state_dir)
+                fsync_dir(state_dir)
         remove_tree(leftover)
 
 
@@ -144,7 +144,7 @@ def commit_keys(state_dir: Path, staged: Sequence[Path]) -> None:
             for directory in staged:
                 _swap(state_dir / directory.name, directory)
                 done.append(directory)
-            _fsync_dir(state_dir)
+            fsync_dir(state_dir)
             for name, count in entries.items():
                 if _count(state_dir / name) != count:  # somebody who deletes staging follows a directory out of it
                     raise FileNotFoundError(errno.ENOENT, "it was changed while it was put in place")
@@ -218,7 +218,7 @@ def _move_aside(place: Path, staged: Path) -> Path:
         shutil.copytree(place, copy, symlinks=True)
         fsync_tree(copy)
         copy.rename(old)
-        _fsync_dir(old_dir)
+        fsync_dir(old_dir)
         shutil.rmtree(place)
     return old
 
@@ -235,7 +235,7 @@ def replace_file(path: Path, text: str, staging: Path) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         scratch.replace(path)
-        _fsync_dir(path.parent)
+        fsync_dir(path.parent)
     except OSError as error:
         raise storage_error(error, path) from error
 
@@ -262,7 +262,7 @@ def fsync_tree(root: Path) -> int:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-        _fsync_dir(Path(directory))
+        fsync_dir(Path(directory))
     return count
 
 
@@ -306,7 +306,8 @@ def _lock(descriptor: int, state_dir: Path) -> None:
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
 
-def _fsync_dir(path: Path) -> None:
+def fsync_dir(path: Path) -> None:
+    """Make the names in a directory durable; raises ``OSError``."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

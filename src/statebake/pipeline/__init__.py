@@ -9,13 +9,21 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from statebake import __version__
-from statebake.check import CheckReport, Snapshot, check, read_snapshot, sound_ages
+from statebake.check import (
+    CheckReport,
+    Snapshot,
+    check,
+    facts_of_project,
+    policy_findings,
+    read_snapshot,
+    sound_ages,
+)
 from statebake.config import (
     Project,
     ResolvedConfig,
@@ -30,6 +38,7 @@ from statebake.errors import StatebakeError
 from statebake.hosts import Worker, discover_request, open_worker
 from statebake.model.discovery import Discovery
 from statebake.model.keys import STATE_DIR_NAME
+from statebake.pipeline.schemas import schema_findings, states_of_project
 from statebake.process import run_interruptible
 from statebake.progress import Observer
 from statebake.redact import redact
@@ -202,7 +211,15 @@ def read_ahead(targets: Sequence[Target]) -> Mapping[Path, Future[Snapshot]]:
 def check_state(
     opened: OpenProject, ahead: Mapping[Path, Future[Snapshot]] | None = None
 ) -> tuple[Snapshot, CheckReport]:
-    """Return the state as it is, or as it was when it was read ``ahead``, and what is wrong with it."""
+    """Return the state as it is, or as it was when it was read ``ahead``, and what is wrong with it.
+
+    It is held to all that the settings ask for: to the policy, and to the schemas of its keys.
+    """
     early = (ahead or {}).get(opened.state_dir)
     snapshot = early.result() if early else read_snapshot(opened.state_dir)
-    return snapshot, check(opened.discovery, snapshot, opened.target.settings.allow_runtime_fetch)
+    settings, discovery = opened.target.settings, opened.discovery
+    report = check(discovery, snapshot, settings.allow_runtime_fetch, settings.allow_differences)
+    facts = facts_of_project(discovery, snapshot)
+    where = opened.target.config.origins["policy.require_keys"]
+    broken = policy_findings(facts, settings, datetime.now(timezone.utc), where=where)
+    return snapshot, report.plus([*broken, *schema_findings(states_of_project(discovery, snapshot, settings))])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from statebake.model.keys import STATE_NAME
 from statebake.model.tree import list_files
 from statebake.model.units import show_bytes
 from statebake.refresh.documents import count_elements, read_json
-from statebake.refresh.json_schema import find_violations
+from statebake.refresh.json_schema import judge_state
 from statebake.refresh.shrink import MAX_JSON_BYTES, Measure, lost_elements, lost_names
 
 
@@ -90,22 +89,13 @@ def _check_size(size: int, guards: Guards, key: str, where: str) -> None:
 
 def _check_schema(state: Path, schema: Path, key: str, where: str) -> None:
     next_step = f"see what the source returns, or correct {shlex.quote(str(schema))}; then: {_refresh(key)}"
-    problem = "is a directory" if state.is_dir() else "is missing" if not state.exists() else None
-    document = None
-    if problem is None:
-        try:
-            document = read_json(state.read_bytes())
-        except ValueError as error:
-            # Of a decoder's message only the part that has no text of the document in it.
-            place = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-            problem = f"is not JSON{place}"
+    problem, violations = judge_state(state, schema)
     if problem:
         raise _rejected(
             f"The fetch of {key!r} wrote a `state` that {problem}, so it cannot satisfy {schema.name}.",
             where,
             next_step,
         )
-    violations = find_violations(document, schema)
     if violations:
         raise _rejected(
             f"The `state` that the fetch of {key!r} wrote does not satisfy {schema.name}: {violations[0]}.",

@@ -31,6 +31,27 @@ def must_be_schema(schema_file: Path) -> None:
     _load(schema_file)
 
 
+def judge_state(state: Path, schema_file: Path) -> tuple[str | None, list[str]]:
+    """Return why a key's ``state`` cannot be compared with the schema, or else what of it that does not allow.
+
+    Raises as ``find_violations`` does, and ``OSError``.
+    """
+    if state.is_dir():
+        return "is a directory", []
+    return judge_content(state.read_bytes(), schema_file) if state.exists() else ("is missing", [])
+
+
+def judge_content(content: bytes, schema_file: Path) -> tuple[str | None, list[str]]:
+    """Return the same as ``judge_state`` of the bytes of a ``state`` file, wherever that is."""
+    try:
+        document = read_json(content)
+    except ValueError as error:
+        # Of a decoder's message only the part that has no text of the document in it.
+        place = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        return f"is not JSON{place}", []
+    return None, find_violations(document, schema_file)
+
+
 def find_violations(document: Any, schema_file: Path) -> list[str]:
     """Return what of ``document`` the schema does not allow, at most a few lines: ``$.tables[3].id: is a string, …``.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from statebake.config import Settings, settings_for
 from statebake.errors import Code, StatebakeError
-from statebake.model.discovery import Component, Discovery, LoadFailure
-from statebake.model.keys import collisions, key_problem, sanitize_key
+from statebake.model.discovery import Component, Discovery, LoadFailure, SourceConflict
+from statebake.model.keys import collisions, key_problem, sanitize_key, show_key, why_collide
 from statebake.model.state_config import DefsStateManagementType
 from statebake.refresh.select import Selection, select
 
@@ -83,8 +83,8 @@ def plan_refresh(
         elif key in clashing:
             places = {other: discovery.components_of(other)[0].declared_at for other in clashing[key]}
             blocked.append(BlockedKey(key, collision(key, places)))
-        elif len(discovery.sources_of(key)) > 1:
-            blocked.append(BlockedKey(key, shared_by_mistake(key, components)))
+        elif conflict := discovery.conflict_of(key):
+            blocked.append(BlockedKey(key, shared_by_mistake(key, conflict)))
         elif selection.failed is not None and key not in selection.failed:
             continue  # but what cannot be fetched at all, as above, fails each time
         elif components[0].management_type is not DefsStateManagementType.LOCAL_FILESYSTEM:
@@ -121,23 +121,22 @@ def bad_key(key: str, problem: str, where: str) -> StatebakeError:
     )
 
 
-def shared_by_mistake(key: str, components: Sequence[Component]) -> StatebakeError:
+def shared_by_mistake(key: str, conflict: SourceConflict) -> StatebakeError:
     """Return the error for a key whose components fetch from different sources."""
-    places = ", ".join(f"{component.declared_at} ({component.source})" for component in components)
     return StatebakeError(
         Code.KEY_COLLISION,
-        f"The key {key!r} is used for different things: {places}. Each would read the state of the first.",
-        where=components[1].declared_at,
-        next_step="rename the directory of one of them, so that their keys differ",
+        f"The key {key!r} {conflict.what}",
+        where=conflict.where,
+        next_step=conflict.next_step,
     )
 
 
 def collision(key: str, places: dict[str, str]) -> StatebakeError:
-    """Return the error for ``key``, whose directory is that of another key; ``places``: where each is declared."""
-    others = ", ".join(f"{other!r} ({place})" for other, place in places.items() if other != key)
+    """Return the error for ``key``, which cannot be told from another one; ``places``: where each is declared."""
+    others = ", ".join(f"{show_key(other, places)} ({place})" for other, place in places.items() if other != key)
     return StatebakeError(
         Code.KEY_COLLISION,
-        f"The key {key!r} would share the directory {sanitize_key(key)} with {others}.",
+        f"The key {show_key(key, places)} collides with {others}: they {why_collide(places)}.",
         where=places[key],
         next_step="give one of them another key: attributes: {defs_state: {key: …}}",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statebake.errors import Code, StatebakeError
 from statebake.model.frozen import Frozen
-from statebake.model.keys import collisions, key_problem
+from statebake.model.keys import collisions, key_problem, show_key, why_collide
 from statebake.runtime.declarations import DeclarationFailure, Declared, discover
 from statebake.runtime.definitions import BuiltComponent, Definitions, flatten
 
@@ -107,7 +107,7 @@ def _check_keys(declared: Sequence[Declared]) -> None:
         second = next(one for one in declared if one.key == group[1])
         raise StatebakeError(
             Code.KEY_COLLISION,
-            f"The keys {' and '.join(map(repr, group))} would share one directory.",
+            f"The keys {' and '.join(show_key(key, group) for key in group)} {why_collide(group)}.",
             where=second.where,
             next_step="set a defs_state key that differs in more than punctuation or case",
         )

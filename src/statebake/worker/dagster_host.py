@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .attributes import add_differences
 from .errors import HostError, describe, short_traceback, user_line
 
 try:
@@ -74,6 +75,7 @@ class Host:
             except (Exception, SystemExit) as error:
                 failure = self.load_failure(declaration, root_cause(error))
                 failures.append({"declared_at": place, "type": declared_type(declaration), **failure})
+        add_differences(self.components)
         return {
             "host": f"dagster {dagster.__version__}",
             "defs_dir": str(tree.defs_module_path),

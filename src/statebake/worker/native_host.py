@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .attributes import add_differences
 from .errors import HostError, describe
 
 try:
@@ -48,18 +49,20 @@ class Host:
             where = self.relative(error.where) if error.where else None
             raise HostError(error.code.name, error.message, where=where, next_step=error.next_step) from error
         self.declared = [one for one in found if not isinstance(one, DeclarationFailure)]
+        components = [
+            {
+                "type": one.type_name,
+                "declared_at": self.place(one),
+                "key": one.key,
+                "management_type": one.config.management_type.value,
+            }
+            for one in self.declared
+        ]
+        add_differences((one.component, found) for one, found in zip(self.declared, components, strict=True))
         return {
             "host": f"native {statebake.__version__}",
             "defs_dir": str(location.defs_dir),
-            "components": [
-                {
-                    "type": one.type_name,
-                    "declared_at": self.place(one),
-                    "key": one.key,
-                    "management_type": one.config.management_type.value,
-                }
-                for one in self.declared
-            ],
+            "components": components,
             "failures": [
                 {
                     "declared_at": self.place(one),

@@ -15,6 +15,7 @@ from statebake.model.keys import sanitize_key
 from statebake.model.state_config import DefsStateManagementType
 
 STATE_DIR = Path("/project/src/shop/defs/.local_defs_state")
+LOCAL = DefsStateManagementType.LOCAL_FILESYSTEM
 VERSIONED = DefsStateManagementType.VERSIONED_STATE_STORAGE
 SNAPSHOTS = DefsStateManagementType.LEGACY_CODE_SERVER_SNAPSHOTS
 
@@ -81,6 +82,93 @@ def test_one_key_for_two_sources(build, key_dir):
     state = snapshot(key_dir("Dbt[dbt]"))
     assert found(build.discovery(shop, other), state) == [(Code.KEY_COLLISION, "error", "Dbt[dbt]")]
     assert found(build.discovery(shop, replace(shop, id=1)), state) == []
+
+
+def test_two_projects_with_one_directory_name(build, key_dir):
+    """The finding says what the key is made of, names both declarations and directories, and what to rename."""
+    dbt = [build.component("Dbt[dbt]", number, source=f"/shop/{name}/dbt") for number, name in enumerate("ab")]
+    finding = only(build.discovery(*dbt), snapshot(key_dir("Dbt[dbt]")))
+    for component in dbt:
+        assert f"{component.declared_at} ({component.source})" in finding.message
+    assert "a directory's last part, 'dbt'," in finding.message
+    assert finding.where == dbt[1].declared_at
+    assert finding.next_step == f"rename the directory /shop/b/dbt, and `project` in {dbt[1].declared_at} with it"
+
+
+def test_two_directories_of_one_repository(build, key_dir):
+    """A remote project's key is its URL: renaming a directory would not help, and is not the advice."""
+    dbt = [build.component("Dbt[x]", number, source=f"git.example.com/x#{name}") for number, name in enumerate("ab")]
+    finding = only(build.discovery(*dbt), snapshot(key_dir("Dbt[x]")))
+    assert finding.code is Code.KEY_COLLISION
+    assert "the URL of a repository" in finding.message
+    assert "spell the URL of one of them" in finding.next_step
+
+
+def test_keys_that_differ_by_case(build, key_dir):
+    """That is what the finding says, and it names both declarations."""
+    finding = only(build.discovery("Text[a]", "Text[A]"), snapshot(key_dir("Text[a]"), key_dir("Text[A]")))
+    assert finding.code is Code.KEY_COLLISION
+    assert finding.message == (
+        "These keys differ only by case, so they share one directory where the file system ignores it: "
+        "'Text[A]' (src/shop/defs/things/defs.yaml:2), 'Text[a]' (src/shop/defs/things/defs.yaml:1)."
+    )
+
+
+def test_keys_that_differ_by_normal_form(build, key_dir):
+    """Keys that look alike are spelled out, for otherwise nobody would see the difference."""
+    finding = only(build.discovery("caf\u00e9", "cafe\u0301"), snapshot(key_dir("caf\u00e9"), key_dir("cafe\u0301")))
+    assert finding.code is Code.KEY_COLLISION
+    assert "differ only in how an accent is encoded" in finding.message
+    assert "'caf\\xe9' (src/shop/defs/things/defs.yaml:1)" in finding.message
+    assert "'cafe\\u0301' (src/shop/defs/things/defs.yaml:2)" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("fields", "allow", "severity"),
+    [
+        ({"differs": ("token", "url")}, (), "error"),
+        ({"differs": ("token", "url"), "may_differ": ("type",)}, (), "error"),
+        ({"differs": ("token", "url")}, ("Text*",), "warning"),
+        ({"may_differ": ("token", "url")}, (), "warning"),
+        ({}, (), None),
+    ],
+)
+def test_components_of_one_key_that_differ(build, key_dir, fields, allow, severity):
+    """What the fetch reads must not differ, unless allowed; what it may read is a warning; both places are named."""
+    first, second = build.component("Text[a]"), build.component("Text[a]", 1, **fields)
+    report = check(build.discovery(first, second), snapshot(key_dir("Text[a]")), (), allow)
+    assert [(item.code, item.severity.value) for item in report.findings] == (
+        [(Code.ATTRIBUTES_DIFFER, severity)] if severity else []
+    )
+    for finding in report.findings:
+        assert first.declared_at in finding.message
+        assert second.declared_at in finding.message
+        assert "`token`, `url`" in finding.message
+        assert finding.where == second.declared_at
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "mend"),
+    [
+        (VERSIONED, LOCAL, ["statebake", "refresh", "--key", "a"]),
+        (LOCAL, SNAPSHOTS, ["rm", "-r", str(STATE_DIR / "a")]),
+    ],
+)
+def test_a_strategy_that_changed(build, key_dir, before, now, mend):
+    """A record of another strategy is a warning that names both, and what to do with the state that is there."""
+    state = snapshot(key_dir("a", record=build.record("a", management_type=before)))
+    discovery = build.discovery(build.component("a", management_type=now))
+    [finding] = [item for item in check(discovery, state, ["a"]).findings if item.code is not Code.FETCHES_AT_RUN_TIME]
+    assert (finding.code, finding.severity) == (Code.STRATEGY_CHANGED, Severity.WARNING)
+    assert before.value in finding.message
+    assert now.value in finding.message
+    assert shlex.split(finding.next_step)[-len(mend) :] == mend
+
+
+def test_the_record_of_another_key_says_nothing_of_the_strategy(build, key_dir):
+    """Where the directory holds another key's state, that is the finding."""
+    state = snapshot(key_dir("a?b", record=build.record("a/b", management_type=VERSIONED)))
+    assert found(build.discovery("a?b"), state) == [(Code.KEY_COLLISION, "error", "a?b")]
 
 
 def test_missing_state(build, key_dir):
@@ -209,14 +297,8 @@ def test_orphans(build, key_dir):
     by_name = {item.where: item for item in check(discovery, snapshot(mine, named, unnamed)).findings}
     assert "C__x__ (key 'C[x]'). It is not baked." in by_name[str(named.path)].message
     assert "(key" not in by_name[str(unnamed.path)].message
-    assert shlex.split(by_name[str(named.path)].next_step) == ["rm", "-r", str(named.path)]
-
-
-def test_the_command_for_an_orphan_can_be_copied(build, key_dir):
-    """A path with a quote or a space in it is quoted for the shell."""
-    odd = key_dir("a", path=Path("/it's here/a"))
-    state = snapshot(odd, key_dir("b"))
-    assert shlex.split(only(build.discovery("b"), state).next_step) == ["rm", "-r", "/it's here/a"]
+    assert by_name[str(named.path)].next_step == "statebake gc"
+    assert by_name[str(unnamed.path)].next_step == "statebake gc --unrecorded"
 
 
 def test_an_empty_directory_is_no_orphan(build, key_dir):
@@ -237,6 +319,7 @@ def test_a_component_that_cannot_be_loaded(build, key_dir):
     assert failure.where == "src/shop/defs/broken/defs.yaml:1"
     assert failure.next_step == "export SHOP_URL=…"
     assert "a component that cannot be loaded may" in orphan.message
+    assert orphan.next_step == "mend the component that cannot be loaded, then see: statebake gc --dry-run"
 
 
 def test_no_ignore_file(build, key_dir):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statebake.config import SETTINGS, Kind, Settings, render_rows, resolve
+from statebake.config import SETTINGS, Kind, PolicySettings, Settings, render_rows, resolve, settings_for
 from statebake.config.settings import KeySettings, Limit
 from statebake.errors import Code, StatebakeError
 
@@ -78,6 +78,16 @@ VALUES = {
     "exclude": ("*.log, !a.log", ("*.log", "!a.log")),
     "isolation": ("spawn", "spawn"),
     "allow_runtime_fetch": ("A[*], B", ("A[*]", "B")),
+    "allow_differences": ("A[*], B", ("A[*]", "B")),
+    "policy.max_age": ("7d", "7d"),
+    "policy.max_size": ("50MB", "50MB"),
+    "policy.require_keys": ("A[*], B", ("A[*]", "B")),
+    "policy.forbid_strategies": (
+        "VERSIONED_STATE_STORAGE,LEGACY_CODE_SERVER_SNAPSHOTS",
+        ("VERSIONED_STATE_STORAGE", "LEGACY_CODE_SERVER_SNAPSHOTS"),
+    ),
+    "policy.min_definitions": ("0", 0),
+    "policy.min_total_definitions": ("12", 12),
     "pex.entry_point": ("acme.cli:main", "acme.cli:main"),
     "lock": ("uv.lock", Path("uv.lock")),
     "docker.tags": ("app,app:1", ("app", "app:1")),
@@ -112,6 +122,8 @@ MEANT = {
     "max_bytes": 2**30,
     "max_shrink": 0.2,
     "sealed.timeout": 120.0,
+    "policy.max_age": 604800.0,
+    "policy.max_size": 50_000_000,
 }
 
 
@@ -309,6 +321,7 @@ WRONG = {
     Kind.SHARE: ["0.2", "20", "101%", "-1%", "%"],
     Kind.FAILURE_POLICY: ["Fail", "keep"],
     Kind.ISOLATION: ["thread"],
+    Kind.STRATEGIES: ["LOCAL", "local_filesystem", "LOCAL_FILESYSTEM,x"],
 }
 
 
@@ -377,6 +390,15 @@ def test_what_is_given_for_this_run_counts_for_all_keys(project, sources):
         ('keys."A*".timeot = 1', Code.UNKNOWN_SETTING, 'keys."A*".timeot is not a setting; did you mean timeout?'),
         ('keys."A*".jobs = 1', Code.UNKNOWN_SETTING, 'keys."A*".jobs holds for the whole project only'),
         ('keys."A*".timeout = 0', Code.BAD_SETTING, 'keys."A*".timeout is 0'),
+        ('keys."A*".policy.max_ag = 1', Code.UNKNOWN_SETTING, 'keys."A*".policy.max_ag is not a setting; did you mean'),
+        (
+            'keys."A*".policy.require_keys = []',
+            Code.UNKNOWN_SETTING,
+            'keys."A*".policy.require_keys holds for the whole',
+        ),
+        ('keys."A*".policy.max_age = 0', Code.BAD_SETTING, 'keys."A*".policy.max_age is 0'),
+        ('keys."A*".policy = 1', Code.BAD_SETTING, "tool.statebake.keys.A*.policy in pyproject.toml is not a table"),
+        ('keys."A*".pex.args = []', Code.UNKNOWN_SETTING, 'keys."A*".pex.args holds for the whole project'),
         ("keys.A = 1", Code.BAD_SETTING, "tool.statebake.keys.A in pyproject.toml is not a table"),
         ("limits.A = 0", Code.BAD_SETTING, 'limits."A" is 0'),
         ("limits = 1", Code.BAD_SETTING, "tool.statebake.limits in pyproject.toml is not a table"),
@@ -395,3 +417,32 @@ def test_disagreement_about_some_keys(project):
     """Two files that say different things of one pattern disagree."""
     directory = project('[tool.statebake]\nkeys."A".retries = 1\n', 'keys."A".retries = 2\n')
     assert refused(directory).code is Code.CONFIGS_DISAGREE
+
+
+def test_policy_of_some_keys(project):
+    """A setting in a table keeps its table among the settings of some keys; the rest of the policy stays as it is."""
+    resolved = resolve(
+        project(
+            """
+            [tool.statebake.policy]
+            max_age = "7d"
+            require_keys = ["A*"]
+            [tool.statebake.keys."A[1]"]
+            policy.max_age = "1d"
+            policy.min_definitions = 2
+            [tool.statebake.keys."A[*]".policy]
+            max_size = "1kB"
+            """
+        ),
+        {},
+        {},
+    )
+    first, second, other = (settings_for(resolved.settings, key, "x.A").policy for key in ("A[1]", "A[2]", "B"))
+    assert first == PolicySettings(86400.0, 1000, ("A*",), (), 2)
+    assert second == PolicySettings(604800.0, 1000, ("A*",))
+    assert other == resolved.settings.policy == PolicySettings(604800.0, require_keys=("A*",))
+    rows = render_rows(resolved)
+    assert ('keys."A[1]".policy.max_age', "1d", "pyproject.toml:6") in rows
+    assert ('keys."A[*]".policy.max_size', "1kB", "pyproject.toml:9") in rows
+    flagged = resolve(project(), {"policy.max_age": "2d"}, {}).settings
+    assert settings_for(flagged, "A[1]", "x.A").policy.max_age == 172800

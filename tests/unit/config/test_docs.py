@@ -26,11 +26,11 @@ def test_examples_are_valid(tmp_path):
             continue
         for old in tmp_path.glob("*.toml"):
             old.unlink()
-        name = "pyproject.toml" if "[tool.statebake]" in text else "statebake.toml"
+        name = "pyproject.toml" if "[tool.statebake" in text else "statebake.toml"
         (tmp_path / name).write_text(text)
         assert "default" in resolve(tmp_path, {}, {}).origins.values()
         assert any(origin.startswith(name) for origin in resolve(tmp_path, {}, {}).origins.values())
-    assert len(blocks) == 5
+    assert len(blocks) == 6
 
 
 def test_names_do_not_clash():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from statebake.model.keys import MAX_NAME_BYTES, collisions, key_problem, sanitize_key
+from statebake.model.keys import MAX_NAME_BYTES, collisions, key_problem, sanitize_key, show_key, why_collide
 
 KEYS = st.text(max_size=12) | st.text("aA_/?. é\u0301", max_size=4)
 
@@ -83,6 +83,29 @@ def test_an_odd_key_is_fine(key):
 def test_collisions(keys, groups):
     """Keys that meet in one directory, differ by case only or by normal form only, are one group; others are not."""
     assert collisions(keys) == groups
+
+
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [
+        (["a/b", "a?b"], "share one directory, a__b"),
+        (["\u212b", "\u00c5"], "share one directory, __"),
+        (["Text[a]", "text[A]"], "differ only by case"),
+        (["A/b", "a?b"], "have directories that differ only by case"),
+        (["caf\u00e9", "cafe\u0301"], "differ only in how an accent is encoded"),
+    ],
+)
+def test_why_keys_collide(keys, why):
+    """What colliding keys have in common is said as it is: a directory, the case, or the normal form."""
+    [group] = collisions(keys)
+    assert why_collide(group).startswith(why)
+
+
+def test_showing_keys_that_look_alike():
+    """A key is shown as it is, unless another one looks the same."""
+    one, other = "caf\u00e9", "cafe\u0301"
+    assert [show_key(key, [one, other]) for key in (one, other)] == ["'caf\\xe9'", "'cafe\\u0301'"]
+    assert show_key(one, [one, "x"]) == "'caf\u00e9'"
 
 
 @given(st.lists(KEYS, max_size=8))
