@@ -27,6 +27,7 @@ class Group(click.Group):
         "check": ("statebake.cli.state", "check_command"),
         "gc": ("statebake.cli.garbage", "gc_command"),
         "bake": ("statebake.cli.artifacts", "bake_group"),
+        "verify": ("statebake.cli.verify", "verify_command"),
         "dockerfile": ("statebake.cli.dockerfile", "dockerfile_command"),
         "inspect": ("statebake.cli.artifacts", "inspect_command"),
         "dev": ("statebake.cli.dev", "dev_command"),

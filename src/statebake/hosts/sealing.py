@@ -20,6 +20,7 @@ from statebake.process import stream_tool, tail
 
 _WORKER = Path(__file__).resolve().parent.parent / "worker"
 _MODULES = (
+    "attributes",
     "dagster_host",
     "dagster_sealed",
     "errors",

@@ -54,6 +54,11 @@ class Artifact:
     around: Surroundings = field(default_factory=Surroundings)
     image: ReadImage | None = None
 
+    @property
+    def bake(self) -> str:
+        """The command that makes such an artifact."""
+        return _BAKE[self.kind]
+
     def error(self, state: ArtifactState) -> StatebakeError | None:
         """Return what is wrong with one of its state directories by what it says of itself, or ``None``."""
         return artifact_error(state, self.name, _BAKE[self.kind])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +24,9 @@ _LONGEST_LINE = 1 << 20
 _IMAGE_PYTHON = "python3"
 _NOBODY = "65534:65534"
 _IMAGE_SEALS = (
-    "no network, by the container engine",
-    "a root file system that is read-only but for /tmp",
-    "a user without any privilege or capability",
+    "no network (container engine)",
+    "read-only files",
+    "no privileges",
 )
 
 
@@ -80,6 +81,45 @@ def load_pex(
         return run_sealed(
             command, env=variables, cwd=str(scratch), scratch=scratch, within_s=settings.sealed.timeout
         ).result()
+
+
+def load_wheel(path: Path, place: StatePlace, settings: Settings, env: Mapping[str, str], *, python: str) -> SealedLoad:
+    """Load the definitions in a wheel, which must be safe to unpack, with an interpreter that has its dependencies."""
+    with _scratch() as scratch:
+        unpacked = scratch / "wheel"
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(unpacked)
+        return _load_directory(unpacked, place, settings, env, python=python, scratch=scratch)
+
+
+def load_environment(
+    path: Path, place: StatePlace, settings: Settings, env: Mapping[str, str], *, python: str | None = None
+) -> SealedLoad:
+    """Load the definitions in a directory of installed packages, with the interpreter of its virtual environment.
+
+    Raises ``StatebakeError`` (``NO_INTERPRETER``) where it is in none and ``python`` is not given.
+    """
+    own = next((found for parent in path.resolve().parents if (found := parent / "bin" / "python").exists()), None)
+    if python is None and own is None:
+        raise StatebakeError(
+            Code.NO_INTERPRETER,
+            "These packages are in no virtual environment, so it is not known which interpreter they are for.",
+            where=str(path),
+            next_step="name it: --python PATH",
+        )
+    with _scratch() as scratch:
+        return _load_directory(path.resolve(), place, settings, env, python=python or str(own), scratch=scratch)
+
+
+def _load_directory(
+    path: Path, place: StatePlace, settings: Settings, env: Mapping[str, str], *, python: str, scratch: Path
+) -> SealedLoad:
+    request = LoadRequest(place.host, str(path), paths=(str(path),), state_dir=place.state_dir)
+    command = load_command([python, "-s"], request, _MARK)
+    variables = _environment(project_env(_allowed(env), python), settings, env, scratch)
+    return run_sealed(
+        command, env=variables, cwd=str(scratch), scratch=scratch, within_s=settings.sealed.timeout
+    ).result()
 
 
 def load_image(

@@ -46,7 +46,7 @@ def enter_namespaces(scratch: str) -> list[str]:
     child = os.fork()
     if child:
         _end_as(child)
-    taken = ["a network namespace without any network"]
+    taken = ["no network (namespaces)"]
     _call("mount", None, b"/", None, _MS_REC | _MS_PRIVATE, None)
     _call("mount", b"proc", b"/proc", b"proc", 0, None)
     _call("mount", os.fsencode(scratch), os.fsencode(scratch), None, _MS_BIND, None)
@@ -54,12 +54,12 @@ def enter_namespaces(scratch: str) -> list[str]:
     _set_read_only(scratch, recursive=False, read_only=False)
     if os.path.isdir("/dev/shm"):  # noqa: PTH112, S108 - as in a container that is read-only: locks of processes are there
         _call("mount", b"tmpfs", b"/dev/shm", b"tmpfs", 0, b"size=64m,mode=1777")
-    taken.append("a file system that is read-only but for one temporary directory")
+    taken.append("read-only files")
     if not user:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
-    taken.append("a user without any privilege")
+    taken.append("no privileges")
     return taken
 
 

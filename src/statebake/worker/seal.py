@@ -83,10 +83,12 @@ def _child(spec: dict[str, Any], to_parent: socket.socket) -> None:
     else:
         try:
             listener = seccomp.install(networkless=networkless)
-            by.append("a filter of system calls that refuses sockets")
+            by.append("connections refused (seccomp)")
         except OSError as error:
             missing.append(f"no filter of system calls ({error.strerror})")
-    if listener is not None:
+    if listener is None:
+        missing.append("attempts of compiled extensions and other programs are refused where they can be, but not told")
+    else:
         socket.send_fds(to_parent, [b"."], [listener])
     to_parent.close()
     _say(spec["mark"], event="seals", by=by, missing=missing, networkless=networkless)
@@ -119,9 +121,9 @@ def _isolate(spec: dict[str, Any], to_parent: socket.socket, by: list[str], miss
 def _exec_bwrap(spec: dict[str, Any], to_parent: socket.socket) -> NoReturn:
     """Go on as ``python -m … inside`` below ``bwrap``, which can make namespaces where this process may not."""
     taken = [
-        "a network namespace without any network, by bwrap",
-        "a file system that is read-only but for one temporary directory",
-        "a user without any privilege",
+        "no network (namespaces, by bwrap)",
+        "read-only files",
+        "no privileges",
     ]
     inside = {**spec, "outside": taken, "channel": to_parent.fileno()}
     to_parent.set_inheritable(True)
