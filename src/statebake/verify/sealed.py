@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from statebake.errors import Code
+from statebake.errors import Code, Exit
 from statebake.hosts.sealing import FetchAttempt, LoadedComponent, SealedLoad
 from statebake.model.finding import Finding, Severity
 from statebake.model.keys import sanitize_key
 from statebake.model.patterns import matches
 from statebake.model.state_config import DefsStateManagementType
+from statebake.process import signal_name
 
 _NO_PEX_PYTHON = ("compatible interpreter", "No interpreter compatible")
 
@@ -86,8 +87,9 @@ def _failed(load: SealedLoad, rules: SealedRules, where: str) -> Iterator[Findin
         )
     elif load.failure:
         broken = next((item for item in load.components if item.error), None)
+        own = Code.__members__.get(load.failure["code"] or "")
         yield _error(
-            Code.__members__.get(load.failure["code"] or "", Code.LOAD_FAILED),
+            own if own is not None and own.exit is Exit.STATE else Code.LOAD_FAILED,
             f"The definitions cannot be loaded without a network: {load.failure['message']}",
             _place(broken, rules) if broken else load.failure["where"] or where,
             "mend what it says; if it lacks a variable, name it in sealed.env",
@@ -107,8 +109,10 @@ def _failed(load: SealedLoad, rules: SealedRules, where: str) -> Iterator[Findin
 
 def _how(load: SealedLoad) -> str:
     status, number = load.ended or (None, None)
+    if number is None and status is not None and status > 128:  # as shells and container engines tell it
+        number = status - 128
     if number is not None:
-        return f"was ended by signal {number}"
+        return f"was ended by {signal_name(number)}"
     return f"ended its process with exit code {status}" if status is not None else "did not begin"
 
 

@@ -167,13 +167,16 @@ def _supervise(child: int, listener: int | None, spec: dict[str, Any]) -> tuple[
     poll = select.poll()
     if listener is not None:
         poll.register(listener, select.POLLIN)
+
+    def tell(found: seccomp.Attempt) -> None:
+        program = _program(found.command, spec["argv"])
+        _say(spec["mark"], event="attempt", host=found.host, port=found.port, program=program)
+
     late = False
     while True:
         for _, event in poll.poll(_TICK_MS):
             if event & select.POLLIN and listener is not None:
-                if found := seccomp.answer(listener):
-                    program = _program(found.command, spec["argv"])
-                    _say(spec["mark"], event="attempt", host=found.host, port=found.port, program=program)
+                seccomp.answer(listener, tell)
             elif listener is not None:
                 poll.unregister(listener)
                 listener = None

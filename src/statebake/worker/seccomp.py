@@ -14,6 +14,7 @@ import ipaddress
 import os
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,16 +124,16 @@ def _lines(machine: _Machine, *, networkless: bool, listener: bool) -> list[tupl
     return lines
 
 
-def answer(listener: int) -> Attempt | None:
-    """Refuse the attempt that waits at ``listener``, as a network that is not there does, and return it.
+def answer(listener: int, tell: Callable[[Attempt], None]) -> None:
+    """Tell of the attempt that waits at ``listener``, and then refuse it, as a network that is not there does.
 
-    ``None``: whoever tried has ended meanwhile, or it led to no network.
+    It is not told where whoever tried has ended meanwhile, or where it led to no network.
     """
     buffer = bytearray(80)
     try:
         fcntl.ioctl(listener, _NOTIF_RECV, buffer)
     except OSError:
-        return None
+        return
     identity, pid = struct.unpack_from("QI", buffer)
     (number,) = struct.unpack_from("i", buffer, 16)
     arguments = struct.unpack_from("6Q", buffer, 32)
@@ -142,10 +143,10 @@ def answer(listener: int) -> Attempt | None:
     with contextlib.suppress(OSError), Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         memory.seek(place)
         raw = memory.read(min(size, _LONGEST_ADDRESS))
-    attempt = _attempt(raw, _command(pid))  # before it is answered, for then it may end
+    if found := _attempt(raw, _command(pid)):
+        tell(found)  # before it is answered: then the process goes on, or ends
     with contextlib.suppress(OSError):
         fcntl.ioctl(listener, _NOTIF_SEND, bytearray(struct.pack("QqiI", identity, 0, -errno.ENETUNREACH, 0)))
-    return attempt
 
 
 def _command(pid: int) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ PLACES = {
     SOUTH: ("src/shop/defs/stations/defs.yaml:8",),
 }
 RULES = SealedRules(places=PLACES, within_s=60)
-SEALS = {"event": "seals", "by": ["a network namespace"], "missing": []}
+SEALS = {"event": "seals", "by": ["no network (namespaces)"], "missing": []}
 
 
 def enter(number: int, key: str, **fields) -> dict:
@@ -133,9 +133,11 @@ def test_a_load_that_fails():
 
 
 def test_a_failure_that_has_a_code():
-    """An error of the framework's adapter keeps its code."""
+    """An error that is about state keeps its code; all others mean that the load failed."""
     failed = {"event": "failed", "code": "HOST_NOT_INSTALLED", "message": "No Dagster.", "where": "/x/python"}
-    assert judged(SEALS, failed, loaded(), ENDED) == [(Code.HOST_NOT_INSTALLED, Severity.ERROR, None, "/x/python")]
+    assert judged(SEALS, failed, loaded(), ENDED) == [(Code.LOAD_FAILED, Severity.ERROR, None, "/x/python")]
+    failed = {**failed, "code": "MISSING_STATE"}
+    assert judged(SEALS, failed, loaded(), ENDED) == [(Code.MISSING_STATE, Severity.ERROR, None, "/x/python")]
 
 
 def test_a_load_that_hangs():
@@ -154,7 +156,7 @@ def test_a_load_that_hangs():
 def test_a_process_that_just_ends():
     """Its last line is shown, and a PEX without its interpreter is told apart."""
     crashed = [SEALS, {**ENDED, "exit": None, "signal": 11}]
-    assert messages(*crashed, log="one\ntwo") == ["The load was ended by signal 11. The last that it printed: two"]
+    assert messages(*crashed, log="one\ntwo") == ["The load was ended by SIGSEGV. The last that it printed: two"]
     exited = [SEALS, {**ENDED, "exit": 102}]
     log = "Failed to find compatible interpreter on path /usr/bin."
     assert [found[0] for found in judged(*exited, log=log)] == [Code.WRONG_INTERPRETER]

@@ -1,0 +1,266 @@
+"""``statebake verify --sealed`` on work trees, native and Dagster: what a load does, told by key and by line."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from support.cli import Result, run, statebake
+from support.dagster import dagster_project, dagster_python
+from support.native import native_project, state_dir
+from support.trees import read_tree
+
+pytestmark = pytest.mark.needs("namespaces")
+
+LOADS = """
+    import os
+    import sys
+
+    from shop.components import Text
+
+
+    class Loads(Text):
+        '''Runs Python code when it is loaded, and yields as many things as `made` says then.'''
+
+        def build_defs_from_state(self, context, state_path):
+            scope = {"state": state_path, "os": os, "sys": sys, "made": [1, 2]}
+            exec(self.source, scope)
+            return scope["made"]
+"""
+READ = "made = state.read_text().split()"
+
+
+def loads(name: str, code: str) -> str:
+    attributes = json.dumps({"name": name, "text": "one two three", "source": code})
+    return f"type: shop.loads.Loads\nattributes: {attributes}\n"
+
+
+def project(root: Path, *components: str, settings: str = "") -> Path:
+    """Write a native project of such components, with their state."""
+    made = native_project(root, "---\n".join(components), {"src/shop/loads.py": LOADS})
+    with (made / "pyproject.toml").open("a") as stream:
+        stream.write(settings)
+    for name in (component.partition('"name": "')[2].partition('"')[0] for component in components):
+        place = state_dir(made) / f"Text__{name}__"
+        place.mkdir(parents=True)
+        (place / "state").write_text("one two three")
+    (state_dir(made) / ".gitignore").write_text("*\n")
+    return made
+
+
+def verify(made: Path, *args: str, env: dict[str, str | None] | None = None) -> Result:
+    return statebake("verify", "--sealed", "--format", "json", *args, cwd=made, env=env)
+
+
+def findings(result: Result, *, but: tuple[str, ...] = ("SB306",)) -> list[tuple[str, str | None, str | None]]:
+    """Return code, key and place of what was found; that the state has no record is no matter here."""
+    found = result.json["reports"][0]["findings"]
+    return [(item["code"], item["key"], item["where"]) for item in found if item["code"] not in but]
+
+
+def keys(result: Result) -> dict[str, tuple[bool, int]]:
+    return {item["key"]: (item["opened"], item["definitions"]) for item in result.json["reports"][0]["keys"]}
+
+
+def message(result: Result, code: str) -> str:
+    return next(item["message"] for item in result.json["reports"][0]["findings"] if item["code"] == code)
+
+
+def test_a_sound_project(tmp_path):
+    """Its state was opened, its definitions are counted, and nothing in it was changed."""
+    made = project(tmp_path / "it", loads("one", READ), loads("two", READ + "[1:]"))
+    before = read_tree(made)
+    result = verify(made).ok()
+    assert keys(result) == {"Text[one]": (True, 3), "Text[two]": (True, 2)}
+    assert findings(result) == []
+    assert read_tree(made) == before
+
+
+def test_a_load_that_fetches_and_hides_it(tmp_path):
+    """An attempt is an error also where the code goes on without an answer: component, line, host and port."""
+    code = "import urllib.request\ntry: urllib.request.urlopen('https://api.example.com/x')\nexcept OSError: pass\n"
+    made = project(tmp_path / "it", loads("one", READ), loads("two", code + READ))
+    result = verify(made)
+    assert result.code == 6
+    assert findings(result) == [("SB602", "Text[two]", "src/shop/defs/things/defs.yaml:4")]
+    assert message(result, "SB602").startswith("The component of Text[two] tried to reach api.example.com:443, in ")
+    assert keys(result)["Text[two]"] == (True, 3)
+
+
+def test_an_attempt_of_a_child_and_of_native_code(tmp_path):
+    """What Python's audit hook does not see is told by the system: another program's connection, and ctypes'."""
+    native = (
+        "import ctypes, socket; libc = ctypes.CDLL(None); s = libc.socket(2, 1, 0);"
+        "libc.connect(s, b'\\2\\0\\0\\x50\\1\\2\\3\\4' + bytes(8), 16)\n"
+    )
+    command = "echo > /dev/tcp/5.6.7.8/99"
+    child = f"import subprocess; subprocess.run(['bash', '-c', {command!r}], stderr=subprocess.DEVNULL)\n"
+    made = project(tmp_path / "it", loads("native", native + READ), loads("child", child + READ))
+    result = verify(made)
+    found = {item["key"]: item["message"] for item in result.json["reports"][0]["findings"] if item["code"] == "SB602"}
+    assert found == {
+        "Text[native]": "The component of Text[native] tried to reach 1.2.3.4:80.",
+        "Text[child]": f"The component of Text[child] tried to reach 5.6.7.8:99, by `bash -c {command}`.",
+    }
+
+
+def test_an_attempt_at_import(tmp_path):
+    """What no component does is the load's own."""
+    made = project(tmp_path / "it", loads("one", READ))
+    init = made / "src/shop/loads.py"
+    reach = "import socket\ntry:\n    socket.create_connection(('10.0.0.1', 5432), 1)\nexcept OSError:\n    pass\n"
+    init.write_text(reach + init.read_text())
+    result = verify(made)
+    assert findings(result) == [("SB602", None, str(made))]
+    assert message(result, "SB602") == f"The load tried to reach 10.0.0.1:5432, in {init}:3."
+
+
+def test_the_silent_empty(tmp_path):
+    """A component that yields nothing is an error, unless it is allowed by name."""
+    made = project(tmp_path / "it", loads("one", "state.read_text(); made = []"), loads("two", READ))
+    result = verify(made)
+    assert (result.code, findings(result)) == (6, [("SB604", "Text[one]", "src/shop/defs/things/defs.yaml:1")])
+    verify(made, "--allow-empty", "Text[o*]").ok()
+
+
+def test_state_that_is_not_opened(tmp_path):
+    """It is not enough that it exists; who opens it does not matter."""
+    made = project(
+        tmp_path / "it",
+        loads("looks", "made = [state.exists(), state.stat()]"),
+        loads("child", "import subprocess; made = subprocess.check_output(['cat', state]).split()"),
+        loads("native", "import ctypes; made = [ctypes.CDLL(None).open(os.fsencode(state), 0)]"),
+    )
+    result = verify(made)
+    assert findings(result) == [("SB603", "Text[looks]", "src/shop/defs/things/defs.yaml:1")]
+    assert {key: opened for key, (opened, _) in keys(result).items()} == {
+        "Text[looks]": False,
+        "Text[child]": True,
+        "Text[native]": True,
+    }
+
+
+def test_too_few_definitions(tmp_path):
+    """Policy sets how many there must be, for a key and for the whole."""
+    settings = "\n[tool.statebake.policy]\nmin_total_definitions = 9\n"
+    settings += '[tool.statebake.keys."Text[one]".policy]\nmin_definitions = 4\n'
+    result = verify(project(tmp_path / "it", loads("one", READ), loads("two", READ), settings=settings))
+    assert result.code == 6
+    assert [found[:2] for found in findings(result)] == [("SB605", "Text[one]"), ("SB605", None)]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("raise KeyError('x')", "KeyError: 'x'"),
+        ("os._exit(0)", "ended its process with exit code 0"),
+        ("import ctypes; ctypes.string_at(0)", "was ended by SIGSEGV"),
+        ("sys.exit(3)", "SystemExit: 3"),
+        ("open('/x', 'w')", "Read-only file system: '/x'"),
+    ],
+)
+def test_a_load_that_fails(tmp_path, code, words):
+    """It is an error with the reason, whatever ends it."""
+    result = verify(project(tmp_path / "it", loads("one", code)))
+    assert result.code == 6
+    assert [found[0] for found in findings(result)] == ["SB601"]
+    assert words in message(result, "SB601")
+
+
+def test_a_load_that_hangs_and_prints(tmp_path):
+    """It is ended in time, with its children; who hung is named, and megabytes of output do no harm."""
+    mark = f"hangs-{os.getpid()}"
+    code = (
+        "import subprocess, time; print('x' * 10_000_000); [print('y' * 100) for _ in range(100_000)];"
+        f"subprocess.Popen(['bash', '-c', 'exec -a {mark} sleep 600'], start_new_session=True); time.sleep(600)"
+    )
+    made = project(tmp_path / "it", loads("one", READ), loads("two", code))
+    result = verify(made, "--sealed-timeout", "3s")
+    assert (result.code, findings(result)) == (6, [("SB606", "Text[two]", "src/shop/defs/things/defs.yaml:4")])
+    assert run(["pgrep", "-f", mark], cwd=tmp_path).code == 1
+
+
+def test_no_credentials_get_in(tmp_path):
+    """Of the caller's variables only those that are named; a value can be given instead."""
+    code = "made = [name for name in os.environ if 'TOKEN' in name]; state.read_text()\n"
+    made = project(tmp_path / "it", loads("one", code + "made += [os.environ['NEEDED_TOKEN']]"))
+    env: dict[str, str | None] = {"MY_TOKEN": "secret-of-mine", "NEEDED_TOKEN": "needed"}
+    result = verify(made, env=env)
+    assert findings(result)[0][0] == "SB601"
+    assert "NEEDED_TOKEN" in message(result, "SB601")
+    assert keys(verify(made, "--sealed-env", "NEEDED_TOKEN", env=env).ok()) == {"Text[one]": (True, 2)}
+    assert keys(verify(made, "--sealed-env", "NEEDED_TOKEN=none", env=env).ok()) == {"Text[one]": (True, 2)}
+
+
+def test_a_strategy_that_fetches_at_run_time(tmp_path):
+    """Snapshots are fetched at every start: what they try is told, and the strategy is an error."""
+    made = project(tmp_path / "it", loads("one", READ))
+    yaml = made / "src/shop/defs/things/defs.yaml"
+    yaml.write_text(
+        yaml.read_text().replace("}", ', "defs_state": {"management_type": "LEGACY_CODE_SERVER_SNAPSHOTS"}}')
+    )
+    result = verify(made)
+    assert "SB307" in {code for code, _, _ in findings(result)}
+
+
+# --- Dagster ---------------------------------------------------------------------------------------------------------
+
+DAGSTER_LOADS = """
+    import dagster as dg
+
+    from depot.components.text import Text
+
+
+    class Loads(Text):
+        def build_defs_from_state(self, context, state_path):
+            scope = {"state": state_path, "dg": dg}
+            exec(self.text, scope)
+            return dg.Definitions(assets=scope["made"])
+"""
+ASSETS = "made = [dg.AssetSpec(key) for key in state.read_text().split()]"
+
+
+@pytest.fixture(params=["1.12", "1.13"])
+def version(request) -> str:
+    return request.param
+
+
+@pytest.mark.needs("dagster-1.12", "dagster-1.13")
+def test_a_dagster_project(tmp_path, version):
+    """What its code server would do at its start: attempts, silent empties and what was opened, by component."""
+    fetch = "import urllib.request\ntry: urllib.request.urlopen('http://api.example.com:81/')\nexcept OSError: pass\n"
+    codes = {
+        "good": ASSETS,
+        "fetches": fetch + ASSETS,
+        "empty": "state.read_text(); made = []",
+        "blind": "made = [dg.AssetSpec('x')]",
+    }
+    yaml = {
+        name: f"type: depot.loads.Loads\nattributes: {json.dumps({'name': name, 'text': code})}\n"
+        for name, code in codes.items()
+    }
+    made = dagster_project(tmp_path / "it", yaml, {"src/depot/loads.py": DAGSTER_LOADS})
+    for name in codes:
+        place = made / f"src/depot/defs/.local_defs_state/Text__{name}__"
+        place.mkdir(parents=True)
+        (place / "state").write_text(f"{name}_one {name}_two")
+    (made / "src/depot/defs/.local_defs_state/.gitignore").write_text("*\n")
+    before = read_tree(made)
+    result = verify(made, "--python", str(dagster_python(version)))
+    assert result.code == 6
+    assert sorted(findings(result)) == [
+        ("SB602", "Text[fetches]", "src/depot/defs/fetches/defs.yaml:1"),
+        ("SB603", "Text[blind]", "src/depot/defs/blind/defs.yaml:1"),
+        ("SB604", "Text[empty]", "src/depot/defs/empty/defs.yaml:1"),
+    ]
+    assert keys(result) == {
+        "Text[blind]": (False, 1),
+        "Text[empty]": (True, 0),
+        "Text[fetches]": (True, 2),
+        "Text[good]": (True, 2),
+    }
+    assert "api.example.com:81" in message(result, "SB602")
+    assert read_tree(made) == before
