@@ -141,7 +141,7 @@ class Listener:
 
     def result(self) -> SealedLoad:
         """Return how the load went."""
-        return sealed_load(self.events, tail("\n".join(self.log)))
+        return sealed_load(self.events, tail("\n".join(self.log), _KEPT_LINES))
 
 
 def sealed_load(events: Iterable[Mapping[str, Any]], log: str = "") -> SealedLoad:

@@ -13,7 +13,8 @@ from statebake.model.patterns import matches
 from statebake.model.state_config import DefsStateManagementType
 from statebake.process import signal_name
 
-_NO_PEX_PYTHON = ("compatible interpreter", "No interpreter compatible")
+# What a PEX prints, and env(1) where its first line names what is not there.
+_NO_PEX_PYTHON = ("Failed to find compatible interpreter", "No interpreter compatible", "/usr/bin/env: ")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,168 @@
+"""``statebake verify --sealed`` on artifacts: PEXes of every layout, wheels, and images on every engine."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+import statebake as package
+from support.cli import Result, statebake
+from support.engine import Docker
+from support.images import BASE
+from support.loading import READ, loads, project
+from support.pexes import CACHE_ENV, bake, rewrite
+from support.trees import read_tree
+
+LAYOUTS = {
+    "zipapp": (),
+    "venv": ("--pex-arg=--venv",),
+    "packed": ("--layout", "packed"),
+    "loose": ("--layout", "loose"),
+}
+FETCHES = "import socket\ntry: socket.create_connection(('192.0.2.7', 443), 1)\nexcept OSError: pass\n"
+DOCKERFILE = f"""
+FROM {BASE}
+COPY site /site
+COPY src /app/src
+ENV PYTHONPATH=/app/src:/site
+"""
+
+
+def verify(artifact: Path | str, *args: str | Path, cwd: Path, env: dict | None = None) -> Result:
+    command = ("verify", "--sealed", "--format", "json", artifact, *args)
+    return statebake(*command, cwd=cwd, env={**CACHE_ENV, **(env or {})})
+
+
+def findings(result: Result) -> list[tuple[str, str | None]]:
+    found = result.json["reports"][0]["findings"]
+    return [(item["code"], item["key"]) for item in found if item["code"] not in {"SB306", "SB327"}]
+
+
+def keys(result: Result) -> dict[str, tuple[bool, int]]:
+    return {item["key"]: (item["opened"], item["definitions"]) for item in result.json["reports"][0]["keys"]}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with one sound component and one that tries to fetch when it is loaded."""
+    return project(tmp_path_factory.mktemp("made") / "it", loads("one", READ), loads("two", FETCHES + READ))
+
+
+@pytest.fixture(scope="module")
+def pex(made: Path) -> Path:
+    bake(made, made.parent / "shop.pex", "--no-refresh", "--python", sys.executable).ok()
+    return made.parent / "shop.pex"
+
+
+@pytest.mark.needs("namespaces")
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_pex(layout, made, pex, tmp_path):
+    """Whatever its layout: its state is opened, its definitions are made, the attempt is told; it is left as it was."""
+    if layout == "zipapp":
+        target = Path(shutil.copy(pex, tmp_path / "shop.pex"))
+    else:
+        target = tmp_path / "shop"
+        flags = [flag.removeprefix("--pex-arg=") for flag in LAYOUTS[layout]]
+        command = [sys.executable, "-m", "pex", "--pex-repository", pex, "-D", made / "src", *flags, "-o", target]
+        subprocess.run([*command, "statebake"], check=True, capture_output=True)
+    before = target.read_bytes() if target.is_file() else read_tree(target)
+    result = verify(target, "--project", made, cwd=tmp_path)
+    assert findings(result) == [("SB602", "Text[two]")]
+    assert keys(result) == {"Text[one]": (True, 3), "Text[two]": (True, 3)}
+    assert result.code == 6
+    assert before == (target.read_bytes() if target.is_file() else read_tree(target))
+
+
+@pytest.mark.needs("namespaces")
+def test_a_pex_for_another_interpreter(pex, tmp_path):
+    """It is told as such, and everything but the load is verified."""
+
+    def change(name: str, content: bytes) -> bytes:
+        if name != "PEX-INFO":
+            return content
+        return json.dumps({**json.loads(content), "interpreter_constraints": ["CPython==3.4.*"]}).encode()
+
+    other = rewrite(pex, tmp_path / "other.pex", change)
+    other.chmod(0o755)
+    result = verify(other, cwd=tmp_path)
+    assert (result.code, findings(result)) == (6, [("SB608", None)])
+
+
+@pytest.mark.needs("namespaces")
+def test_a_pex_that_lost_its_state(pex, tmp_path):
+    """It loads no definitions: missing state is told by key, and where the load ends."""
+    lost = rewrite(pex, tmp_path / "lost.pex", lambda name, content: None if "Text__one__/state" in name else content)
+    lost.chmod(0o755)
+    result = verify(lost, cwd=tmp_path)
+    assert result.code == 3
+    assert ("SB301", "Text[one]") in findings(result) or ("SB313", "Text[one]") in findings(result)
+
+
+@pytest.mark.needs("namespaces")
+def test_a_wheel_and_where_it_is_installed(made, tmp_path):
+    """A wheel is loaded by the interpreter that is named, a directory of packages by its own environment's."""
+    wheel = tmp_path / "shop-1-py3-none-any.whl"
+    info = {
+        "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "METADATA": "Metadata-Version: 2.1\nName: shop\nVersion: 1\n",
+    }
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for path in sorted(path for path in (made / "src").rglob("*") if path.is_file()):
+            archive.write(path, path.relative_to(made / "src"))
+        for name, text in info.items():
+            archive.writestr(f"shop-1.dist-info/{name}", text)
+        archive.writestr("shop-1.dist-info/RECORD", "")
+    result = verify(wheel, "--python", sys.executable, "--project", str(made), cwd=tmp_path)
+    assert ("SB602", "Text[two]") in findings(result)
+    assert keys(result) == {"Text[one]": (True, 3), "Text[two]": (True, 3)}
+    assert verify(wheel, cwd=tmp_path).code == 6
+
+
+def image(docker: Docker, made: Path, root: Path, new_image, dockerfile: str = DOCKERFILE) -> str:
+    """Build an image with a project and what it needs, without asking a package index."""
+    context = root / "context"
+    ignored = shutil.ignore_patterns("__pycache__", "*.so")
+    shutil.copytree(made / "src", context / "src", ignore=ignored)
+    shutil.copytree(Path(package.__file__).parent, context / "site/statebake", ignore=ignored)
+    shutil.copytree(Path(yaml.__file__).parent, context / "site/yaml", ignore=ignored)
+    (context / "Dockerfile").write_text(dockerfile)
+    tag = new_image(docker)
+    docker.run("build", "--tag", tag, context).ok()
+    return tag
+
+
+def test_an_image(every_docker, made, new_image, tmp_path):
+    """On every engine: nothing reaches a network, attempts are told with their component, and no container is left."""
+    tag = image(every_docker, made, tmp_path, new_image)
+    before = every_docker.run("ps", "--all", "--quiet").ok().out
+    result = verify(tag, "--project", made, cwd=tmp_path, env=every_docker.env())
+    assert findings(result) == [("SB602", "Text[two]")], result.out
+    assert keys(result) == {"Text[one]": (True, 3), "Text[two]": (True, 3)}
+    assert result.code == 6
+    assert any("container engine" in check for check in result.json["reports"][0]["checks"])
+    assert every_docker.run("ps", "--all", "--quiet").ok().out == before
+
+
+@pytest.mark.needs("docker")
+def test_an_image_without_python(docker, made, new_image, tmp_path):
+    """It cannot be loaded, and the engine's words say why."""
+    tag = image(docker, made, tmp_path, new_image, "FROM scratch\nCOPY src /app/src\n")
+    result = verify(tag, "--project", made, cwd=tmp_path, env=docker.env())
+    assert result.code == 6
+    assert result.json["reports"][0]["findings"][0]["code"] == "SB607"
+
+
+@pytest.mark.needs("docker")
+def test_an_image_for_another_processor(docker, made, new_image, tmp_path):
+    """It is not started."""
+    tag = image(docker, made, tmp_path, new_image, "FROM --platform=linux/s390x scratch\nCOPY src /app/src\n")
+    result = verify(tag, "--project", made, cwd=tmp_path, env=docker.env())
+    if docker.run("image", "inspect", "--format", "{{.Architecture}}", tag).ok().out.strip() == "s390x":
+        assert result.json["reports"][0]["findings"][0]["code"] == "SB710"
