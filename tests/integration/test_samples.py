@@ -39,8 +39,8 @@ BROKEN = {
         (
             "SB319",
             (
-                f"Of the state of {ORDERS}, 2 of 5 files are not in the wheel (.statebake.json, project/.config/settings): "
-                f"{SETUPTOOLS}."
+                f"Of the state of {ORDERS}, 2 of 5 files are not in the wheel (.statebake.json, "
+                f"project/.config/settings): {SETUPTOOLS}."
             ),
             PACKAGE_DATA,
         ),
@@ -66,8 +66,8 @@ BROKEN = {
         (
             "SB320",
             (
-                f"The state of {ORDERS} is not in the wheel: hatchling leaves out what the root .gitignore matches, and "
-                "`.gitignore:3` (`.local_defs_*/`) matches it."
+                f"The state of {ORDERS} is not in the wheel: hatchling leaves out what the root .gitignore matches, "
+                "and `.gitignore:3` (`.local_defs_*/`) matches it."
             ),
             ARTIFACTS,
         ),

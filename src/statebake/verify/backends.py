@@ -1,6 +1,6 @@
 """What build backends leave out of a wheel, and the lines that make them take it; no I/O.
 
-Each of these is what the backend did when it was tried: setuptools 84, hatchling 1.27, poetry-core 2.5, pdm-backend
+Each of these is what the backend did when it was tried: setuptools 84, hatchling 1.33, poetry-core 2.5, pdm-backend
 2.5, flit-core 4.2, uv_build 0.13.
 """
 
