@@ -13,15 +13,14 @@ from statebake.config import import_root
 from statebake.errors import Code, StatebakeError
 from statebake.hosts import find_host
 from statebake.model.keys import IGNORE_NAME, MANIFEST_NAME, RECORD_NAME, STATE_DIR_NAME, sanitize_key
-from statebake.model.manifest import Manifest
 from statebake.model.tree import list_files
 from statebake.pipeline import OpenProject
 from statebake.pipeline.baking import kept_locally
 from statebake.pipeline.inspecting import Artifact, find_artifact
 from statebake.verify.cause import ContextLoss, IgnoreFile, ProjectFacts
-from statebake.verify.expected import Expected, ExpectedKey, expected_of, read_expected
+from statebake.verify.expected import Expected, ExpectedKey, read_expected
 from statebake.verify.subject import Subject
-from statebake.verify.truth import Truth, judge
+from statebake.verify.truth import Truth, carried, judge
 
 _LARGEST_IGNORE_FILE = 1 << 20
 
@@ -35,45 +34,39 @@ def check_truth(
     now: datetime,
 ) -> Truth:
     """Return whether an artifact carries the state that it should; see ``statebake.verify.truth.judge``."""
-    subject = Subject(
+    return judge(subject_of(artifact), against=against, project=project, facts=facts, now=now)
+
+
+def subject_of(artifact: Artifact) -> Subject:
+    """Return an artifact as what is judged."""
+    return Subject(
         name=artifact.name,
         kind=artifact.kind,
         states=artifact.states,
         around=artifact.around,
         user=artifact.image.facts.user if artifact.image else "",
     )
-    return judge(subject, against=against, project=project, facts=facts, now=now)
 
 
 def read_against(name: str, env: Mapping[str, str], *, image: bool = False) -> Expected:
     """Return what ``name``, a manifest or another artifact, carries.
 
-    Raises ``StatebakeError`` as ``find_artifact`` does, and ``NOT_AN_ARTIFACT`` for one that has not exactly one state
-    directory with a manifest, or with records.
+    Raises ``StatebakeError`` as ``find_artifact`` does, and ``NOT_AN_ARTIFACT`` for one that has not the state of
+    exactly one project.
     """
     path = Path(name)
     if not image and path.is_file() and (path.name == MANIFEST_NAME or path.suffix == ".json"):
         return read_expected(path)
-    artifacts = find_artifact(name, env, image=image)
-    manifests = {state.manifest: None for artifact in artifacts for state in artifact.states if state.manifest}
-    if len(manifests) > 1 or not any(artifact.states for artifact in artifacts):
-        why = "it has several manifests, which differ" if manifests else "it carries no state"
+    found = [carried(subject_of(artifact)) for artifact in find_artifact(name, env, image=image, look_around=True)]
+    if not found or found[0] is None or any(other != found[0] for other in found):
+        why = "its images carry different state" if any(found) else "it does not carry the state of one project"
         raise StatebakeError(
             Code.NOT_AN_ARTIFACT,
-            f"An artifact cannot be compared with this: {why}.",
+            f"Nothing can be compared with this: {why}.",
             where=name,
             next_step="name a project, a manifest, or an artifact with the state of one project",
         )
-    states = [state for artifact in artifacts for state in artifact.states]
-    state = next((state for state in states if state.manifest), states[0])
-    there = {key.record.key: key for key in state.keys if key.summary is not None}
-    found = expected_of((key.record for key in there.values()), name, host=_host(state.manifest))
-    keys = (
-        ExpectedKey(key.key, key.declared_at, summary.digest if summary else None, key.fetched_at)
-        for key in found.keys
-        for summary in [there[key.key].summary]
-    )
-    return Expected(name, tuple(keys), found.host)
+    return found[0]
 
 
 def expected_here(opened: OpenProject, snapshot: Snapshot) -> Expected:
@@ -165,7 +158,3 @@ def _context_losses(opened: OpenProject, required: Required) -> tuple[ContextLos
         ContextLoss(f"{file.name}:{loss.rule.line}", loss.rule.text, loss.keys, mend)
         for loss in find_losses(rules, required)
     )
-
-
-def _host(manifest: Manifest | None) -> str:
-    return manifest.host if manifest else ""

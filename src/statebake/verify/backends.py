@@ -1,7 +1,7 @@
 """What build backends leave out of a wheel, and the lines that make them take it; no I/O.
 
-Each of these is what the backend did when it was tried: setuptools 82, hatchling 1.29, poetry-core 2, pdm-backend 2.4,
-flit-core 3.12, uv_build 0.9.
+Each of these is what the backend did when it was tried: setuptools 84, hatchling 1.33, poetry-core 2.5, pdm-backend
+2.5, flit-core 4.2, uv_build 0.13.
 """
 
 from __future__ import annotations

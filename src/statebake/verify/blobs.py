@@ -14,6 +14,7 @@ from typing import BinaryIO, cast
 
 from statebake.errors import StatebakeError
 from statebake.verify.artifact import unreadable
+from statebake.verify.files import FREE_BYTES, LARGEST_RATIO
 
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
 _WHAT = "an OCI image layout"
@@ -29,15 +30,18 @@ class Blobs(ABC):
     def file(self, name: str) -> BinaryIO:
         """Open a file of the layout; raises ``StatebakeError`` (``NOT_AN_ARTIFACT``) where there is none."""
 
-    def blob(self, digest: str) -> BinaryIO:
+    def blob(self, digest: str) -> Verified:
         """Open a blob, whose digest is checked when its end is read."""
         if not _DIGEST.fullmatch(digest):
             raise unreadable(_WHAT, f"{digest!r} is no digest", self.where)
-        return cast(BinaryIO, Verified(self.file(f"blobs/{digest.replace(':', '/')}"), digest, self.where))
+        return Verified(self.file(f"blobs/{digest.replace(':', '/')}"), digest, self.where)
 
 
 class Verified(io.RawIOBase):
-    """A stream that must have ``digest``; raises ``StatebakeError`` (``NOT_AN_ARTIFACT``) at its end if it has not."""
+    """A stream that must have ``digest``; raises ``StatebakeError`` (``NOT_AN_ARTIFACT``) at its end if it has not.
+
+    ``count`` is how many bytes of it were read.
+    """
 
     def __init__(self, stream: BinaryIO, digest: str, where: str) -> None:
         super().__init__()
@@ -45,6 +49,8 @@ class Verified(io.RawIOBase):
             raise unreadable(_WHAT, f"{digest!r} is no digest", where)
         self._stream, self._expected, self._where = stream, digest, where
         self._digest = hashlib.new(digest.partition(":")[0])
+        self.where = where
+        self.count = 0
 
     def readable(self) -> bool:
         return True
@@ -54,6 +60,7 @@ class Verified(io.RawIOBase):
         chunk = self._stream.read(len(view))
         view[: len(chunk)] = chunk
         self._digest.update(chunk)
+        self.count += len(chunk)
         if not chunk and len(view) and f"{self._digest.name}:{self._digest.hexdigest()}" != self._expected:
             raise unreadable(_WHAT, f"{self._expected} has other content than its digest says", self._where)
         return len(chunk)
@@ -62,6 +69,27 @@ class Verified(io.RawIOBase):
         if not self.closed:
             self._stream.close()
         super().close()
+
+
+class Bounded(io.RawIOBase):
+    """What ``packed`` unpacks to; raises ``StatebakeError`` (``NOT_AN_ARTIFACT``) once that is more than any layer."""
+
+    def __init__(self, unpacked: BinaryIO, packed: Verified) -> None:
+        super().__init__()
+        self._unpacked, self._packed, self._count = unpacked, packed, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(cast(bytearray, buffer)).cast("B")
+        chunk = self._unpacked.read(len(view))
+        view[: len(chunk)] = chunk
+        self._count += len(chunk)
+        if self._count > max(FREE_BYTES, LARGEST_RATIO * self._packed.count):
+            why = f"a layer unpacks to more than {LARGEST_RATIO} times its size"
+            raise unreadable(_WHAT, why, self._packed.where)
+        return len(chunk)
 
 
 @contextlib.contextmanager

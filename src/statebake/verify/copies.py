@@ -1,8 +1,9 @@
 """Which copy of the state a runtime reads, where an artifact has several; no I/O.
 
-A PEX puts its own files first on the import path, then its dependencies; with ``--venv`` they become one directory in
-a loose PEX or with ``venv_site_packages_copies``, and else are kept apart, its own files first again (pex 2.105,
-``pex/venv/installer.py``). In an image only a run can tell: every copy counts.
+A PEX puts its own files first on the import path, then its dependencies. With ``--venv`` it keeps them apart as well,
+but with ``venv_site_packages_copies`` they become one directory (pex 2.105, ``pex/venv/installer.py``). A loose PEX
+with ``--venv`` makes one directory too, unless a zipapp with the same hash has been run before: it counts as apart. In
+an image only a run can tell: every copy counts.
 """
 
 from __future__ import annotations

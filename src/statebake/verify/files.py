@@ -20,8 +20,9 @@ CONFIG_NAMES = ("dg.toml", "pyproject.toml")
 _LARGEST_TEXT = 64 << 20
 _MOST_FILES = 1_000_000
 _DEEPEST = 4  # state directories in state directories
-_FREE = 1 << 28
-_RATIO = 100
+FREE_BYTES = 1 << 28
+LARGEST_RATIO = 100
+"""What is packed may unpack to so many times its size, or to ``FREE_BYTES``: text does, and zeros do not."""
 
 
 class Budget:
@@ -31,10 +32,10 @@ class Budget:
     """
 
     def __init__(self, what: str, where: str, size: int) -> None:
-        self.most = max(_FREE, _RATIO * size)
+        self.most = max(FREE_BYTES, LARGEST_RATIO * size)
         self._left = self.most
         self._error = unreadable(
-            what, f"what was read of it unpacks to more than {self.most} bytes, {_RATIO} times its size", where
+            what, f"what was read of it unpacks to more than {self.most} bytes, {LARGEST_RATIO} times its size", where
         )
 
     def take(self, count: int) -> None:

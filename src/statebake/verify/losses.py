@@ -31,13 +31,14 @@ def why_missing(
     if copy and second:
         return found(
             Code.SECOND_COPY,
-            f"{subject.the} imports {_package(copy)} from {copy.directory}, which has no state of {key.key}; the state "
-            f"is in a second copy of the package, {second.directory}.",
+            f"{subject.the} imports the package from {copy.directory}, which has no state of {key.key}; that is in a "
+            f"second copy, {second.directory}.",
             f"leave one of the copies out: {subject.bake} puts the package in once",
         )
     astray = next((state for state in copies.astray if name in state.directories), None)
     if astray:
-        read = f"it is read from {copy.path}" if copy else f"the package of {copies.place} is nowhere to be imported"
+        package = copies.place.rpartition("/")[0].replace("/", ".")
+        read = f"it is read from {copy.path}" if copy else f"there is no package {package} on the import path"
         return found(
             Code.WRONG_PLACE,
             f"The state of {key.key} is in {astray.path}, from where nothing is imported: {read}.",
@@ -84,13 +85,13 @@ def why_partly_missing(
     start = len(facts.state) + len(sanitize_key(key)) + 2
     names = ", ".join(file[start:] for file in lost[:_SHOWN])
     more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
-    files = "1 file" if len(lost) == 1 else f"{len(lost)} files"
+    be = "is" if len(lost) == 1 else "are"
     return Finding(
         cause.code,
         Severity.ERROR,
         key,
-        f"Of the state of {key}, {files} of {len(facts.keys[key])} are not in {subject.the_own} ({names}{more}): "
-        f"{cause.why}.",
+        f"Of the state of {key}, {len(lost)} of {len(facts.keys[key])} files {be} not in {subject.the_own} "
+        f"({names}{more}): {cause.why}.",
         cause.where,
         cause.next_step,
     )
@@ -103,8 +104,3 @@ def lost_files(key: str, copy: Copy, subject: Subject, facts: ProjectFacts | Non
     return [
         file for file in facts.keys.get(key, ()) if f"{copy.path}{file[len(facts.state) :]}" not in subject.around.files
     ]
-
-
-def _package(copy: Copy) -> str:
-    parts = [part for part in copy.directory.split("/") if part]
-    return ".".join(parts[-2:])

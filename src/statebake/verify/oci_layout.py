@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, cast
 from statebake.engine.image import ATTESTATION, ImageFacts, Layer, instructions
 from statebake.errors import StatebakeError
 from statebake.verify.artifact import ArtifactState, unreadable
-from statebake.verify.blobs import Blobs, Verified, open_blobs
+from statebake.verify.blobs import Blobs, Bounded, Verified, open_blobs
 from statebake.verify.layers import Entry, StateTree
 from statebake.verify.surroundings import Surroundings
 from statebake.verify.tar import read_files, read_layer
@@ -121,7 +121,7 @@ class _Layout:
         return data
 
     def _json(self, digest: str) -> dict[str, Any]:
-        return self.parse(self._blobs.blob(digest), digest)
+        return self.parse(cast(BinaryIO, self._blobs.blob(digest)), digest)
 
     def _read(self, tree: StateTree, layer: tuple[str, str]) -> None:
         with self._layer(layer) as stream:
@@ -131,8 +131,8 @@ class _Layout:
     def _layer(self, layer: tuple[str, str]) -> Iterator[BinaryIO]:
         """Give a layer's tar archive, uncompressed, and verified at its end."""
         digest, diff_id = layer
-        with self._blobs.blob(digest) as blob, _unpacked(blob, self._where) as unpacked:
-            yield cast(BinaryIO, Verified(unpacked, diff_id, self._where))
+        with self._blobs.blob(digest) as blob, _unpacked(cast(BinaryIO, blob), self._where) as unpacked:
+            yield cast(BinaryIO, Verified(cast(BinaryIO, Bounded(unpacked, blob)), diff_id, self._where))
 
     def _link_target(self, tree: StateTree, layers: list[tuple[str, str]], entry: Entry) -> Entry | None:
         """Return the file that a hard link means: in its own layer, or in one below."""
@@ -154,7 +154,9 @@ class _Layout:
 
 def is_layout(path: Path) -> bool:
     """Return whether there is an OCI image layout at ``path``, or a tar archive that might have one in it."""
-    return (path / "oci-layout").is_file() if path.is_dir() else tarfile.is_tarfile(path)
+    if path.is_dir():
+        return (path / "oci-layout").is_file()
+    return path.is_file() and tarfile.is_tarfile(path)  # a FIFO would never open
 
 
 def _facts(

@@ -21,7 +21,6 @@ from statebake.verify.zips import Source, read_zip
 _WHAT = "a PEX"
 _INFO = "PEX-INFO"
 _DEPS = ".deps"
-_BOOTSTRAP = ".bootstrap"  # a zip file in a packed one
 _LARGEST_WHEEL = 1 << 30
 _LARGEST_INFO = 16 << 20
 
@@ -52,7 +51,6 @@ def read_pex_files(path: Path) -> ReadFiles:
 def pex_of(tree: FileTree, path: Path, size: int) -> ReadFiles:
     """Return the same of the files of the PEX at ``path``; raises as ``read_pex_files``."""
     info = _info(tree)
-    loose = path.is_dir() and _BOOTSTRAP in tree.directories
     tree = _with_wheels(tree, Budget(_WHAT, str(path), size))
     venv = info.get("venv") is True
     return read_tree(
@@ -61,7 +59,7 @@ def pex_of(tree: FileTree, path: Path, size: int) -> ReadFiles:
         size=size,
         roots=("", *(f"{_DEPS}/{name}" for name in _distributions(info))),
         one_directory=venv,
-        merges=venv and (loose or info.get("venv_site_packages_copies") is True),
+        merges=venv and info.get("venv_site_packages_copies") is True,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from statebake.errors import Code
@@ -64,6 +64,22 @@ def judge(
         keys=tuple(key for part in parts for key in part.keys),
         checks=tuple(dict.fromkeys(check for part in parts for check in part.checks)),
     )
+
+
+def carried(subject: Subject) -> Expected | None:
+    """Return what an artifact really carries where it is read; ``None``: not the state of exactly one project."""
+    places = find_places(subject.states, subject.around)
+    if len(places) != 1:
+        return None
+    [place] = places
+    read = find_copies(place, subject.states, subject.around, subject.kind).read
+    state = next((copy.state for copy in read if copy.state is not None), None)
+    if state is None:
+        return None
+    own = _own(state, subject)
+    there = {key.record.key: key.summary for key in state.keys if key.summary is not None}
+    keys = (replace(key, digest=summary.digest) for key in own.keys if (summary := there.get(key.key)))
+    return Expected(subject.name, tuple(keys), own.host)
 
 
 def _judge_copies(

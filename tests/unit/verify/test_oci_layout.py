@@ -185,3 +185,25 @@ def test_a_fifo_in_a_layout(tmp_path):
     assert "it has no file index.json" in refused(tmp_path)
     os.mkfifo(tmp_path / "image.tar")
     assert "it is no file and no directory" in refused(tmp_path / "image.tar")
+
+
+def test_a_layer_that_unpacks_to_too_much(layout):
+    """Zeros that unpack to a thousand times their size are not read to their end."""
+    bomb = tar([Member("zeros", content=bytes(300 << 20))])
+    assert "unpacks to more than 100 times its size" in refused(layout.finish(layout.image((bomb,))))
+
+
+def test_what_is_beside_the_state(layout):
+    """Declarations, configuration and packages are found where the upper layers have left them."""
+    lower = [
+        Member("app/pyproject.toml", content=b"[tool.dg.project]"),
+        Member("app/dg.toml", content=b"x"),
+        Member("app/shop/defs/defs.yaml"),
+        Member("app/shop/old/defs.yaml"),
+        Member(f"{STATE}/a/state", content=b"1"),
+    ]
+    upper = [Member("app/.wh.dg.toml"), Member("app/shop/.wh.old"), Member("app/shop/__init__.py")]
+    [image] = read_layout(layout.finish(layout.image((tar(lower), tar(upper)))))
+    assert image.around.configs == {"/app/pyproject.toml": "[tool.dg.project]"}
+    names = {"/app/pyproject.toml", "/app/shop/defs/defs.yaml", "/app/shop/__init__.py"}
+    assert image.around.files == names
