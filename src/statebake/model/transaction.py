@@ -64,6 +64,13 @@ def open_staging(state_dir: Path) -> Iterator[Path]:
         os.close(lock)
 
 
+def is_unfinished(state_dir: Path) -> bool:
+    """Return whether there is work in staging, of a process that runs or was killed."""
+    with contextlib.suppress(FileNotFoundError):
+        return any(entry.name not in {_LOCK_NAME, LAST_NAME} for entry in (state_dir / STAGING_NAME).iterdir())
+    return False
+
+
 def recover(state_dir: Path) -> None:
     """Finish or undo what a killed process left in staging; the caller holds the lock."""
     staging_root = state_dir / STAGING_NAME

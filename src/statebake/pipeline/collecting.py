@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statebake.check.garbage import CollectionPlan, plan_collection, read_leftovers
 from statebake.model.discard import discard_keys
-from statebake.model.transaction import open_staging
+from statebake.model.transaction import is_unfinished, open_staging
 from statebake.pipeline import OpenProject
 
 
@@ -15,12 +15,12 @@ def plan(opened: OpenProject, *, unrecorded: bool) -> CollectionPlan:
 
 
 def collect(opened: OpenProject, *, unrecorded: bool) -> CollectionPlan:
-    """Remove what ``plan`` says, while no refresh is at it, and return what that was.
+    """Remove what ``plan`` says, and what a killed process left, while no refresh is at it; return what that was.
 
     Raises ``StatebakeError``: as ``plan_collection``, ``open_staging`` and ``discard_keys`` do.
     """
     found = plan(opened, unrecorded=unrecorded)
-    if not found.remove:
+    if not found.remove and not is_unfinished(opened.state_dir):
         return found
     with open_staging(opened.state_dir) as staging:
         found = plan(opened, unrecorded=unrecorded)  # anew: a refresh may have ended meanwhile

@@ -15,7 +15,7 @@ from statebake.model.discovery import Discovery
 from statebake.model.finding import Finding, Severity
 from statebake.model.keys import STATE_NAME, sanitize_key
 from statebake.model.state_config import DefsStateManagementType
-from statebake.refresh.json_schema import judge_state
+from statebake.refresh.json_schema import judge_state, must_be_schema
 
 Judge = Callable[[Path], "tuple[str | None, list[str]]"]
 """Compares a key's ``state`` with a schema file, as ``judge_state`` and ``judge_content`` do."""
@@ -47,11 +47,15 @@ def states_of_project(discovery: Discovery, snapshot: Snapshot, settings: Settin
 def schema_findings(states: Iterable[StateToJudge]) -> list[Finding]:
     """Return which of ``states`` break their schemas, without a value of them; a schema that is none is one finding."""
     findings = []
+    sound: set[Path] = set()
     useless: set[Path] = set()
     for state in states:
         if state.schema in useless:
             continue
         try:
+            if state.schema not in sound:
+                must_be_schema(state.schema)
+                sound.add(state.schema)
             problem, violations = state.judge(state.schema)
         except StatebakeError as error:
             useless.add(state.schema)
