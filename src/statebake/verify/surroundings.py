@@ -63,10 +63,12 @@ class Surroundings:
         root = self.root_of(directory)
         inside = directory[len(root) :].strip("/") if root else directory.strip("/")
         parts = inside.split("/") if inside else []
+        top = "/" if directory.startswith("/") and not root else ""
         places = [join(root, "/".join(parts[:depth])) for depth in range(len(parts), -1, -1)]
         if self.one_directory:
             places += [other for other in self.roots if other != root]
-        return [path for place in places for name in CONFIG_NAMES if (path := join(place, name)) in self.configs]
+        paths = (f"{top}{join(place, name)}" for place in places for name in CONFIG_NAMES)
+        return [path for path in paths if path in self.configs]
 
     def root_of(self, path: str) -> str:
         """Return the root that ``path`` is below of."""
