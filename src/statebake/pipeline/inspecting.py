@@ -87,13 +87,13 @@ def find_artifact(
     """Return what ``name`` is: a file or directory, or else, or with ``image``, an image in the container engine.
 
     An OCI image layout gives one for each platform. ``find_layers``: find out which layers of an engine's image the
-    state is in; ``look_around``: what is beside it. Raises ``StatebakeError``: ``NOT_AN_ARTIFACT`` where it cannot be
-    read, ``IMAGE_NOT_FOUND``, ``BAD_REFERENCE``, and the errors of an engine that cannot be used.
+    state is in; ``look_around``: every copy of the state in it, and what is beside them. Raises ``StatebakeError``:
+    ``NOT_AN_ARTIFACT`` where it cannot be read, ``IMAGE_NOT_FOUND``, ``BAD_REFERENCE``, and the errors of an engine that cannot be used.
     """
     path = Path(name)
     if image or not (path.exists() or _looks_like_file(name)):
         check_reference(name, where="the image that was given")
-        read = read_image(open_engine(env), name, find_layers=find_layers, look_around=look_around)
+        read = read_image(open_engine(env), name, everywhere=look_around, find_layers=find_layers)
         found = [Artifact(name, "image", read.facts.size, read.states, read.around, read)]
     elif path.exists() and is_layout(path):
         found = [

@@ -6,16 +6,20 @@ import contextlib
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from statebake.check import definition_findings
+from statebake.check.policy import KeyFacts
 from statebake.config import Settings, source_roots
 from statebake.engine import Engine, ImageFacts
 from statebake.errors import Code, StatebakeError
 from statebake.hosts.sealing import Listener, LoadRequest, SealedLoad, load_command, run_sealed, seal_command
+from statebake.model.finding import Finding
 from statebake.pipeline import Target
 from statebake.process import project_env
+from statebake.verify.sealed import SealedRules, definitions_per_key, judge_load
 
 # What a load needs of this machine's environment; everything else may be a credential, or lead to one.
 _ALLOWED = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "PATH", "TZ")
@@ -152,6 +156,22 @@ def load_image(
         for line in _lines(chunks):
             listener.line(line)
     return listener.result()
+
+
+def sealed_findings(
+    load: SealedLoad, places: Mapping[str, Sequence[str]], facts: Sequence[KeyFacts], settings: Settings, where: str
+) -> list[Finding]:
+    """Return what is wrong with a sealed load, and where it made fewer definitions than the policy asks for."""
+    rules = SealedRules(
+        places=places,
+        allow_empty=settings.sealed.allow_empty,
+        allow_runtime_fetch=settings.allow_runtime_fetch,
+        within_s=settings.sealed.timeout,
+    )
+    found = list(judge_load(load, rules, where))
+    if load.failure is None and load.seconds is not None:
+        found += definition_findings(definitions_per_key(load), facts, settings, where=where)
+    return found
 
 
 def _lines(chunks: Iterator[bytes]) -> Iterator[str]:

@@ -9,14 +9,12 @@ from functools import cached_property
 from pathlib import Path
 
 from statebake.check import (
-    definition_findings,
     facts_of_manifest,
     facts_of_project,
     policy_findings,
     report_of,
     status_rows,
 )
-from statebake.check.policy import KeyFacts
 from statebake.config import Settings
 from statebake.engine import open_engine
 from statebake.errors import Code, StatebakeError
@@ -27,12 +25,20 @@ from statebake.model.manifest import Manifest
 from statebake.model.report import KeyResult, Report
 from statebake.pipeline import OpenProject, Target, check_state, find_targets, side_by_side
 from statebake.pipeline.inspecting import Artifact, find_artifact
-from statebake.pipeline.sealing import StatePlace, load_environment, load_image, load_pex, load_tree, load_wheel
+from statebake.pipeline.sealing import (
+    StatePlace,
+    load_environment,
+    load_image,
+    load_pex,
+    load_tree,
+    load_wheel,
+    sealed_findings,
+)
 from statebake.pipeline.truth import check_truth, expected_here, facts_here, read_against
 from statebake.verify.cause import ProjectFacts
 from statebake.verify.copies import find_places
 from statebake.verify.expected import Expected
-from statebake.verify.sealed import SealedRules, definitions_per_key, judge_load
+from statebake.verify.sealed import definitions_per_key
 from statebake.verify.truth import Truth
 
 _ARTIFACT_DIRECTORIES = ("PEX-INFO", "oci-layout")
@@ -218,22 +224,6 @@ def verify_tree(opened: OpenProject, env: Mapping[str, str], now: datetime, *, s
         keys=with_load(report.keys, load),
         notes=(*report.notes, *_missing(load)),
     )
-
-
-def sealed_findings(
-    load: SealedLoad, places: Mapping[str, Sequence[str]], facts: Sequence[KeyFacts], settings: Settings, where: str
-) -> list[Finding]:
-    """Return what is wrong with a sealed load, and where it made fewer definitions than the policy asks for."""
-    rules = SealedRules(
-        places=places,
-        allow_empty=settings.sealed.allow_empty,
-        allow_runtime_fetch=settings.allow_runtime_fetch,
-        within_s=settings.sealed.timeout,
-    )
-    found = list(judge_load(load, rules, where))
-    if load.failure is None and load.seconds is not None:
-        found += definition_findings(definitions_per_key(load), facts, settings, where=where)
-    return found
 
 
 def with_load(keys: Sequence[KeyResult], load: SealedLoad) -> tuple[KeyResult, ...]:

@@ -4,61 +4,37 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import BinaryIO, cast
 
 from statebake.engine import Engine, ImageFacts
 from statebake.model.keys import STATE_LABEL, STATE_LAYER
 from statebake.verify.artifact import ArtifactState, unreadable
-from statebake.verify.files import CONFIG_NAMES
 from statebake.verify.oci_layout import ReadImage
 from statebake.verify.surroundings import Surroundings
 from statebake.verify.tar import look_at_tar, read_tar
 
 
-def read_image(
-    engine: Engine, reference: str, *, everywhere: bool = False, find_layers: bool = False, look_around: bool = False
-) -> ReadImage:
+def read_image(engine: Engine, reference: str, *, everywhere: bool = False, find_layers: bool = False) -> ReadImage:
     """Return an image of the engine with its state directories.
 
     They are looked for where the label ``io.statebake.state`` says, and without one, or with nothing there, or with
-    ``everywhere``, in the whole file system, which takes a second for every few hundred megabytes. ``find_layers``:
-    find out which layers they are in, which may take as long again. ``look_around``: find out what is beside them;
-    a search everywhere does so anyway. Raises ``StatebakeError``: ``IMAGE_NOT_FOUND``, ``NOT_AN_ARTIFACT``,
-    ``BAD_RECORD``, ``NEWER_FORMAT``, and what the engine's methods raise.
+    ``everywhere``, in the whole file system, which takes a second for every few hundred megabytes, and tells what is
+    beside them as well. ``find_layers``: find out which layers they are in, which may take as long again. Raises
+    ``StatebakeError``: ``IMAGE_NOT_FOUND``, ``NOT_AN_ARTIFACT``, ``BAD_RECORD``, ``NEWER_FORMAT``, and what the
+    engine's methods raise.
     """
     facts = engine.image(reference)
     states: tuple[ArtifactState, ...] = ()
+    around = Surroundings()
     if (place := facts.labels.get(STATE_LABEL)) and not everywhere:
         states = _states_at(engine, facts, place)
     if not states:
         with engine.whole(facts.id) as stream:
             places, around = look_at_tar(stream, reference)
         states = tuple(state for place in places for state in _states_at(engine, facts, place))
-    else:
-        around = _around(engine, facts, states) if look_around else Surroundings()
     layers = _layers(engine, facts, states) if find_layers else {}
     return ReadImage(facts, states, layers, around)
-
-
-def _around(engine: Engine, facts: ImageFacts, states: Sequence[ArtifactState]) -> Surroundings:
-    """Return what is in the directories with a state directory in them, and the configuration files above these."""
-    found: list[Surroundings] = []
-    above: dict[PurePosixPath, None] = {}
-    for state in states:
-        directory = PurePosixPath(state.path).parent
-        found.append(_find(engine, facts, directory))
-        above.update(dict.fromkeys(directory.parents))
-    if any(state.manifest is None or state.manifest.host.startswith("dagster ") for state in states):
-        found += [_find(engine, facts, directory / name) for directory in above for name in CONFIG_NAMES]
-    files = frozenset(path for one in found for path in one.files)
-    return Surroundings(files, {path: text for one in found for path, text in one.configs.items()})
-
-
-def _find(engine: Engine, facts: ImageFacts, path: PurePosixPath) -> Surroundings:
-    with engine.files(facts.id, str(path)) as stream:
-        return Surroundings() if stream is None else look_at_tar(stream, facts.reference, root=str(path.parent))[1]
 
 
 def _states_at(engine: Engine, facts: ImageFacts, place: str) -> tuple[ArtifactState, ...]:
