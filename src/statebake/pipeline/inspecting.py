@@ -88,7 +88,8 @@ def find_artifact(
 
     An OCI image layout gives one for each platform. ``find_layers``: find out which layers of an engine's image the
     state is in; ``look_around``: every copy of the state in it, and what is beside them. Raises ``StatebakeError``:
-    ``NOT_AN_ARTIFACT`` where it cannot be read, ``IMAGE_NOT_FOUND``, ``BAD_REFERENCE``, and the errors of an engine that cannot be used.
+    ``NOT_AN_ARTIFACT`` where it cannot be read, ``IMAGE_NOT_FOUND``, ``BAD_REFERENCE``, and the errors of an engine
+    that cannot be used.
     """
     path = Path(name)
     if image or not (path.exists() or _looks_like_file(name)):

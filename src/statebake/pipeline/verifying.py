@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,13 +16,15 @@ from statebake.check import (
     report_of,
     status_rows,
 )
-from statebake.config import Settings
+from statebake.check.policy import KeyFacts
+from statebake.config import Settings, module_path
 from statebake.engine import open_engine
 from statebake.errors import Code, StatebakeError
 from statebake.hosts.sealing import SealedLoad
 from statebake.model.finding import Finding, Severity
-from statebake.model.keys import sanitize_key
+from statebake.model.keys import STATE_DIR_NAME, sanitize_key
 from statebake.model.manifest import Manifest
+from statebake.model.record import read_record
 from statebake.model.report import KeyResult, Report
 from statebake.pipeline import OpenProject, Target, check_state, find_targets, side_by_side
 from statebake.pipeline.inspecting import Artifact, find_artifact
@@ -91,7 +94,7 @@ class Verifier:
     def _report(self, artifact: Artifact) -> Report:
         manifest = next((state.manifest for state in artifact.states if state.manifest), None)
         truth, notes = self._truth(artifact, manifest)
-        facts = facts_of_manifest(manifest, {key.key: key.bytes for key in truth.keys if key.bytes}) if manifest else ()
+        facts = self._facts(manifest, truth) if manifest else ()
         findings = [*truth.findings, *policy_findings(facts, self._wanted.settings, self._now, again=artifact.bake)]
         checks, keys = list(truth.checks), truth.keys
         if self._wanted.sealed:
@@ -111,6 +114,12 @@ class Verifier:
             notes=notes,
             directory=str(self._wanted.project.project.directory) if self._wanted.project else None,
         )
+
+    def _facts(self, manifest: Manifest, truth: Truth) -> tuple[KeyFacts, ...]:
+        confirmed = {}
+        if self._wanted.project is not None and self._is_of_project(manifest):
+            confirmed = _confirmed(self._wanted.project, manifest)
+        return facts_of_manifest(manifest, {key.key: key.bytes for key in truth.keys if key.bytes}, confirmed)
 
     def _truth(self, artifact: Artifact, manifest: Manifest | None) -> tuple[Truth, tuple[str, ...]]:
         """Return the truth; the project is asked only where something is wrong, or no manifest says what to expect."""
@@ -232,6 +241,19 @@ def with_load(keys: Sequence[KeyResult], load: SealedLoad) -> tuple[KeyResult, .
     return tuple(
         replace(key, opened=sanitize_key(key.key) in load.opened, definitions=counts.get(key.key, 0)) for key in keys
     )
+
+
+def _confirmed(target: Target, manifest: Manifest) -> dict[str, str]:
+    """Return when the work tree's fetches last confirmed the very state that an artifact has, by key."""
+    module = target.settings.defs_module
+    defs_dir = module_path(target.project.directory, module) if module else None
+    confirmed = {}
+    for record in manifest.keys if defs_dir else ():
+        with contextlib.suppress(StatebakeError, OSError):
+            here = read_record(Path(defs_dir or "", STATE_DIR_NAME, sanitize_key(record.key)))
+            if here and here.digest == record.digest and here.checked_at:
+                confirmed[record.key] = here.checked_at
+    return confirmed
 
 
 def _open_tree(target: Target, env: Mapping[str, str]) -> WorkTree:

@@ -1,0 +1,124 @@
+"""``statebake verify`` as a command: what it is given, what it compares with, what it reports."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.cli import Result, statebake
+from support.native import component, documents, native_project, state_dir
+from support.pexes import CACHE_ENV, bake, rewrite
+
+
+@pytest.fixture(scope="module")
+def baked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with its state and a PEX of it, in one directory."""
+    root = tmp_path_factory.mktemp("baked")
+    made = native_project(root / "shop", documents(component("one"), component("two")))
+    bake(made, root / "shop.pex", "--python", sys.executable).ok()
+    return root
+
+
+@pytest.fixture
+def root(baked: Path, tmp_path: Path) -> Path:
+    """A copy of that, which a test may change."""
+    return shutil.copytree(baked, tmp_path / "root")
+
+
+def verify(root: Path, *args: str | Path, shown: str = "json", cwd: Path | None = None) -> Result:
+    return statebake("verify", "--format", shown, *args, cwd=cwd or root, env=CACHE_ENV)
+
+
+def findings(result: Result) -> list[tuple[str, str | None]]:
+    return [(item["code"], item["key"]) for item in result.json["reports"][0]["findings"]]
+
+
+def test_a_sound_pex(root):
+    """It is told what was compared with what, and nothing of it is run."""
+    result = verify(root, "shop.pex").ok()
+    [report] = result.json["reports"]
+    assert report["checks"] == ["2 keys compared with the manifest of the PEX"]
+    assert [(key["key"], key["verdict"]) for key in report["keys"]] == [("Text[one]", "ok"), ("Text[two]", "ok")]
+    assert "2 keys have their state" in verify(root, "shop.pex", shown="text").ok().out
+
+
+@pytest.mark.parametrize("against", ["shop", "manifest.json", "old.pex"])
+def test_against_what_it_must_be_the_same_as(root, against):
+    """A work tree, a manifest, or another artifact; the same is fine, another one is told by key."""
+    shutil.copy(root / "shop.pex", root / "old.pex")
+    statebake("check", "--write-manifest", root / "manifest.json", cwd=root / "shop").ok()
+    verify(root, "shop.pex", "--against", against).ok()
+    yaml = root / "shop/src/shop/defs/things/defs.yaml"
+    yaml.write_text(yaml.read_text().replace('"two"', '"two", "text": "other"'))
+    bake(root / "shop", root / "new.pex", "--python", sys.executable).ok()
+    statebake("check", "--write-manifest", root / "manifest.json", cwd=root / "shop").ok()
+    new = "shop.pex" if against != "old.pex" else "new.pex"
+    result = verify(root, new, "--against", against)
+    assert (result.code, findings(result)) == (3, [("SB326", "Text[two]")])
+
+
+def test_the_policy_of_the_project(root):
+    """Age counts from the last fetch that confirmed the state, where the work tree knows of it."""
+    pyproject = root / "shop/pyproject.toml"
+    pyproject.write_text(pyproject.read_text() + '\n[tool.statebake.policy]\nmax_age = "1d"\nmax_size = "1B"\n')
+    result = verify(root, root / "shop.pex", cwd=root / "shop")
+    assert result.code == 3
+    assert findings(result) == [("SB332", "Text[one]"), ("SB332", "Text[two]")]
+    for record in state_dir(root / "shop").glob("*/.statebake.json"):
+        record.write_text(json.dumps({**json.loads(record.read_text()), "checked_at": "2020-01-01T00:00:00Z"}))
+    result = verify(root, root / "shop.pex", cwd=root / "shop")
+    assert {code for code, _ in findings(result)} == {"SB331", "SB332"}
+
+
+def test_state_that_was_tampered_with(root):
+    """A file in the artifact that is not what its manifest says is told with its key."""
+    bad = rewrite(
+        root / "shop.pex", root / "bad.pex", lambda name, text: b"x" if name.endswith("one__/state") else text
+    )
+    result = verify(root, bad)
+    assert result.code == 3
+    assert ("SB303", "Text[one]") in findings(result) or ("SB313", "Text[one]") in findings(result)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code"),
+    [
+        ("file.txt", b"text", "SB112"),
+        ("cut.pex", None, "SB112"),
+        ("nowhere.pex", b"", "SB112"),
+    ],
+)
+def test_what_is_no_artifact(root, name, content, code):
+    """It is an error of the command line, in every format."""
+    (root / name).write_bytes((root / "shop.pex").read_bytes()[:1000] if content is None else content)
+    result = verify(root, name)
+    assert (result.code, findings(result)) == (2, [(code, None)])
+    assert f"error[{code}]" in verify(root, name, shown="text").err
+
+
+def test_several_artifacts_and_reports(root):
+    """One that cannot be read does not hold the others up; reports in other forms go into files."""
+    (root / "broken.pex").write_text("x")
+    result = verify(
+        root, "shop.pex", "broken.pex", "--output", "all.sarif", "-o", "junit=all.xml", "-o", "gitlab=q.json"
+    )
+    assert result.code == 2
+    assert [report["ok"] for report in result.json["reports"]] == [True, False]
+    assert json.loads((root / "all.sarif").read_text())["version"] == "2.1.0"
+    assert "<testsuite" in (root / "all.xml").read_text()
+    assert json.loads((root / "q.json").read_text())[0]["check_name"] == "SB112"
+
+
+def test_a_work_tree(root):
+    """Without an artifact it is the project that is verified; what is missing is told at its declaration."""
+    verify(root, cwd=root / "shop").ok()
+    shutil.rmtree(state_dir(root / "shop") / "Text__two__")
+    result = verify(root, cwd=root / "shop")
+    assert (result.code, findings(result)) == (3, [("SB301", "Text[two]")])
+    assert "file=src/shop/defs/things/defs.yaml,line=" in verify(root, shown="github", cwd=root / "shop").out
+    result = verify(root, "--against", ".", cwd=root / "shop")
+    assert (result.code, findings(result)) == (2, [("SB103", None)])
