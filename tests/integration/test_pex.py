@@ -46,7 +46,7 @@ SEVERAL = documents(
     component("ünö/две", text="some text"),
     code_component("odd", ODD_FILES),
     component("shared", defs_state={"key": "Shared"}),
-    component("shared too", text="shared", defs_state={"key": "Shared"}),
+    component("shared", defs_state={"key": "Shared"}),
 )
 
 
