@@ -8,7 +8,7 @@ import secrets
 import shutil
 import sys
 import zlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -67,7 +67,6 @@ class LoadedComponent:
     management_type: str
     definitions: int | None = None
     error: str | None = None
-    line: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +101,7 @@ class SealedLoad:
         opened: the directory names of the keys whose state was opened.
         seconds: how long the load took, imports included; ``None``: it did not end.
         failure: why it failed: ``code`` (or ``None``), ``message``, ``where``, ``detail``; ``None``: it did not.
+        pinned: whether it says which versions of stored state it reads.
         timed_out: whether it was ended because it took too long.
         ended: how the process ended: exit code and signal; ``None`` where nobody knows.
         log: the end of what it printed.
@@ -114,6 +114,7 @@ class SealedLoad:
     opened: frozenset[str] = frozenset()
     seconds: float | None = None
     failure: Mapping[str, str | None] | None = None
+    pinned: bool = False
     timed_out: bool = False
     ended: tuple[int | None, int | None] | None = None
     log: str = ""
@@ -125,12 +126,13 @@ class Listener:
 
     mark: str = field(default_factory=lambda: secrets.token_hex(_MARK_BYTES))
     events: list[dict[str, Any]] = field(default_factory=list)
-    log: list[str] = field(default_factory=list)
+    log: deque[str] = field(default_factory=lambda: deque(maxlen=_KEPT_LINES))
 
     def line(self, text: str) -> None:
         """Take one line."""
         if not text.startswith(self.mark):
-            self.log = [*self.log[-_KEPT_LINES:], text] if text else self.log
+            if text:
+                self.log.append(text)
             return
         try:
             event = json.loads(text.removeprefix(self.mark))
@@ -159,12 +161,10 @@ def sealed_load(events: Iterable[Mapping[str, Any]], log: str = "") -> SealedLoa
             key, type_ = str(event["key"]), str(event["type"])
             components.append(LoadedComponent(key, type_, str(event["declared_at"]), str(event["management_type"])))
         elif kind == "leave" and at_work is not None:
-            error = event["error"] or {}
             components[at_work] = replace(
                 components[at_work],
                 definitions=event["definitions"],
-                error=error.get("message"),
-                line=error.get("line"),
+                error=event["error"],
             )
             at_work = None
         elif kind == "attempt":
@@ -177,7 +177,7 @@ def sealed_load(events: Iterable[Mapping[str, Any]], log: str = "") -> SealedLoa
             reason = f"{event['program']} cannot be started: {event['reason']}"
             facts["failure"] = {"code": "NO_INTERPRETER", "message": reason, "where": event["program"], "detail": None}
         elif kind == "loaded":
-            facts |= {"opened": frozenset(event["opened"]), "seconds": event["seconds"]}
+            facts |= {"opened": frozenset(event["opened"]), "seconds": event["seconds"], "pinned": event["pinned"]}
         elif kind == "timed-out":
             facts["timed_out"] = True
         elif kind == "ended":
@@ -223,23 +223,21 @@ def seal_command(
 
 def run_sealed(
     command: Sequence[str],
+    listener: Listener,
     *,
     env: Mapping[str, str],
     cwd: str,
     scratch: Path,
     within_s: float,
     without: Sequence[str] = (),
-) -> Listener:
-    """Run a command under every seal that this system has, and return what it told.
+) -> None:
+    """Run a command under every seal that this system has; ``listener`` takes what it tells.
 
-    ``env``: the whole environment that it gets. ``scratch``: the one directory that it can write. The command gets the
-    listener's mark where it has the word ``{mark}`` in its last argument.
+    ``env``: the whole environment that it gets. ``scratch``: the one directory that it can write.
     """
-    listener = Listener()
-    words = [*command[:-1], command[-1].replace("{mark}", listener.mark)]
     sealed = seal_command(
         [sys.executable],
-        words,
+        command,
         mark=listener.mark,
         within_s=within_s,
         env=env,
@@ -256,7 +254,6 @@ def run_sealed(
         on_line=listener.line,
         code=Code.NO_INTERPRETER,
     )
-    return listener
 
 
 @lru_cache(maxsize=1)

@@ -19,11 +19,11 @@ from statebake.hosts.sealing import Listener, LoadRequest, SealedLoad, load_comm
 from statebake.model.finding import Finding
 from statebake.pipeline import Target
 from statebake.process import project_env
+from statebake.verify.files import Budget
 from statebake.verify.sealed import SealedRules, definitions_per_key, judge_load
 
 # What a load needs of this machine's environment; everything else may be a credential, or lead to one.
 _ALLOWED = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "PATH", "TZ")
-_MARK = "{mark}"
 _LONGEST_LINE = 1 << 20
 _IMAGE_PYTHON = "python3"
 _NOBODY = "65534:65534"
@@ -60,11 +60,7 @@ def load_tree(target: Target, env: Mapping[str, str]) -> SealedLoad:
         target=project.dg.code_location_target_module if project.dg else None,
     )
     with _scratch() as scratch:
-        command = load_command([target.python, "-s"], request, _MARK)
-        variables = _environment(project_env(_allowed(env), target.python), settings, env, scratch)
-        return run_sealed(
-            command, env=variables, cwd=directory, scratch=scratch, within_s=settings.sealed.timeout
-        ).result()
+        return _run([target.python, "-s"], request, project_env(_allowed(env), target.python), scratch, settings, env=env)
 
 
 def load_pex(
@@ -75,36 +71,41 @@ def load_pex(
     runs = python is None and path.is_file() and os.access(path, os.X_OK)
     request = LoadRequest(host=place.host, project=program, state_dir=place.state_dir)
     with _scratch() as scratch:
-        command = load_command([program] if runs else [python or "python3", program], request, _MARK)
-        variables = _environment(_allowed(env), settings, env, scratch) | {
+        variables = {
             "PEX_INTERPRETER": "1",
             "PEX_ROOT": str(scratch / "pex_root"),
             "PEX_INHERIT_PATH": "false",
             "PEX_IGNORE_RCFILES": "true",
         }
-        return run_sealed(
-            command, env=variables, cwd=str(scratch), scratch=scratch, within_s=settings.sealed.timeout
-        ).result()
+        command = [program] if runs else [python or "python3", program]
+        return _run(command, request, {**_allowed(env), **variables}, scratch, settings, env=env)
 
 
 def load_wheel(path: Path, place: StatePlace, settings: Settings, env: Mapping[str, str], *, python: str) -> SealedLoad:
-    """Load the definitions in a wheel, which must be safe to unpack, with an interpreter that has its dependencies."""
+    """Load the definitions in a wheel, which reading has found safe, with an interpreter that has its dependencies.
+
+    Raises ``StatebakeError`` (``NOT_AN_ARTIFACT``) where it unpacks to far more than it has.
+    """
     with _scratch() as scratch:
         unpacked = scratch / "wheel"
         with zipfile.ZipFile(path) as archive:
+            budget = Budget("a wheel", str(path), path.stat().st_size)
+            for info in archive.infolist():
+                budget.take(info.file_size)
             archive.extractall(unpacked)
-        return _load_directory(unpacked, place, settings, env, python=python, scratch=scratch)
+        return _load_packages(unpacked, python, place, scratch, settings, env=env)
 
 
 def load_environment(
     path: Path, place: StatePlace, settings: Settings, env: Mapping[str, str], *, python: str | None = None
 ) -> SealedLoad:
-    """Load the definitions in a directory of installed packages, with the interpreter of its virtual environment.
+    """Load the definitions in a virtual environment with its interpreter, or in packages with ``python``.
 
-    Raises ``StatebakeError`` (``NO_INTERPRETER``) where it is in none and ``python`` is not given.
+    Raises ``StatebakeError`` (``NO_INTERPRETER``) where neither is known.
     """
-    own = next((found for parent in path.resolve().parents if (found := parent / "bin" / "python").exists()), None)
-    if python is None and own is None:
+    whole = (path, *path.resolve().parents)
+    venv = next((parent for parent in whole if (parent / "pyvenv.cfg").is_file()), None)
+    if python is None and venv is None:
         raise StatebakeError(
             Code.NO_INTERPRETER,
             "These packages are in no virtual environment, so it is not known which interpreter they are for.",
@@ -112,18 +113,41 @@ def load_environment(
             next_step="name it: --python PATH",
         )
     with _scratch() as scratch:
-        return _load_directory(path.resolve(), place, settings, env, python=python or str(own), scratch=scratch)
+        packages = None if venv == path else path.resolve()
+        return _load_packages(packages, python or f"{venv}/bin/python", place, scratch, settings, env=env)
 
 
-def _load_directory(
-    path: Path, place: StatePlace, settings: Settings, env: Mapping[str, str], *, python: str, scratch: Path
+def _load_packages(
+    packages: Path | None, python: str, place: StatePlace, scratch: Path, settings: Settings, *, env: Mapping[str, str]
 ) -> SealedLoad:
-    request = LoadRequest(place.host, str(path), paths=(str(path),), state_dir=place.state_dir)
-    command = load_command([python, "-s"], request, _MARK)
-    variables = _environment(project_env(_allowed(env), python), settings, env, scratch)
-    return run_sealed(
-        command, env=variables, cwd=str(scratch), scratch=scratch, within_s=settings.sealed.timeout
-    ).result()
+    """Load what is in ``packages``, which comes first, or what ``python`` finds by itself."""
+    paths = (str(packages),) if packages else ()
+    interpreter = str(Path(python).absolute()) if os.sep in python else python
+    request = LoadRequest(place.host, str(packages or python), paths=paths, state_dir=place.state_dir)
+    return _run([interpreter, "-s"], request, project_env(_allowed(env), interpreter), scratch, settings, env=env)
+
+
+def _run(
+    python: Sequence[str],
+    request: LoadRequest,
+    variables: Mapping[str, str],
+    scratch: Path,
+    settings: Settings,
+    *,
+    env: Mapping[str, str],
+) -> SealedLoad:
+    """Have an interpreter of this machine do the load, with ``variables`` and those that the settings let through."""
+    places = {name: str(scratch) for name in ("HOME", "TMPDIR")}
+    listener = Listener()
+    run_sealed(
+        load_command(python, request, listener.mark),
+        listener,
+        env={**variables, **places, **_given(settings, env)},
+        cwd=str(scratch),
+        scratch=scratch,
+        within_s=settings.sealed.timeout,
+    )
+    return listener.result()
 
 
 def load_image(
@@ -194,11 +218,6 @@ def _scratch() -> Iterator[Path]:
 
 def _allowed(env: Mapping[str, str]) -> dict[str, str]:
     return {name: env[name] for name in _ALLOWED if name in env}
-
-
-def _environment(base: Mapping[str, str], settings: Settings, env: Mapping[str, str], scratch: Path) -> dict[str, str]:
-    places = {name: str(scratch) for name in ("HOME", "TMPDIR")}
-    return {**base, **places, **_given(settings, env)}
 
 
 def _given(settings: Settings, env: Mapping[str, str]) -> dict[str, str]:

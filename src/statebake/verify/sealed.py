@@ -26,14 +26,12 @@ class SealedRules:
         allow_empty: patterns of the keys whose components may yield nothing.
         allow_runtime_fetch: patterns of the keys that may fetch at run time.
         within_s: how long the load was allowed to take.
-        pinned: whether the artifact says which versions of stored state it reads.
     """
 
     places: Mapping[str, Sequence[str]]
     allow_empty: Sequence[str] = ()
     allow_runtime_fetch: Sequence[str] = ()
     within_s: float = 300.0
-    pinned: bool = False
 
 
 def judge_load(load: SealedLoad, rules: SealedRules, where: str) -> tuple[Finding, ...]:
@@ -148,7 +146,7 @@ def _components(load: SealedLoad, rules: SealedRules) -> Iterator[Finding]:
     for component in distinct(load.components):
         strategy = component.management_type
         stored = strategy == DefsStateManagementType.VERSIONED_STATE_STORAGE.value
-        if strategy != DefsStateManagementType.LOCAL_FILESYSTEM.value and not (stored and rules.pinned):
+        if strategy != DefsStateManagementType.LOCAL_FILESYSTEM.value and not (stored and load.pinned):
             allowed = _any(rules.allow_runtime_fetch, component.key)
             yield Finding(
                 Code.FETCHES_AT_RUN_TIME,

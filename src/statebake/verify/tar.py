@@ -38,11 +38,6 @@ def read_tar(stream: BinaryIO, where: str, *, root: str = "") -> tuple[ArtifactS
     return tree.states()
 
 
-def find_states(stream: BinaryIO, where: str) -> tuple[str, ...]:
-    """Return the paths of the state directories in a tar archive of a file system; only names are looked at."""
-    return look_at_tar(stream, where)[0]
-
-
 def look_at_tar(stream: BinaryIO, where: str, *, root: str = "") -> tuple[tuple[str, ...], Surroundings]:
     """Return the paths of the state directories in a tar archive of a file system, and what is beside them.
 

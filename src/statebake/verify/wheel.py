@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from statebake.verify.files import FileTree
-from statebake.verify.reading import ReadFiles, read_tree, zip_at
-
-_WHAT = "a wheel"
-
-
-def read_wheel(path: Path) -> ReadFiles:
-    """Return what the wheel at ``path`` carries.
-
-    Raises ``StatebakeError``: ``NOT_AN_ARTIFACT`` for what is no wheel or not safe to read, ``BAD_RECORD``,
-    ``NEWER_FORMAT``.
-    """
-    tree, size = zip_at(path, _WHAT)
-    return wheel_of(tree, size)
+from statebake.verify.reading import ReadFiles, read_tree
 
 
 def wheel_of(tree: FileTree, size: int) -> ReadFiles:
-    """Return the same of a wheel's files; raises as ``read_wheel``."""
+    """Return what a wheel carries, by its files and its size in bytes.
+
+    Raises ``StatebakeError``: ``NOT_AN_ARTIFACT`` for what is no wheel, ``BAD_RECORD``, ``NEWER_FORMAT``.
+    """
     metadata = [name for name in tree.files if name.endswith(".dist-info/WHEEL") and name.count("/") == 1]
     if len(metadata) != 1:
         raise tree.refused("it has no WHEEL file" if not metadata else "it has several WHEEL files")

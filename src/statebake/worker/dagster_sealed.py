@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import dagster
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._grpc.server import LoadedRepositories
 from dagster.components.component.state_backed_component import StateBackedComponent
@@ -26,7 +25,6 @@ class Sealed:
 
     def __init__(self, request: dict[str, Any], recorder: Recorder) -> None:
         self.request, self.recorder = request, recorder
-        self.name = f"dagster {dagster.__version__}"
 
     def load(self) -> None:
         """Load the code location as a code server does: nothing is lazy, and it counts as initialization."""
@@ -55,7 +53,6 @@ class Sealed:
                 type=type_name(type(component)),
                 declared_at=host.place(context.component_decl),
                 management_type=config.management_type.value,
-                path=str(context.project_root),
             )
 
         return recorded

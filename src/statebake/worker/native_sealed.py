@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import statebake
 from statebake.errors import StatebakeError
 from statebake.runtime.component import StateBackedComponent
 from statebake.runtime.declarations import DeclarationFailure, Declared, discover
@@ -24,7 +23,6 @@ class Sealed:
 
     def __init__(self, request: dict[str, Any], recorder: Recorder) -> None:
         self.request, self.recorder = request, recorder
-        self.name = f"native {statebake.__version__}"
 
     def load(self) -> None:
         """Load what the package's components build; state is read as in a deployed program."""
@@ -56,7 +54,6 @@ class Sealed:
                 type=one.type_name,
                 declared_at=self._place(one),
                 management_type=one.config.management_type.value,
-                path=str(one.file.parent),
             )
 
         cls.build_defs_from_state = recorded  # type: ignore[assignment, method-assign]

@@ -91,7 +91,7 @@ def _child(spec: dict[str, Any], to_parent: socket.socket) -> None:
     else:
         socket.send_fds(to_parent, [b"."], [listener])
     to_parent.close()
-    _say(spec["mark"], event="seals", by=by, missing=missing, networkless=networkless)
+    _say(spec["mark"], event="seals", by=by, missing=missing)
     _exec(spec)
 
 

@@ -3,11 +3,11 @@
 Standard library and, in its one module, the host framework. Every line on what was standard output begins with the mark
 of the request and is JSON; whatever the program prints goes to standard error.
 
-    {"event": "enter", "component": n, "key": …, "type": …, "declared_at": …, "management_type": …, "path": …}
+    {"event": "enter", "key": …, "type": …, "declared_at": …, "management_type": …}
     {"event": "attempt", "host": …, "port": …, "program": null, "line": "file:line" | null}
-    {"event": "leave", "component": n, "definitions": n, "error": null | {...}}
+    {"event": "leave", "definitions": n, "error": null | …}
     {"event": "failed", "code": … | null, "message": …, "where": …, "detail": …}
-    {"event": "loaded", "seconds": …, "opened": [...], "host": …, "python": …}
+    {"event": "loaded", "seconds": …, "opened": [...], "pinned": bool}
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import platform
 import sys
 import time
 import traceback
@@ -26,15 +25,12 @@ from typing import Any, Protocol
 from .errors import HostError, describe, short_traceback, user_line
 from .watch import Watch
 
+# The file that names the versions of stored state which a Dagster process reads.
+_PINS = "DAGSTER_DEFS_STATE_INFO_OVERRIDE_PATH"
+
 
 class Sealed(Protocol):
-    """What ``<name>_sealed.py`` has under the name ``Sealed``.
-
-    Attributes:
-        name: the framework's name and version.
-    """
-
-    name: str
+    """What ``<name>_sealed.py`` has under the name ``Sealed``."""
 
     def __init__(self, request: dict[str, Any], recorder: Recorder) -> None: ...
 
@@ -47,27 +43,24 @@ class Recorder:
 
     def __init__(self, say: Callable[..., None], watch_files: Callable[[Path], None]) -> None:
         self._say, self.watch_files = say, watch_files
-        self._count = 0
-        self._at_work: list[int] = []
+        self._at_work = False
 
     def build(self, build: Callable[[], Any], count: Callable[[Any], int], **component: Any) -> Any:
         """Return what ``build`` returns, with what it takes told: of components in each other the outermost."""
         if self._at_work:
             return build()
-        number, self._count = self._count, self._count + 1
-        self._at_work.append(number)
-        self._say(event="enter", component=number, **component)
+        self._at_work = True
+        self._say(event="enter", **component)
         try:
             result = build()
         except BaseException as error:
-            message = {"message": describe(error), "line": user_line(error, component["path"])}
-            self._say(event="leave", component=number, definitions=0, error=message)
+            self._say(event="leave", definitions=0, error=describe(error))
             raise
         else:
-            self._say(event="leave", component=number, definitions=count(result), error=None)
+            self._say(event="leave", definitions=count(result), error=None)
             return result
         finally:
-            self._at_work.pop()
+            self._at_work = False
 
 
 def main(request: dict[str, Any]) -> int:
@@ -84,13 +77,11 @@ def main(request: dict[str, Any]) -> int:
     watch = Watch(say, lambda: _own_line(request["project"]))
     sys.path[:0] = [path for path in request["paths"] if path not in sys.path]
     began = time.monotonic()
-    name = None
     try:
         host = f"{__package__}.{request['host']}"
         importlib.import_module(f"{host}_host")  # it says what is missing where the framework cannot be imported
         module = importlib.import_module(f"{host}_sealed")
         sealed: Sealed = module.Sealed(request, Recorder(say, watch.watch_files))
-        name = sealed.name
         sealed.load()
     except HostError as error:
         say(event="failed", **error.fields)
@@ -106,8 +97,7 @@ def main(request: dict[str, Any]) -> int:
         event="loaded",
         seconds=round(time.monotonic() - began, 3),
         opened=sorted(watch.collect()),
-        host=name,
-        python=platform.python_version(),
+        pinned=_PINS in os.environ,
     )
     return 0
 

@@ -11,7 +11,7 @@ from statebake.errors import Code, StatebakeError
 from statebake.model.manifest import Manifest
 from statebake.model.tree import summarize_dir
 from statebake.verify.layers import StateTree
-from statebake.verify.tar import find_states, read_layer, read_tar
+from statebake.verify.tar import look_at_tar, read_layer, read_tar
 from support.layers import Member, tar
 from support.trees import write_tree
 
@@ -149,7 +149,7 @@ def test_finding_state_directories():
     archive = tar(
         [Member("a/.local_defs_state/k/.local_defs_state/x"), Member("b/.local_defs_state", "dir"), Member("c")]
     )
-    assert find_states(io.BytesIO(archive), "x") == ("/a/.local_defs_state", "/b/.local_defs_state")
+    assert look_at_tar(io.BytesIO(archive), "x")[0] == ("/a/.local_defs_state", "/b/.local_defs_state")
 
 
 def test_a_layer_hides():
