@@ -60,7 +60,9 @@ def load_tree(target: Target, env: Mapping[str, str]) -> SealedLoad:
         target=project.dg.code_location_target_module if project.dg else None,
     )
     with _scratch() as scratch:
-        return _run([target.python, "-s"], request, project_env(_allowed(env), target.python), scratch, settings, env=env)
+        return _run(
+            [target.python, "-s"], request, project_env(_allowed(env), target.python), scratch, settings, env=env
+        )
 
 
 def load_pex(
