@@ -105,6 +105,11 @@ class Code(Enum):
     CONTENT_SHRUNK = "SB410"
     FETCH_TIMED_OUT = "SB411"
     OUT_OF_TIME = "SB412"
+    # 5xx: secrets
+    LEAKED_VALUE = "SB501"
+    LEAKED_CREDENTIAL = "SB502"
+    UNWANTED_FILE = "SB503"
+    LOCAL_PATH = "SB504"
     # 6xx: sealed loads
     LOAD_FAILED = "SB601"
     FETCH_ATTEMPTED = "SB602"

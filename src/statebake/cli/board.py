@@ -205,6 +205,8 @@ class Progress(Observer):
             change = human.change(record.bytes, before.bytes) if before else ""
             line.append(f"{size} ({change})" if change else size)
             line.append(f"  {short(record.digest)}", style="dim")
+        if outcome.scrubbed:
+            line.append(f"  {human.count(len(outcome.scrubbed), 'file')} of git scrubbed", style="dim")
         if outcome.pruned:
             line.append(f"  without {human.count(outcome.pruned, 'file')}", style="dim")
         self._board.print(line)

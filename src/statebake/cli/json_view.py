@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from statebake.check import CheckReport, StatusRow
     from statebake.check.garbage import CollectionPlan, Leftover
     from statebake.model.discovery import Discovery
+    from statebake.model.finding import Finding
     from statebake.pipeline import Target
     from statebake.pipeline.baking import BakeInputs, BakeReport
     from statebake.pipeline.building import BuildInputs, ImageInputs, ImageReport
@@ -85,12 +86,15 @@ class JsonView(View):
                     "before": item.before.to_json() if item.before else None,
                     "printed": item.printed,
                     "pruned": item.pruned,
+                    "scrubbed": list(item.scrubbed),
+                    "warnings": [_finding(warning) for warning in item.warnings],
                     "record": item.record.to_json() if item.record else None,
                     "error": error_json(item.error) if item.error else None,
                 }
                 for item in report.keys
             ],
             "not_loaded": [error_json(failure.error) for failure in report.bystanders],
+            "notes": list(report.notes),
         }
 
     def status(self, target: Target, discovery: Discovery, rows: Sequence[StatusRow], report: CheckReport) -> None:
@@ -116,17 +120,7 @@ class JsonView(View):
         self._project(target)["check"] = {
             "ok": not report.errors,
             "keys": report.keys,
-            "findings": [
-                {
-                    "code": item.code.value,
-                    "severity": item.severity.value,
-                    "key": item.key,
-                    "message": item.message,
-                    "where": item.where,
-                    "next_step": item.next_step,
-                }
-                for item in report.findings
-            ],
+            "findings": [_finding(item) for item in report.findings],
         }
 
     def collected(self, target: Target, plan: CollectionPlan, *, dry_run: bool) -> None:
@@ -306,3 +300,14 @@ def states_json(artifact: Artifact) -> list[dict[str, Any]]:
         }
         for state in artifact.states
     ]
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code.value,
+        "severity": finding.severity.value,
+        "key": finding.key,
+        "message": finding.message,
+        "where": finding.where,
+        "next_step": finding.next_step,
+    }

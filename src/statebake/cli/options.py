@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _POLICY = tuple(setting.name for setting in SETTINGS if setting.name.startswith("policy."))
 REFRESH_SETTINGS = (
-    *("jobs", "deadline"),
+    *("jobs", "deadline", "secrets.names"),
     *(setting.name for setting in SETTINGS if setting.per_key and setting.name not in _POLICY),
 )
 CHECK_SETTINGS = ("allow_runtime_fetch", "allow_differences", *_POLICY)
@@ -164,6 +164,8 @@ def cache_dir(env: dict[str, str]) -> Path:
 def _option(setting: Setting) -> Callable[[F], F]:
     names = [setting.flag, *([SHORT[setting.flag]] if setting.flag in SHORT else []), _parameter(setting)]
     text = setting.help.replace("`", "")
+    if setting.type is Kind.SWITCH:
+        return click.option(*names, is_flag=True, flag_value=True, default=None, help=text)
     if setting.default not in (None, ()):
         text += f" Default: {show(setting.type, setting.default)}."
     return click.option(
@@ -189,6 +191,7 @@ _TYPES: dict[Kind, Any] = {
     Kind.NATURAL: click.IntRange(min=0),
     Kind.FAILURE_POLICY: click.Choice(["fail", "stale"]),
     Kind.ISOLATION: click.Choice(["fork", "spawn"]),
+    Kind.SECRETS_MODE: click.Choice(["error", "warn", "off"]),
     Kind.BUILDER_COMPAT: click.Choice(["buildkit", "docker-20.10", "buildah", "classic"]),
     Kind.PORT: click.IntRange(1, 65535),
 }
@@ -203,6 +206,7 @@ _METAVARS = {
     Kind.HOST: "HOST",
     Kind.FAILURE_POLICY: "fail|stale",
     Kind.ISOLATION: "fork|spawn",
+    Kind.SECRETS_MODE: "error|warn|off",
     Kind.BUILDER_COMPAT: "buildkit|docker-20.10|buildah|classic",
     Kind.PORT: "PORT",
 }

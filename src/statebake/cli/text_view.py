@@ -93,6 +93,11 @@ class TextView(View):
                 age = human.age(item.record.stale.age_s)
                 self._error(item.error, target, label="warning", style="bold yellow")
                 self._err.print(f"  note: {item.key} keeps its state, confirmed {age} ago, and is marked as stale")
+        for warning in (warning for item in report.keys for warning in item.warnings):
+            self._finding(warning, target)
+        if self._verbose:
+            for note in report.notes:
+                self._out.print(Text(f"  note: {note}", style="dim"))
         for item in report.failed:
             if item.error is not None:
                 self._error(item.error, target)

@@ -25,6 +25,8 @@ _GROUPS = frozenset(name.partition(".")[0] for name in BY_NAME if "." in name)
 _KEYS, _LIMITS = "keys", "limits"
 _NAMES = frozenset(BY_NAME) | _GROUPS | {_KEYS, _LIMITS}
 _LIMIT = Setting(_LIMITS, Kind.COUNT, None, "", "")
+_SHORT: Mapping[str, Mapping[type, str]] = {"secrets": {str: "mode", list: "names"}}
+"""What a table's name alone may be set to, and which of its settings that is."""
 _PER_KEY = frozenset(name for name, setting in BY_NAME.items() if setting.per_key)
 
 
@@ -187,6 +189,9 @@ def _settings_in(
     for key, value in table.items():
         if key not in _GROUPS | {_LIMITS}:
             yield (key,), value
+            continue
+        if inner := _SHORT.get(key, {}).get(type(value)):
+            yield (key, inner), value
             continue
         for inner, item in _table(file, prefix, (key,), value).items():
             yield (key, inner), item

@@ -31,6 +31,8 @@ class Kind(Enum):
     SHARE = "percentage such as `20%`"
     FAILURE_POLICY = "`fail` or `stale`"
     ISOLATION = "`fork` or `spawn`"
+    SECRETS_MODE = "`error`, `warn` or `off`"
+    SWITCH = "`true` or `false`"
     BUILDER_COMPAT = "`buildkit`, `docker-20.10`, `buildah` or `classic`"
     TEXT = "string"
     PORT = "port number, 1 to 65535"
@@ -248,6 +250,40 @@ SETTINGS: tuple[Setting, ...] = (
         "Patterns (`*`, `?`) of the keys whose components may differ in attributes that the fetch reads: all of them "
         "get the state of the first.",
         "--allow-differences",
+    ),
+    Setting(
+        "secrets.mode",
+        Kind.SECRETS_MODE,
+        "error",
+        "What a secret means that is found in fetched state, before it is committed, or in an artifact.",
+        "--secrets",
+        per_key=True,
+    ),
+    Setting(
+        "secrets.names",
+        Kind.TEXTS,
+        (),
+        "Patterns (`*`, `?`) of further variables whose values are secret. Those whose names say so (`*_TOKEN`, "
+        "`*PASSWORD*`, `*SECRET*`, `*_KEY`, `AWS_*` and the like), and those that components read, are known.",
+        "--secret-name",
+    ),
+    Setting(
+        "secrets.allow",
+        Kind.TEXTS,
+        (),
+        "Patterns (`*`, `?`) of what is no secret here: the name of a variable, a rule such as `github-token`, or the "
+        "path of a file.",
+        "--allow-secret",
+        per_key=True,
+    ),
+    Setting(
+        "secrets.scrub",
+        Kind.SWITCH,
+        False,
+        "Take credentials out of git remotes in fetched state, and leave out files that should not ship, such as "
+        "`.env`, `.git` and private keys.",
+        "--scrub",
+        per_key=True,
     ),
     Setting(
         "policy.max_age",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 HostName = Literal["dagster", "native"]
 FailurePolicy = Literal["fail", "stale"]
 Isolation = Literal["fork", "spawn"]
+SecretsMode = Literal["error", "warn", "off"]
 BuilderCompat = Literal["buildkit", "docker-20.10", "buildah", "classic"]
 DEFAULT_JOBS = 32
 DEFAULT_RETRIES = 2
@@ -60,6 +61,16 @@ class PolicySettings:
     forbid_strategies: tuple[DefsStateManagementType, ...] = ()
     min_definitions: int | None = None
     min_total_definitions: int | None = None
+
+
+@dataclass(frozen=True)
+class SecretSettings:
+    """The settings under ``secrets``: what to do about secrets in state and artifacts."""
+
+    mode: SecretsMode = "error"
+    names: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    scrub: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,6 +128,7 @@ class Settings:
     allow_runtime_fetch: tuple[str, ...] = ()
     allow_differences: tuple[str, ...] = ()
     lock: Path | None = None
+    secrets: SecretSettings = SecretSettings()
     policy: PolicySettings = PolicySettings()
     pex: PexSettings = PexSettings()
     docker: DockerSettings = DockerSettings()
@@ -151,6 +163,7 @@ class Settings:
 
 
 _GROUPS: Mapping[str, Any] = {
+    "secrets": SecretSettings,
     "policy": PolicySettings,
     "pex": PexSettings,
     "docker": DockerSettings,

@@ -28,6 +28,7 @@ _BYTES = {
     "GiB": 2**30,
     "TiB": 2**40,
 }
+_SWITCHES = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _LONGEST = 3650 * 86400.0
 _CREDENTIALS = re.compile(r"://[^/@\s]+@")
 
@@ -39,6 +40,8 @@ def from_variable(kind: Kind, text: str) -> object:
     """
     if kind in {Kind.COUNT, Kind.NATURAL, Kind.PORT} and re.fullmatch(r"\s*[0-9]+\s*", text):
         return int(text)
+    if kind is Kind.SWITCH and text.lower() in _SWITCHES:
+        return _SWITCHES[text.lower()]
     if kind is Kind.ARGUMENTS:
         return shlex.split(text)
     if kind in {Kind.TEXTS, Kind.STRATEGIES}:
@@ -60,6 +63,8 @@ def show(kind: Kind, value: object) -> str:
         return "-"
     if isinstance(value, tuple):
         return mask(shlex.join(item.value if isinstance(item, Enum) else item for item in value))
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, float) and kind is Kind.DURATION:
         return _largest(value, _SECONDS) if value % 1 == 0 else f"{value:g}s"
     if isinstance(value, int) and kind is Kind.SIZE:
@@ -136,6 +141,12 @@ def _quantity(value: object, units: Mapping[str, int], bare: str) -> float:
     return float(found[1]) * by_name[(found[2] or bare).lower()]
 
 
+def _switch(value: object, _base: Path) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError  # noqa: TRY004 - every parser has one error
+    return value
+
+
 def _duration(value: object, _base: Path) -> float:
     seconds = _quantity(value, _SECONDS, "s")
     if not 0 < seconds <= _LONGEST:
@@ -177,6 +188,8 @@ _PARSERS: dict[Kind, Callable[[object, Path], object]] = {
     Kind.HOST: _one_of("dagster", "native"),
     Kind.FAILURE_POLICY: _one_of("fail", "stale"),
     Kind.ISOLATION: _one_of("fork", "spawn"),
+    Kind.SECRETS_MODE: _one_of("error", "warn", "off"),
+    Kind.SWITCH: _switch,
     Kind.MODULE: _matching(re.compile(_MODULE)),
     Kind.ENTRY_POINT: _matching(_ENTRY_POINT),
     Kind.PROGRAM: _program,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from statebake.errors import Code, StatebakeError
@@ -60,6 +61,7 @@ class ImageFacts:
         user: whom it runs as, as its configuration says; empty for root.
         labels: its labels.
         layers: its layers.
+        texts: what its configuration and history say, by where that is: ``variable PATH``, ``label x``, ``history 3``.
     """
 
     reference: str
@@ -72,6 +74,7 @@ class ImageFacts:
     user: str
     labels: Mapping[str, str]
     layers: tuple[Layer, ...]
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def image_facts(reference: str, inspected: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> ImageFacts:
@@ -89,7 +92,25 @@ def image_facts(reference: str, inspected: Mapping[str, Any], history: Sequence[
         user=str(config.get("User") or ""),
         labels=dict(config.get("Labels") or {}),
         layers=_layers((inspected.get("RootFS") or {}).get("Layers") or [], list(reversed(history))),
+        texts=texts_of(config, [(item.get("CreatedBy"), item.get("Comment")) for item in reversed(history)]),
     )
+
+
+def texts_of(config: Mapping[str, Any], history: Sequence[tuple[object, ...]]) -> dict[str, str]:
+    """Return what a configuration and a history, oldest first, say, by where that is, as users call it."""
+    variables = [str(item) for item in config.get("Env") or ()]
+    labels = {str(name): str(value) for name, value in (config.get("Labels") or {}).items()}
+    rest = {name: value for name, value in config.items() if name not in {"Env", "Labels"} and value}
+    return {
+        **{f"variable {item.partition('=')[0]}": item for item in variables},
+        **{f"label {name}": f"{name}={value}" for name, value in labels.items()},
+        **{
+            f"history {number}": "\n".join(str(text) for text in entry if text)
+            for number, entry in enumerate(history, 1)
+            if any(entry)
+        },
+        "the configuration": json.dumps(rest, ensure_ascii=False, default=str),
+    }
 
 
 def tidy(instruction: str) -> str:

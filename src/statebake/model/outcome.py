@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from statebake.errors import StatebakeError
+from statebake.model.finding import Finding
 from statebake.model.record import Record
 
 
@@ -34,7 +35,9 @@ class KeyOutcome:
         attempts: how many there were.
         printed: the end of what the last attempt printed.
         pruned: how many files that are no state were left out.
+        scrubbed: the files of git that credentials were taken out of, relative to the key directory.
         kept: whether an older state of a failed key is still there.
+        warnings: what is odd about what was fetched, and no reason to refuse it.
     """
 
     key: str | None
@@ -48,4 +51,6 @@ class KeyOutcome:
     attempts: int = 0
     printed: str | None = None
     pruned: int = 0
+    scrubbed: tuple[str, ...] = ()
     kept: bool = False
+    warnings: tuple[Finding, ...] = ()

@@ -14,7 +14,7 @@ from statebake.model.normalize import normalize
 from statebake.model.record import ComponentRef, Record, Stale, dump_json, read_record
 from statebake.model.state_config import DefsStateManagementType
 from statebake.model.transaction import commit_keys, replace_file, storage_error
-from statebake.model.tree import TreeSummary, summarize_dir
+from statebake.model.tree import TreeFile, TreeSummary, sha256_of, summarize_dir
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,22 @@ class Prepared:
     changed: bool
 
 
-def prepare(fetched: Fetched, state_dir: Path, staged: Path, check: Callable[[], None] = lambda: None) -> Prepared:
+def prepare(
+    fetched: Fetched,
+    state_dir: Path,
+    staged: Path,
+    check: Callable[[], None] = lambda: None,
+    read: Callable[[TreeFile], str] = sha256_of,
+) -> Prepared:
     """Validate and digest what is in ``staged``, and write its record.
 
-    ``check`` is called when ``staged`` is known to be state, and refuses it by raising. Raises ``StatebakeError``:
+    ``read`` reads each file, once, and returns its SHA-256 in hexadecimal. ``check`` is called when ``staged`` is known
+    to be state, and refuses it by raising. Raises ``StatebakeError``:
     ``FETCH_WROTE_NOTHING``, ``FETCH_LEFT_FOREIGN``, ``NEWER_FORMAT`` (of the old record), ``COMMIT_FAILED``,
     ``READ_ONLY``, and what ``check`` raises. The state is as it was, then and otherwise.
     """
     place = state_dir / staged.name
-    summary = _validate(fetched, staged)
+    summary = _validate(fetched, staged, read)
     check()
     old = _old_record(place)
     same = old if old is not None and old.digest == summary.digest else None
@@ -137,7 +144,7 @@ def parse_time(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
-def _validate(fetched: Fetched, staged: Path) -> TreeSummary:
+def _validate(fetched: Fetched, staged: Path, read: Callable[[TreeFile], str]) -> TreeSummary:
     if staged.is_symlink():
         raise StatebakeError(
             Code.FETCH_LEFT_FOREIGN,
@@ -148,7 +155,7 @@ def _validate(fetched: Fetched, staged: Path) -> TreeSummary:
     if not staged.is_dir():
         raise _wrote_nothing(fetched, "it removed the directory that it was to write to")
     try:
-        summary = summarize_dir(staged, normalize(staged))
+        summary = summarize_dir(staged, normalize(staged), read)
     except StatebakeError as error:
         inside = (error.where or "").removeprefix(f"{staged}/")
         raise StatebakeError(

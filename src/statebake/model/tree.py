@@ -119,13 +119,21 @@ def summarize(files: Iterable[tuple[str, int, Callable[[], BinaryIO] | str]], *,
     return TreeSummary(digest=f"sha256:{total.hexdigest()}", files=count, bytes=size, empty=empty)
 
 
-def summarize_dir(root: Path, files: Iterable[TreeFile] | None = None) -> TreeSummary:
+def sha256_of(file: TreeFile) -> str:
+    """Read a file and return its SHA-256, in hexadecimal; raises ``OSError``."""
+    return _sha256(lambda: file.source.open("rb"))
+
+
+def summarize_dir(
+    root: Path, files: Iterable[TreeFile] | None = None, read: Callable[[TreeFile], str] = sha256_of
+) -> TreeSummary:
     """Return the summary of the key directory ``root``; raises as ``list_files`` does, and ``OSError``.
 
-    ``files`` are those of ``root``, where the caller has listed them already.
+    ``files`` are those of ``root``, where the caller has listed them already. ``read`` reads each of them, once, and
+    returns its SHA-256.
     """
     return summarize(
-        ((file.path, file.size, _opener(file.source)) for file in (list_files(root) if files is None else files)),
+        ((file.path, file.size, read(file)) for file in (list_files(root) if files is None else files)),
         state_is_dir=(root / STATE_NAME).is_dir(),
     )
 
@@ -236,10 +244,6 @@ def _foreign(path: Path, what: str) -> StatebakeError:
         where=repr(shown)[1:-1],
         next_step="have the component write regular files and directories only",
     )
-
-
-def _opener(path: Path) -> Callable[[], BinaryIO]:
-    return lambda: path.open("rb")
 
 
 def _sha256(opener: Callable[[], BinaryIO]) -> str:

@@ -39,6 +39,7 @@ from statebake.hosts import Worker, discover_request, open_worker
 from statebake.model.discovery import Discovery
 from statebake.model.keys import STATE_DIR_NAME
 from statebake.pipeline.schemas import schema_findings, states_of_project
+from statebake.pipeline.secrets import secrets_of, state_searcher
 from statebake.process import run_interruptible
 from statebake.progress import Observer
 from statebake.redact import redact
@@ -187,12 +188,23 @@ def start_run(
         all_or_nothing=all_or_nothing,
         allow_shrink=allow_shrink,
         mask=partial(redact, env=env),
+        env=env,
     )
 
 
 async def refresh(opened: OpenProject, refresh_plan: RefreshPlan, run: Run, observer: Observer) -> RefreshReport:
-    """Do what the plan says; see ``execute_refresh``."""
-    return await execute_refresh(refresh_plan, opened.worker, opened.state_dir, run=run, observer=observer)
+    """Do what the plan says; see ``execute_refresh``. What is fetched is searched for the secrets of ``run.env``."""
+    project = opened.target.project
+    at_hand = secrets_of(project, opened.target.settings, run.env)
+    report = await execute_refresh(
+        refresh_plan,
+        opened.worker,
+        opened.state_dir,
+        run=run,
+        observer=observer,
+        searcher=state_searcher(project, opened.state_dir, at_hand),
+    )
+    return replace(report, notes=at_hand.ignored)
 
 
 def read_ahead(targets: Sequence[Target]) -> Mapping[Path, Future[Snapshot]]:

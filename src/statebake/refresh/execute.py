@@ -15,7 +15,9 @@ from typing import TypeVar
 
 from statebake.errors import Code, StatebakeError
 from statebake.hosts import FetchRequest, Worker, log_tail
+from statebake.hygiene import SCRUBBED, Searcher, scrub
 from statebake.model.discovery import refs
+from statebake.model.finding import Finding
 from statebake.model.keys import STATE_NAME, key_problem, sanitize_key
 from statebake.model.outcome import KeyOutcome, Outcome
 from statebake.model.record import Record, read_record
@@ -27,6 +29,7 @@ from statebake.refresh.history import LastFailure, write_failures
 from statebake.refresh.plan import PlannedFetch, RefreshPlan
 from statebake.refresh.prune import prune
 from statebake.refresh.report import RefreshReport
+from statebake.refresh.search import StateSearch
 from statebake.refresh.slots import Slots
 from statebake.refresh.stale import keep_old_state
 
@@ -53,6 +56,7 @@ class Run:
         all_or_nothing: whether the keys of a project are committed together.
         allow_shrink: whether state may lose more than ``max_shrink``.
         mask: takes secrets out of a text that is written down.
+        env: the environment, whose secrets must not get into the state.
         now: the time of records.
     """
 
@@ -62,6 +66,7 @@ class Run:
     all_or_nothing: bool = False
     allow_shrink: bool = False
     mask: Callable[[str], str] = str
+    env: Mapping[str, str] = field(default_factory=dict)
     now: Callable[[], datetime] = utc_now
 
     def left_s(self) -> float | None:
@@ -70,12 +75,19 @@ class Run:
 
 
 async def execute_refresh(
-    plan: RefreshPlan, worker: Worker, state_dir: Path, *, run: Run, observer: Observer
+    plan: RefreshPlan,
+    worker: Worker,
+    state_dir: Path,
+    *,
+    run: Run,
+    observer: Observer,
+    searcher: Searcher | None = None,
 ) -> RefreshReport:
     """Fetch and commit every key of ``plan``; a key that fails leaves its old state and the other keys alone.
 
-    When it is cancelled, everything that runs is ended first. Raises ``StatebakeError`` only where nothing could be
-    done: ``LOCKED``, ``READ_ONLY``, ``COMMIT_FAILED``.
+    ``searcher`` searches what was fetched for secrets, on several threads. When the refresh is cancelled, everything
+    that runs is ended first. Raises ``StatebakeError`` only where nothing could be done: ``LOCKED``, ``READ_ONLY``,
+    ``COMMIT_FAILED``.
     """
     began = time.monotonic()
     outcomes: Mapping[str, KeyOutcome] = {}
@@ -83,7 +95,7 @@ async def execute_refresh(
         observer.refresh_begins(len(plan.fetches))
         try:
             with open_staging(state_dir) as staging:
-                outcomes = await _Refresh(plan, worker, state_dir, staging, run, observer).all_keys()
+                outcomes = await _Refresh(plan, worker, state_dir, staging, run, observer, searcher).all_keys()
         finally:
             observer.refresh_ends()
     return RefreshReport(
@@ -103,13 +115,15 @@ async def execute_refresh(
 
 @dataclass
 class _Attempts:
-    """How the fetching of a key went: how often, how the last attempt ended, its output, what was pruned."""
+    """How the fetching of a key went: how often, how the last attempt ended, its output, what was pruned or is odd."""
 
     count: int = 0
     error: StatebakeError | None = None
     duration_s: float | None = None
     log: Path | None = None
     pruned: int = 0
+    scrubbed: tuple[str, ...] = ()
+    warnings: tuple[Finding, ...] = ()
 
     @property
     def printed(self) -> str | None:
@@ -126,6 +140,7 @@ class _Refresh:
     staging: Path
     run: Run
     observer: Observer
+    searcher: Searcher | None
     outcomes: dict[str, KeyOutcome] = field(default_factory=dict)
     ready: dict[str, tuple[Prepared, KeyOutcome]] = field(default_factory=dict)  # to be committed together
     returned: set[str] = field(default_factory=set)  # no deadline ends what comes after the fetch
@@ -233,7 +248,11 @@ class _Refresh:
     def prepare(self, fetch: PlannedFetch, attempts: _Attempts) -> Prepared:
         """Take out what is no state, and validate the rest; runs in a thread."""
         staged, settings = self.staging / fetch.name, fetch.settings
-        attempts.pruned = prune(staged, settings.exclude).files
+        search = StateSearch(self.searcher, settings.secrets)
+        if settings.secrets.scrub:
+            attempts.scrubbed = scrub(staged)
+        patterns = (*SCRUBBED, *settings.exclude) if settings.secrets.scrub else settings.exclude
+        attempts.pruned = prune(staged, patterns).files
         guards = Guards(settings.min_bytes, settings.max_bytes, settings.schema, settings.max_shrink)
         fetched = Fetched(
             key=fetch.key,
@@ -245,19 +264,19 @@ class _Refresh:
             tool=self.run.tool,
             host=self.worker.discovery.host,
         )
-        return prepare(
-            fetched,
-            self.state_dir,
-            staged,
-            lambda: check_content(
+
+        def check() -> None:
+            attempts.warnings = search.findings(fetch.key, fetched.where)
+            check_content(
                 staged,
                 self.state_dir / fetch.name,
                 guards,
                 key=fetch.key,
                 where=fetched.where,
                 allow_shrink=self.run.allow_shrink,
-            ),
-        )
+            )
+
+        return prepare(fetched, self.state_dir, staged, check, search.read)
 
     def outcome(self, prepared: Prepared, attempts: _Attempts) -> KeyOutcome:
         return KeyOutcome(
@@ -269,6 +288,8 @@ class _Refresh:
             attempts=attempts.count,
             printed=attempts.printed,
             pruned=attempts.pruned,
+            scrubbed=attempts.scrubbed,
+            warnings=attempts.warnings,
         )
 
     async def failed(self, fetch: PlannedFetch, attempts: _Attempts, error: StatebakeError) -> KeyOutcome:

@@ -14,12 +14,14 @@ class RefreshReport:
     """Every key's outcome, in the order of the declarations, and the components that were only in the way.
 
     ``fetch_s``: the seconds from the first fetch to the last commit. ``known``: how many keys the project has.
+    ``notes``: what was not searched for, a sentence each.
     """
 
     keys: tuple[KeyOutcome, ...]
     bystanders: tuple[LoadFailure, ...] = ()
     fetch_s: float = 0.0
     known: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def failed(self) -> tuple[KeyOutcome, ...]:
@@ -29,4 +31,6 @@ class RefreshReport:
     @property
     def exit(self) -> Exit:
         """The exit code of a refresh that ended so."""
+        if any(item.error is not None and item.error.code.exit is Exit.SECRET for item in self.failed):
+            return Exit.SECRET
         return Exit.REFRESH if self.failed else Exit.OK

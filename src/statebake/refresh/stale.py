@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from statebake.config import Settings
-from statebake.errors import StatebakeError
+from statebake.errors import Exit, StatebakeError
 from statebake.model.record import Record, Stale, read_record
 from statebake.model.settle import keep_stale, parse_time, rfc3339
 
@@ -25,11 +25,12 @@ def keep_old_state(
 ) -> Record | None:
     """Mark the state in ``place`` as stale because of ``error``, and return its record now.
 
-    Returns ``None`` where the settings do not ask for it, or where there is no state of known age. ``mask`` takes
+    Returns ``None`` where the settings do not ask for it, where there is no state of known age, or where what was
+    fetched has a secret in it, which nothing excuses. ``mask`` takes
     secrets out of the reason that is written down. Raises ``StatebakeError``: ``error``, saying why the old state does
     not do.
     """
-    if settings.on_failure == "fail" or not place.is_dir():
+    if settings.on_failure == "fail" or error.code.exit is Exit.SECRET or not place.is_dir():
         return None
     try:
         record = read_record(place)

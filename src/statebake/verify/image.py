@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import BinaryIO, cast
 
@@ -60,28 +61,46 @@ def _named(facts: ImageFacts, path: str) -> int | None:
 
 
 def layers_in_save(stream: BinaryIO, paths: list[str], where: str) -> dict[str, int]:
-    """Return for each path the number of the topmost layer with anything at it or below, in what ``docker save`` wrote.
+    """Return the number of the topmost layer with anything at or below each path, in what ``docker save`` wrote."""
+    saved = SavedImage(stream, where)
+    touching = {name: _touched(content, paths) for name, content in saved.files()}
+    numbers = saved.numbers()
+    found = sorted((numbers[name], path) for name in numbers for path in touching.get(name, ()))
+    return {path: number for number, path in found}
+
+
+class SavedImage:
+    """What ``docker save`` wrote, which is read once, in its own order.
 
     Format: Docker Engine API, "Image tarball format"; since 25 with an OCI image layout in it.
     """
-    touching: dict[str, set[str]] = {}
-    same: dict[str, str] = {}
-    layers: list[str] = []
-    try:
-        with tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 16) as archive:
-            for member in archive:
-                if member.issym() or member.islnk():
-                    same[member.name] = str(PurePosixPath(member.name).parent / member.linkname)
-                elif member.isreg() and member.name == "manifest.json":
-                    [image, *_] = json.load(cast(BinaryIO, archive.extractfile(member)))
-                    layers = [str(name) for name in image["Layers"]]
-                elif member.isreg():
-                    content = cast(BinaryIO, archive.extractfile(member))
-                    touching[_plain(member.name)] = _touched(content, paths)
-    except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise unreadable("an image", f"what the engine saves cannot be read ({error})", where) from error
-    names = [_plain(same.get(name, name)) for name in layers]
-    return {path: number for path in paths for number, name in enumerate(names) if path in touching.get(name, ())}
+
+    def __init__(self, stream: BinaryIO, where: str) -> None:
+        self._stream, self._where = stream, where
+        self._layers: list[str] = []
+        self._same: dict[str, str] = {}
+
+    def files(self) -> Iterator[tuple[str, BinaryIO]]:
+        """Yield name and content of every file, a layer or not; a content can be read until the next one is asked for.
+
+        Raises ``StatebakeError`` (``NOT_AN_ARTIFACT``).
+        """
+        try:
+            with tarfile.open(fileobj=self._stream, mode="r|", bufsize=1 << 16) as archive:
+                for member in archive:
+                    if member.issym() or member.islnk():
+                        self._same[member.name] = str(PurePosixPath(member.name).parent / member.linkname)
+                    elif member.isreg() and member.name == "manifest.json":
+                        [image, *_] = json.load(cast(BinaryIO, archive.extractfile(member)))
+                        self._layers = [str(name) for name in image["Layers"]]
+                    elif member.isreg():
+                        yield _plain(member.name), cast(BinaryIO, archive.extractfile(member))
+        except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError) as error:
+            raise unreadable("an image", f"what the engine saves cannot be read ({error})", self._where) from error
+
+    def numbers(self) -> dict[str, int]:
+        """Return the number of each layer, from 0, by its file's name; to be asked when all files were read."""
+        return {_plain(self._same.get(name, name)): number for number, name in enumerate(self._layers)}
 
 
 def _touched(stream: BinaryIO, paths: list[str]) -> set[str]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from statebake.engine.image import ATTESTATION, ImageFacts, Layer, instructions
+from statebake.engine.image import ATTESTATION, ImageFacts, Layer, instructions, texts_of
 from statebake.errors import StatebakeError
 from statebake.verify.artifact import ArtifactState, unreadable
 from statebake.verify.blobs import Blobs, Bounded, Verified, open_blobs
@@ -59,6 +59,16 @@ def read_layout(path: Path) -> tuple[ReadImage, ...]:
     if not images:
         raise unreadable(_WHAT, "it has no image", str(path))
     return images
+
+
+def layer_streams(path: Path, digest: str) -> Iterator[tuple[int, BinaryIO]]:
+    """Yield the number, from 0, and the uncompressed tar archive of each layer of an image in the layout at ``path``.
+
+    ``digest`` is that of its manifest. Each stream must be read to its end before the next one is asked for. Raises
+    ``StatebakeError`` (``NOT_AN_ARTIFACT``).
+    """
+    with open_blobs(path) as blobs:
+        yield from _Layout(blobs, str(path)).streams(digest)
 
 
 class _Layout:
@@ -104,6 +114,14 @@ class _Layout:
             layers={state.path: top for state in states if (top := tree.layer_of(state.path)) is not None},
             around=tree.surroundings(),
         )
+
+    def streams(self, digest: str) -> Iterator[tuple[int, BinaryIO]]:
+        """Yield the layers of the image whose manifest has the digest."""
+        manifest = self._json(digest)
+        diff_ids = _list(self._json(str(manifest["config"].get("digest"))).get("rootfs") or {}, "diff_ids", str)
+        for number, (item, diff_id) in enumerate(zip(_list(manifest, "layers"), diff_ids, strict=True)):
+            with self._layer((str(item.get("digest")), diff_id)) as stream:
+                yield number, stream
 
     def parse(self, stream: BinaryIO, name: str) -> dict[str, Any]:
         """Return the JSON object in a file, which is closed."""
@@ -179,6 +197,10 @@ def _facts(
         user=str((config.get("config") or {}).get("User") or ""),
         labels={str(name): str(value) for name, value in labels.items()},
         layers=tuple(Layer(*found) for found in zip(diff_ids, sizes, texts, strict=True)),
+        texts=texts_of(
+            config.get("config") or {},
+            [(item.get("created_by"), item.get("comment"), item.get("author")) for item in history],
+        ),
     )
 
 

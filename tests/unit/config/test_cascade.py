@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from pathlib import Path
 from textwrap import dedent
 
@@ -79,6 +81,10 @@ VALUES = {
     "isolation": ("spawn", "spawn"),
     "allow_runtime_fetch": ("A[*], B", ("A[*]", "B")),
     "allow_differences": ("A[*], B", ("A[*]", "B")),
+    "secrets.mode": ("warn", "warn"),
+    "secrets.names": ("SHOP_*, LOGIN", ("SHOP_*", "LOGIN")),
+    "secrets.allow": ("LOGIN, *.pem", ("LOGIN", "*.pem")),
+    "secrets.scrub": ("true", True),
     "policy.max_age": ("7d", "7d"),
     "policy.max_size": ("50MB", "50MB"),
     "policy.require_keys": ("A[*], B", ("A[*]", "B")),
@@ -142,11 +148,21 @@ def test_every_setting_from_everywhere(tmp_path, setting):
     assert given_by(env={setting.env: text}) == (expected, f"env {setting.env}")
     assert given_by(flags={setting.name: value}) == (expected, f"flag {setting.flag}")
     pyproject = tmp_path / "pyproject.toml"
-    pyproject.write_text(f"[tool.statebake{table and '.' + table}]\n{key} = {toml!r}\n")
+    pyproject.write_text(f"[tool.statebake{table and '.' + table}]\n{key} = {json.dumps(toml)}\n")
     assert given_by() == (expected, "pyproject.toml:2")
     pyproject.unlink()
-    (tmp_path / "statebake.toml").write_text(f"# a comment\n{setting.name} = {toml!r}\n")
+    (tmp_path / "statebake.toml").write_text(f"# a comment\n{setting.name} = {json.dumps(toml)}\n")
     assert given_by() == (expected, "statebake.toml:2")
+
+
+def test_secrets_in_short(project):
+    """``secrets`` alone may say what a secret means, or which variables are secret."""
+    short = resolve(project('[tool.statebake]\nsecrets = "warn"'), {}, {})
+    assert (short.settings.secrets.mode, short.origins["secrets.mode"]) == ("warn", "pyproject.toml:2")
+    names = resolve(project('[tool.statebake]\nsecrets = ["SHOP_*"]'), {}, {}).settings
+    assert (names.secrets.mode, names.secrets.names) == ("error", ("SHOP_*",))
+    assert refused(project("[tool.statebake]\nsecrets = 1")).code is Code.BAD_SETTING
+    assert refused(project('[tool.statebake]\nsecrets = "some"')).where.endswith("pyproject.toml:2")
 
 
 def test_flag_paths_from_cwd(tmp_path):

@@ -30,7 +30,7 @@ def test_examples_are_valid(tmp_path):
         (tmp_path / name).write_text(text)
         assert "default" in resolve(tmp_path, {}, {}).origins.values()
         assert any(origin.startswith(name) for origin in resolve(tmp_path, {}, {}).origins.values())
-    assert len(blocks) == 7
+    assert len(blocks) == 8
 
 
 def test_names_do_not_clash():

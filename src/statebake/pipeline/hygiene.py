@@ -1,0 +1,222 @@
+"""Searching an artifact, or the state in a work tree, for secrets and for files that should not ship."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from statebake.check import Snapshot
+from statebake.config import Settings, settings_for
+from statebake.engine import Engine, Layer, open_engine
+from statebake.hygiene import Hit, Place, Searcher, SecretsAtHand, judge, unwanted
+from statebake.model.finding import Finding
+from statebake.model.keys import STATE_DIR_NAME, STATE_LAYER, sanitize_key
+from statebake.model.manifest import Manifest
+from statebake.model.tree import list_files
+from statebake.model.units import show_bytes
+from statebake.pipeline import OpenProject
+from statebake.pipeline.clean_layers import CleanLayers
+from statebake.pipeline.inspecting import Artifact
+from statebake.pipeline.secrets import secrets_of, state_searcher
+from statebake.verify.files import walk_directory
+from statebake.verify.image import SavedImage
+from statebake.verify.oci_layout import ReadImage, layer_streams
+
+_INSTALLED = re.compile(r"(?:^|[/!])(?:site-packages/|dist-packages/|\.deps/[^/!]+[/!])([^/!]+)")
+_SYSTEM = ("usr/", "lib/", "lib64/", "etc/ssl/", "var/lib/dpkg/", "bin/", "sbin/")
+_INSTALLED_FROM = "direct_url.json"  # PEP 610: has the URL that a package came from, with what was in it
+_LAYER = re.compile(r"layer (\d+)!(.*)", re.DOTALL)
+_MOST_NOTES = 5
+_MEND = "revoke it, and bake again without it"
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a search came to: the findings, what was done, and what the reader should know, a sentence each."""
+
+    findings: tuple[Finding, ...] = ()
+    checks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def search_artifact(
+    artifact: Artifact,
+    manifest: Manifest | None,
+    settings: Settings,
+    at_hand: SecretsAtHand,
+    env: Mapping[str, str],
+    *,
+    clean: CleanLayers | None = None,
+) -> Searched:
+    """Return what must not be in an artifact and is: in its files, and in the layers and the configuration of an image.
+
+    What looks like a credential and is in a package that somebody else has published is only counted. Layers that are
+    known to be ``clean`` are not read again. Raises ``StatebakeError`` as reading the artifact does.
+    """
+    if settings.secrets.mode == "off":
+        return Searched(notes=("Secrets were not looked for: secrets.mode is off.",))
+    searcher = Searcher(at_hand.secrets, judge_name=unwanted)
+    owner = _Owner(artifact, manifest, settings)
+    own, foreign = [], set()
+    for hit in _hits(artifact, searcher, env, clean, owner):
+        if owner.is_public(hit):
+            foreign.add(hit.path)
+        else:
+            own.append(hit)
+    notes = [*at_hand.ignored, *_first(searcher.unread)]
+    if credentials := {path for path in foreign if unwanted(path.rpartition("!")[2]) is None}:
+        notes.append(
+            f"{len(credentials)} files of installed packages have what looks like a credential; such files are public."
+        )
+    done = f"{show_bytes(artifact.size)} searched for {_counted(at_hand)} and for credentials in well-known formats"
+    return Searched(judge(own, owner.place, mend=_MEND), (done,), tuple(notes))
+
+
+def search_tree(opened: OpenProject, snapshot: Snapshot, env: Mapping[str, str]) -> Searched:
+    """Return what must not be in the state of a work tree and is."""
+    project, settings, discovery = opened.target.project, opened.target.settings, opened.discovery
+    at_hand = secrets_of(project, settings, env)
+    searcher = state_searcher(project, opened.state_dir, at_hand)
+    findings: list[Finding] = []
+    for key in discovery.keys:
+        found = snapshot.key_dirs.get(sanitize_key(key))
+        component = discovery.components_of(key)[0]
+        own = settings_for(settings, key, component.type).secrets
+        if found is None or found.summary is None or own.mode == "off":
+            continue
+
+        place = Place(key, "", component.declared_at, own)
+        hits = [
+            hit for file in list_files(found.path) for hit in _search_file(searcher, file.path, file.source, file.size)
+        ]
+        findings += judge(hits, partial(_at, place), mend="have the component leave it out")
+    done = f"state searched for {_counted(at_hand)} and for credentials in well-known formats"
+    return Searched(tuple(findings), (done,), (*at_hand.ignored, *_first(searcher.unread)))
+
+
+def _at(place: Place, path: str) -> Place:
+    return replace(place, path=path)
+
+
+class _Owner:
+    """Whose files are where in an artifact."""
+
+    def __init__(self, artifact: Artifact, manifest: Manifest | None, settings: Settings) -> None:
+        self._artifact, self._settings = artifact, settings
+        records = manifest.keys if manifest else ()
+        self._keys = {
+            sanitize_key(record.key): (record.key, record.components[0].type if record.components else "")
+            for record in records
+        }
+        tops = [_INSTALLED.search(state.path) for state in artifact.states]
+        self._tops = {top[1] for top in tops if top}
+
+    def is_public(self, hit: Hit) -> bool:
+        """Return whether it came with the base or a package of somebody else, as far as its path tells.
+
+        The value of a secret at hand never does.
+        """
+        _, inside = _split(hit.path)
+        if hit.name is not None or inside.endswith(_INSTALLED_FROM):
+            return False
+        package = _INSTALLED.search(inside)
+        if package is not None:
+            return package[1] not in self._tops and STATE_DIR_NAME not in inside
+        return self._artifact.image is not None and inside.startswith(_SYSTEM)
+
+    def place(self, path: str) -> Place:
+        """Return the place of the file at a hit's path."""
+        layer, inside = _split(path)
+        label = f"layer {layer}, " if layer else ""
+        key = None
+        settings = self._settings
+        if f"{STATE_DIR_NAME}/" in inside:
+            directory, _, rest = inside.rpartition(f"{STATE_DIR_NAME}/")[2].partition("/")
+            if directory in self._keys and rest:
+                key, type_ = self._keys[directory]
+                settings = settings_for(self._settings, key, type_)
+        return Place(key, inside, self._artifact.name, settings.secrets, label)
+
+
+def _split(path: str) -> tuple[str, str]:
+    """Return the number of the layer, where there is one, and the path in it."""
+    found = _LAYER.fullmatch(path)
+    return (found[1], found[2]) if found else ("", path.removeprefix("!"))
+
+
+def _hits(
+    artifact: Artifact, searcher: Searcher, env: Mapping[str, str], clean: CleanLayers | None, owner: _Owner
+) -> Iterator[Hit]:
+    path = Path(artifact.name)
+    if artifact.image is not None:
+        for where, text in artifact.image.facts.texts.items():
+            yield from searcher.search(where, io.BytesIO(text.encode("utf-8", "surrogateescape")))
+        if artifact.kind == "layout":
+            for number, stream in layer_streams(path, artifact.image.facts.id):
+                yield from searcher.search(f"layer {number + 1}", stream)
+        else:
+            yield from _engine_hits(open_engine(env), artifact.image, searcher, clean, owner)
+    elif path.is_dir():
+        for name in sorted(walk_directory(path, "an artifact").files):
+            yield from _search_file(searcher, name, path / name)
+    else:
+        for hit in _search_file(searcher, path.name, path):
+            yield replace(hit, path=hit.path.removeprefix(f"{path.name}!"))
+
+
+def _engine_hits(
+    engine: Engine, image: ReadImage, searcher: Searcher, clean: CleanLayers | None, owner: _Owner
+) -> Iterator[Hit]:
+    """Yield what is in the layers of an image: in all of them, or, where only a few are new, in what these brought."""
+    new = [layer for layer in image.facts.layers if clean is None or not clean.knows(layer.diff_id)]
+    places = _places(new, image)
+    if places is not None:
+        for place in places:
+            with engine.files(image.facts.id, place) as stream:
+                parent = place.strip("/").rpartition("/")[0]
+                for hit in searcher.search("", stream) if stream else ():
+                    inside = hit.path.removeprefix("!")
+                    yield replace(hit, path=f"{parent}/{inside}" if parent else inside)
+        return
+    with engine.saved(image.facts.id) as stream:
+        saved = SavedImage(stream, image.facts.reference)
+        found = {name: list(searcher.search("", content)) for name, content in saved.files()}
+    numbers = saved.numbers()
+    for name in sorted(numbers, key=numbers.__getitem__):
+        yield from (replace(hit, path=f"layer {numbers[name] + 1}{hit.path}") for hit in found.get(name, ()))
+    if clean is not None:
+        dirty = {numbers[name] for name in numbers if not all(map(owner.is_public, found.get(name, ())))}
+        clean.add(layer.diff_id for number, layer in enumerate(image.facts.layers) if number not in dirty)
+
+
+def _places(layers: Sequence[Layer], image: ReadImage) -> list[str] | None:
+    """Return the directories that have all that ``layers`` brought; ``None`` where that cannot be told."""
+    found: set[str] = set()
+    for layer in layers:
+        words = (layer.instruction or "").split()
+        target = words[-1].rstrip("/") if words[:1] in (["COPY"], ["ADD"], ["WORKDIR"]) else ""
+        if words[-2:] == [STATE_LAYER, "/"] and len(image.states) == 1:
+            target = image.states[0].path
+        if not target.startswith("/"):
+            return None
+        found.add(target)
+    return sorted(path for path in found if not any(path.startswith(f"{other}/") for other in found))
+
+
+def _search_file(searcher: Searcher, name: str, path: Path, size: int | None = None) -> Iterator[Hit]:
+    with path.open("rb") as stream:
+        yield from searcher.search(name, stream, size)
+
+
+def _counted(at_hand: SecretsAtHand) -> str:
+    names = len({secret.name for secret in at_hand.secrets})
+    return f"the value of {names} {'secret' if names == 1 else 'secrets'}"
+
+
+def _first(notes: list[str]) -> list[str]:
+    more = len(notes) - _MOST_NOTES
+    return [*notes[:_MOST_NOTES], *([f"{more} more files could not be unpacked to be searched."] if more > 0 else [])]

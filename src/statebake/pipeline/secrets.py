@@ -1,0 +1,83 @@
+"""What a project's state and artifacts are searched for: the secrets at hand, and paths of this machine."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from statebake.config import Project, Settings
+from statebake.hygiene import LOCAL_PATH, Literal, Searcher, SecretsAtHand, secrets_at_hand, unwanted
+from statebake.model.keys import STAGING_NAME, STATE_DIR_NAME
+
+# Dagster's EnvVar, and what templates of components may write: {{ env.NAME }}, {{ env('NAME') }}, {{ env["NAME"] }}.
+_READ = re.compile(rb"""(?:\bEnvVar(?:\.int)?\(\s*["']|\benv\.|\benv\(\s*["']|\benv\[\s*["'])([A-Za-z_]\w*)""")
+# What such a variable's name may end with that is no secret, and may well be a part of the state.
+_NO_SECRET = re.compile(
+    r"(?:^|_)(?:ID|NAME|URL|URI|HOST|HOSTNAME|PORT|ACCOUNT|WORKSPACE|SITE|PROJECT|REGION|SCHEMA|DATABASE|DB|WAREHOUSE|"
+    r"USER|USERNAME|EMAIL|DOMAIN|ROLE|PATH|DIR|FILE|ENV|ENVIRONMENT|TARGET|VERSION|BRANCH|ORG|ORGANIZATION|TEAM)$",
+    re.IGNORECASE,
+)
+_SOURCES = (".py", ".yaml", ".yml")
+_NO_SOURCES = frozenset({"node_modules", "site-packages", "dbt_packages", "target", "dist", "build", STATE_DIR_NAME})
+_LARGEST_SOURCE = 1 << 20
+_MOST_SOURCES = 20_000
+_SHORTEST_PATH = 8
+_VARIABLE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*")
+
+
+def secrets_of(project: Project, settings: Settings, env: Mapping[str, str]) -> SecretsAtHand:
+    """Return the secrets that a project's state must not have in it.
+
+    They are values of ``env`` and of the project's ``.env``: of variables whose names say so, or match
+    ``secrets.names``, or that its components read.
+    """
+    known = {**_variables(project.directory / ".env"), **env}
+    return secrets_at_hand(known, names=settings.secrets.names, read=read_variables(project.directory, known))
+
+
+def read_variables(directory: Path, known: Collection[str]) -> frozenset[str]:
+    """Return those of the variables ``known`` that a project's components read and that may be secret."""
+    found = {name for path in _sources(directory) for name in _READ.findall(path.read_bytes())}
+    names = {name.decode() for name in found} & set(known)
+    return frozenset(name for name in names if not _NO_SECRET.search(name))
+
+
+def state_searcher(project: Project, state_dir: Path, at_hand: SecretsAtHand) -> Searcher:
+    """Return what searches the state of a project that is in ``state_dir``."""
+    places = {
+        f"{state_dir / STAGING_NAME}/": "the path that it was fetched to",
+        f"{project.directory}/": "a path of the project on this machine",
+        f"{Path.home()}/": "a path of this user's home directory",
+    }
+    literals = [
+        Literal(os.fsencode(place), LOCAL_PATH, what) for place, what in places.items() if len(place) > _SHORTEST_PATH
+    ]
+    return Searcher(at_hand.secrets, literals=literals, judge_name=unwanted)
+
+
+def _sources(directory: Path) -> Iterator[Path]:
+    """Yield the files that declare components or are code of the project; links are not followed."""
+    count = 0
+    for parent, names, files in os.walk(directory):
+        names[:] = [name for name in names if not name.startswith(".") and name not in _NO_SOURCES]
+        if "pyvenv.cfg" in files:
+            names.clear()
+        for path in (Path(parent, name) for name in files if name.endswith(_SOURCES)):
+            if path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST_SOURCE:
+                continue
+            count += 1
+            if count > _MOST_SOURCES:
+                return
+            yield path
+
+
+def _variables(path: Path) -> dict[str, str]:
+    """Return what a ``.env`` file sets."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    except OSError:
+        return {}
+    found = (_VARIABLE.fullmatch(line) for line in lines)
+    return {one[1]: one[2].strip("\"'") for one in found if one}

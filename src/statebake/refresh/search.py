@@ -1,0 +1,88 @@
+"""Searching what was fetched for secrets, while it is read to be digested, so that none reaches the committed state."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+
+from statebake.config import SecretSettings
+from statebake.errors import StatebakeError
+from statebake.hygiene import Hit, Place, Searcher, judge
+from statebake.model.finding import Finding, Severity
+from statebake.model.tree import TreeFile, sha256_of
+
+_CHUNK = 1 << 20
+_MOST_LINES = 10
+
+
+@dataclass
+class StateSearch:
+    """The search of one key's state. ``searcher`` is that of all keys; ``None``: nothing is searched."""
+
+    searcher: Searcher | None
+    settings: SecretSettings
+
+    def __post_init__(self) -> None:
+        self._hits: list[Hit] = []
+        if self.settings.mode == "off":
+            self.searcher = None
+
+    def read(self, file: TreeFile) -> str:
+        """Read a file once: search it, and return its SHA-256 in hexadecimal."""
+        if self.searcher is None:
+            return sha256_of(file)
+        with file.source.open("rb") as source:
+            stream = _Digesting(source)
+            self._hits += self.searcher.search(file.path, cast("BinaryIO", stream), file.size)
+            while stream.read(_CHUNK):
+                pass
+        return stream.digest.hexdigest()
+
+    def findings(self, key: str, where: str) -> tuple[Finding, ...]:
+        """Return what was found, errors first; raises ``StatebakeError`` where a secret was, with all of them in it."""
+        found = judge(
+            self._hits,
+            lambda path: Place(key, path, where, self.settings),
+            mend="have the component leave it out",
+            scrub=f"statebake refresh --scrub --key {shlex.quote(key)}",
+        )
+        errors = [item for item in found if item.severity is Severity.ERROR]
+        if errors:
+            raise _refused(key, errors)
+        return found
+
+
+def _refused(key: str, errors: Sequence[Finding]) -> StatebakeError:
+    first, *others = errors
+    lines = [item.message for item in others[:_MOST_LINES]]
+    if len(others) > _MOST_LINES:
+        lines.append(f"and {len(others) - _MOST_LINES} more")
+    return StatebakeError(
+        first.code,
+        f"What the fetch of {key!r} wrote has a secret in it: {first.message}",
+        where=first.where,
+        next_step=first.next_step,
+        detail="\n".join(lines) or None,
+    )
+
+
+class _Digesting(io.RawIOBase):
+    """A stream that digests what is read of it."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        super().__init__()
+        self._source = source
+        self.digest = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(cast("bytearray", buffer)).cast("B")
+        count = cast("io.BufferedReader", self._source).readinto(view)
+        self.digest.update(view[:count])
+        return count

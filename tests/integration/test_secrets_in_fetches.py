@@ -1,0 +1,289 @@
+"""Secrets in what was fetched: they never reach the committed state, whichever way they are written."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import os
+import urllib.parse
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support.cli import Result, statebake
+from support.hosts import NATIVE, ONE_DAGSTER, HostKit
+from support.shown import assert_no_crash, shown, the_error
+from support.trees import leftovers, read_tree, write_tree
+
+VALUE = "v4lue-of/a+secret:" + "Zx9" * 3
+ENV = {"SHOP_PASSWORD": VALUE}
+OLD = "the state of yesterday"
+ENCODERS: dict[str, Callable[[str], bytes]] = {
+    "plain": str.encode,
+    "base64": lambda text: base64.b64encode(b"user:" + text.encode()),
+    "base64url": lambda text: base64.urlsafe_b64encode(b"user1:" + text.encode()),
+    "url": lambda text: urllib.parse.quote(text, safe="").encode(),
+    "json": lambda text: json.dumps({"p": text}).replace("/", "\\/").encode(),
+    "hex": lambda text: text.encode().hex().encode(),
+    "utf-16": lambda text: text.encode("utf-16"),
+    "gzip": lambda text: gzip.compress(b"x" * 100 + text.encode()),
+}
+
+
+def writing(host: HostKit, content: bytes, more: str = "") -> str:
+    return host.code("it", f"state_path.write_bytes({content!r}); {more}")
+
+
+def project_with(root: Path, host: HostKit, settings: str = "") -> Path:
+    """Write a project with good state and these settings."""
+    project = host.project(root, [writing(host, OLD.encode())])
+    statebake("refresh", cwd=project, env=host.env).ok()
+    return write_tree(project, {"statebake.toml": settings})
+
+
+def refresh(project: Path, host: HostKit, content: bytes, *args: str, more: str = "", **env: str) -> Result:
+    host.declare(project, [writing(host, content, more)])
+    return statebake("refresh", *args, cwd=project, env={**host.env, **ENV, **env})
+
+
+def kept_nothing(project: Path, host: HostKit, before: dict[str, str]) -> bool:
+    """Return whether the state is as it was, and the secret is in no file of the state directory."""
+    state = host.state_dir(project)
+    texts = [path.read_bytes() for path in state.rglob("*") if path.is_file()]
+    return read_tree(state) == before and leftovers(state) == [] and not any(VALUE.encode() in text for text in texts)
+
+
+@pytest.mark.parametrize("host", ONE_DAGSTER)
+def test_a_secret_is_not_committed(host: HostKit, tmp_path: Path) -> None:
+    """The refresh ends with 5 and names variable, file and offset; the old state stays, and the value is nowhere."""
+    project = project_with(tmp_path, host)
+    before = read_tree(host.state_dir(project))
+    result = refresh(project, host, b"0123456789" + VALUE.encode())
+    error = the_error(result.err)
+    assert (result.code, error.code, error.where) == (5, "SB501", f"{host.yaml}:1")
+    assert "state has the value of SHOP_PASSWORD" in error.message
+    assert error.message.endswith("at byte 10.")
+    assert "--allow-secret SHOP_PASSWORD" in (error.next_step or "")
+    assert VALUE not in result.out + result.err
+    assert kept_nothing(project, host, before)
+
+
+@pytest.mark.parametrize("encoding", ENCODERS)
+def test_encodings(encoding: str, tmp_path: Path) -> None:
+    """A value is found however it is written."""
+    project = project_with(tmp_path, NATIVE)
+    before = read_tree(NATIVE.state_dir(project))
+    result = refresh(project, NATIVE, ENCODERS[encoding](VALUE))
+    assert (result.code, the_error(result.err).code) == (5, "SB501")
+    assert kept_nothing(project, NATIVE, before)
+
+
+def test_what_looks_like_a_credential(tmp_path: Path) -> None:
+    """A token in a known format, a private key and a URL with a password need no variable to be found."""
+    token = "ghp_" + "a1B2" * 9
+    key = "-----BEGIN PRIVATE " + "KEY-----\n" + "MIIE" * 40 + "\n-----END PRIVATE " + "KEY-----\n"
+    url = "postgresql://loader:" + "s3cr3tpass9" + "@db.internal/shop"
+    for content in (token, key, url):
+        project = project_with(tmp_path / str(len(content)), NATIVE)
+        before = read_tree(NATIVE.state_dir(project))
+        result = refresh(project, NATIVE, f'{{"x": "{content}"}}'.encode())
+        error = the_error(result.err)
+        assert (result.code, error.code) == (5, "SB502"), content[:20]
+        assert content not in result.out + result.err
+        assert read_tree(NATIVE.state_dir(project)) == before
+        rule = (error.next_step or "").rpartition("--allow-secret ")[2]
+        assert refresh(project, NATIVE, f'{{"x": "{content}"}}'.encode(), "--allow-secret", rule).code == 0
+
+
+ALLOWED = {
+    "by variable": 'secrets.allow = ["SHOP_PASS*"]',
+    "by path": 'secrets.allow = ["sta?e"]',
+    "for a key": '[keys."Text[it]"]\nsecrets.allow = ["SHOP_PASSWORD"]',
+    "off": 'secrets = "off"',
+    "off for a class": '[keys."Code"]\nsecrets.mode = "off"',
+}
+
+
+@pytest.mark.parametrize("how", ALLOWED)
+def test_allowed(how: str, tmp_path: Path) -> None:
+    """What is allowed by name, path or key is committed without a word."""
+    project = project_with(tmp_path, NATIVE, f"{ALLOWED[how]}\n")
+    result = refresh(project, NATIVE, VALUE.encode()).ok()
+    assert shown(result.err) == []
+
+
+def test_not_allowed_for_another_key(tmp_path: Path) -> None:
+    """What is allowed for one key is not for another."""
+    project = project_with(tmp_path, NATIVE, '[keys."Text[other]"]\nsecrets.allow = ["*"]\n')
+    assert refresh(project, NATIVE, VALUE.encode()).code == 5
+
+
+def test_a_warning(tmp_path: Path) -> None:
+    """With ``warn`` the state is committed and the finding shown, in JSON as well; the value is shown nowhere."""
+    project = project_with(tmp_path, NATIVE)
+    result = refresh(project, NATIVE, VALUE.encode(), "--secrets", "warn").ok()
+    [warning] = shown(result.err)
+    assert (warning.severity, warning.code) == ("warning", "SB501")
+    assert VALUE not in result.out + result.err
+    result = refresh(project, NATIVE, VALUE.encode() + b" ", "--secrets", "warn", "--format", "json").ok()
+    [key] = result.json["projects"][0]["refresh"]["keys"]
+    assert [(item["code"], item["severity"]) for item in key["warnings"]] == [("SB501", "warning")]
+    assert VALUE not in result.out
+
+
+def test_further_names(tmp_path: Path) -> None:
+    """A variable whose name says nothing is secret where the settings say so."""
+    project = project_with(tmp_path, NATIVE)
+    env = {"SHOP_PASSWORD": "", "SHOP_LOGIN": VALUE}
+    assert refresh(project, NATIVE, VALUE.encode(), **env).code == 0
+    write_tree(project, {"statebake.toml": 'secrets = ["SHOP_L*"]\n'})
+    result = refresh(project, NATIVE, VALUE.encode() + b" ", **env)
+    assert (result.code, the_error(result.err).code) == (5, "SB501")
+
+
+def test_variables_that_components_read(tmp_path: Path) -> None:
+    """A variable that a declaration reads is secret, unless its name or its value says that it is none."""
+    project = project_with(tmp_path, NATIVE)
+    env = {"SHOP_PASSWORD": "", "SHOP_LOGIN": VALUE, "SHOP_URL": "https://shop.example.com/api", "SHOP_ID": "a77-b88-c99x"}
+    document = NATIVE.text("it", text="{{ env.SHOP_LOGIN }} {{ env.SHOP_URL }} {{ env.SHOP_ID }}")
+    NATIVE.declare(project, [document])
+    result = statebake("refresh", cwd=project, env=env)
+    error = the_error(result.err)
+    assert (result.code, error.code) == (5, "SB501")
+    assert "SHOP_LOGIN" in error.message
+    NATIVE.declare(project, [document.replace("{{ env.SHOP_LOGIN }} ", "")])
+    statebake("refresh", cwd=project, env=env).ok()
+
+
+def test_the_projects_own_variables(tmp_path: Path) -> None:
+    """What the project's ``.env`` sets is as secret as if it was exported."""
+    project = project_with(tmp_path, NATIVE)
+    write_tree(project, {".env": f"# of this machine\nexport SHOP_TOKEN='{VALUE}'\n"})
+    result = refresh(project, NATIVE, VALUE.encode(), SHOP_PASSWORD="")
+    assert (result.code, the_error(result.err).code) == (5, "SB501")
+
+
+def test_short_values_are_not_looked_for(tmp_path: Path) -> None:
+    """A value that is too short to be told from ordinary text is ignored, and ``--verbose`` says so."""
+    project = project_with(tmp_path, NATIVE)
+    result = refresh(project, NATIVE, b"abc123 and more", "--verbose", SHOP_PASSWORD="abc123").ok()
+    assert "SHOP_PASSWORD" in result.out
+    assert "abc123" not in result.out.replace("state_path", "")
+
+
+def test_old_state_does_not_excuse_it(tmp_path: Path) -> None:
+    """With ``on_failure = "stale"`` too, a secret fails the refresh: it is no outage."""
+    project = project_with(tmp_path, NATIVE, 'on_failure = "stale"\n')
+    before = read_tree(NATIVE.state_dir(project))
+    assert refresh(project, NATIVE, VALUE.encode()).code == 5
+    assert read_tree(NATIVE.state_dir(project)) == before
+
+
+def test_files_that_should_not_ship(tmp_path: Path) -> None:
+    """They are named in a warning, and left out by ``--scrub``."""
+    project = project_with(tmp_path, NATIVE)
+    more = (
+        "[(state_path.parent / name).parent.mkdir(parents=True, exist_ok=True) or"
+        " (state_path.parent / name).write_text('x') for name in ('.env', 'p/.git/HEAD', 'p/.git/config', 'p/key.pem')]"
+    )
+    result = refresh(project, NATIVE, b"new", more=more).ok()
+    found = shown(result.err)
+    assert {(item.severity, item.code) for item in found} == {("warning", "SB503")}
+    assert [item.message.partition(" is ")[0] for item in found] == [".env", "p/.git/", "p/key.pem"]
+    result = refresh(project, NATIVE, b"newer", "--scrub", more=more).ok()
+    assert [item.message.partition(" is ")[0] for item in shown(result.err)] == ["p/.git/"]
+    files = {path.relative_to(NATIVE.state_dir(project)).as_posix() for path in NATIVE.state_dir(project).rglob("*")}
+    assert not any(name.endswith((".env", ".pem")) for name in files)
+
+
+def test_a_remote_with_a_token(tmp_path: Path) -> None:
+    """A checkout that keeps the token it was cloned with is refused, and taken with ``--scrub``, without the token."""
+    project = project_with(tmp_path, NATIVE)
+    url = "https://x-access-token:" + "t0ken" * 5 + "@git.example.com/team/shop.git"
+    more = (
+        "import subprocess; subprocess.run(['git', 'init', '-q', str(state_path.parent / 'project')], check=True);"
+        f" subprocess.run(['git', '-C', str(state_path.parent / 'project'), 'remote', 'add', 'origin', {url!r}], check=True)"
+    )
+    result = refresh(project, NATIVE, b"new", more=more)
+    error = the_error(result.err)
+    assert (result.code, error.code) == (5, "SB502")
+    assert error.message.startswith("What the fetch of 'Text[it]' wrote has a secret in it: project/.git/config has ")
+    assert error.next_step
+    assert error.next_step.startswith("statebake refresh --scrub --key 'Text[it]'")
+    result = refresh(project, NATIVE, b"new", "--scrub", more=more).ok()
+    assert "1 file of git scrubbed" in result.out
+    config = next(NATIVE.state_dir(project).rglob(".git/config")).read_text()
+    assert "url = https://git.example.com/team/shop.git" in config
+
+
+def test_paths_of_this_machine(tmp_path: Path) -> None:
+    """A path of the place that it was fetched to is a warning, which can be allowed by its rule."""
+    project = project_with(tmp_path, NATIVE)
+    content = "state_path.write_text(str(state_path))"
+    NATIVE.declare(project, [NATIVE.code("it", content)])
+    result = statebake("refresh", cwd=project).ok()
+    assert [(item.severity, item.code) for item in shown(result.err)] == [("warning", "SB504")]
+    assert shown(statebake("refresh", "--allow-secret", "local-path", cwd=project).ok().err) == []
+
+
+def test_a_profile_with_a_password(tmp_path: Path) -> None:
+    """A password that a ``profiles.yml`` has written out is found, and one that comes from a variable is none."""
+    project = project_with(tmp_path, NATIVE)
+    profile = "shop: {{outputs: {{dev: {{type: postgres, password: {}}}}}}}"
+
+    def more(password: str) -> str:
+        return f"(state_path.parent / 'profiles.yml').write_text({profile.format(password)!r})"
+
+    result = refresh(project, NATIVE, b"new", more=more("hunter2-hunter2"))
+    error = the_error(result.err)
+    assert (result.code, error.code) == (5, "SB502")
+    assert "shop.outputs.dev.password" in error.message
+    safe = '"{{ env_var(\'DB\') }}"'
+    NATIVE.declare(project, [NATIVE.code("it", "state_path.write_text('new'); " + "(state_path.parent / 'profiles.yml').write_text(os.environ['PROFILE'])")])
+    statebake("refresh", cwd=project, env={"PROFILE": profile.format(safe)}).ok()
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        "os.mkfifo(state_path.parent / 'fifo')",
+        "(state_path.parent / 'sparse').open('wb').truncate(1 << 40)",
+        "(state_path.parent / 'link').symlink_to('/etc/passwd')",
+        "__import__('shutil').rmtree(state_path.parent)",
+        "__import__('shutil').rmtree(state_path.parent.parent)",
+        "(state_path.parent / 'x.zip').write_bytes(b'PK\\x03\\x04' + bytes(1000))",
+        "(state_path.parent / 'x.gz').write_bytes(b'\\x1f\\x8b\\x08' + bytes(1000))",
+    ],
+    ids=["fifo", "sparse", "link", "no-directory", "no-staging", "no-zip", "no-gzip"],
+)
+def test_odd_state(leave: str, tmp_path: Path) -> None:
+    """What is no state is refused as before, soon and without a crash; a broken archive is only bytes."""
+    project = project_with(tmp_path, NATIVE)
+    before = read_tree(NATIVE.state_dir(project))
+    result = refresh(project, NATIVE, b"new", more=leave)
+    assert_no_crash(result.err)
+    broken_archive = "x." in leave
+    assert result.code == (0 if broken_archive else 4), result.err
+    if not broken_archive:
+        assert {name: text for name, text in read_tree(NATIVE.state_dir(project)).items() if "Text" in name} == {
+            name: text for name, text in before.items() if "Text" in name
+        }
+
+
+def test_nothing_else_is_slower_to_say(tmp_path: Path) -> None:
+    """All keys with secrets are told of, each with all that is in it."""
+    project = NATIVE.project(
+        tmp_path,
+        [
+            NATIVE.code("a", f"state_path.write_text({VALUE!r}); (state_path.parent / 'b').write_text({VALUE!r})"),
+            NATIVE.code("b", f"state_path.write_text({VALUE!r})"),
+            NATIVE.text("c"),
+        ],
+    )
+    result = statebake("refresh", cwd=project, env=ENV)
+    errors = [item for item in shown(result.err) if item.severity == "error"]
+    assert (result.code, [item.code for item in errors]) == (5, ["SB501", "SB501"])
+    assert [len(item.detail) for item in errors] == [1, 0]
+    assert sorted(os.listdir(NATIVE.state_dir(project))) == [".gitignore", ".staging", "Text__c__"]  # noqa: PTH208
