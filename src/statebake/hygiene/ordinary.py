@@ -24,6 +24,14 @@ _WORDS = frozenset(
     qwertyuiop none null true false basic bearer inherit external automatic anonymous unlimited
     """.split()
 )
+_PASSWORD_WORDS = frozenset(
+    """
+    pass passwd password pwd pw passwort secret token key apikey api-key api_key user username name login credentials
+    cred creds admin root guest test foo bar baz qux spam eggs tiger scott my your some mypass mypassword yourpassword
+    userpass dbpass dbpassword db_password db_pass pass_word passphrase p abc value string here any none null true false
+    repo repository branch ref sha org project
+    """.split()
+) | {""}
 _NUMBER = re.compile(r"[+-]?[\d_.,]+(?:e[+-]?\d+)?[a-z%]{0,2}")
 _WORD = re.compile(r"[a-z]+")
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}(?::\d{1,5})?/?|\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?")
@@ -96,3 +104,14 @@ def _is_path(value: str) -> bool:
         return False
     parts = PurePosixPath(value).parts[1:]
     return bool(parts) and (parts[0] in _ROOTS or _SUFFIX.fullmatch(PurePosixPath(parts[-1]).suffix) is not None)
+
+
+def is_placeholder(password: str) -> bool:
+    """Return whether what stands for a password in a URL is there to show where one goes."""
+    word = password.lower().strip("-_.0123456789!?")
+    return (
+        word in _PASSWORD_WORDS
+        or password.lower() in _WORDS
+        or _PLACEHOLDER.fullmatch(password) is not None
+        or len(set(password)) < _FEWEST_CHARACTERS
+    )
