@@ -7,7 +7,7 @@ import html
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, quote_plus
 from xml.sax.saxutils import quoteattr
@@ -146,8 +146,8 @@ def _utf_16(text: str) -> Iterator[bytes]:
         yield big
 
 
-def _replaced(text: str, signs: dict[str, str]) -> str:
-    return text.translate(str.maketrans(signs))
+def _replaced(text: str, signs: Mapping[str, str]) -> str:
+    return "".join(signs.get(sign, sign) for sign in text)
 
 
 def _both_cases(text: str, digits: re.Pattern[str]) -> Iterator[str]:

@@ -9,46 +9,38 @@ from urllib.parse import urlsplit
 SHORTEST = 8
 """Characters; shorter values turn up by chance."""
 _FEWEST_CHARACTERS = 3  # different ones
-_WORDS = frozenset(
-    """
-    password passwords passw0rd password1 password12 password123 password1234 passphrase changeit changeme change-me
-    change_me changethis change-this letmein example examples undefined disabled enabled required optional placeholder
-    redacted notsecret not-secret not_secret no-secret nosecret secretsecret mysecret my-secret my_secret mypassword
-    my-password my_password mytoken my-token my_token yourtoken your-token your_token your-secret your_secret
-    your-password your_password yourpassword your-api-key your_api_key yourapikey api-key api_key apitoken access-token
-    access_token client-secret client_secret secret-key secret_key secretkey testtest test-token test_token testtoken
-    test-password test_password testpassword test-secret test_secret testsecret fake-token fake_token faketoken
-    dummy-token dummy_token dummytoken dev-secret devsecret postgres postgresql airflow dagster snowflake databricks
-    username username1 userpass minioadmin rootpass rootpassword adminadmin administrator localhost production
-    development staging default 12345678 123456789 1234567890 0123456789 0123456789abcdef abcdefgh abcdefghij qwertyui
-    qwertyuiop none null true false basic bearer inherit external automatic anonymous unlimited
-    """.split()
+# What is made of such words, digits and marks only is no secret: "changeme123", "your-api-key-here", "test_token".
+_WORDS = re.compile(
+    r"(?:a|the|my|your|our|some|any|this|that|is|not|no|here|it|me|to|be|in|of|for|and|or|with|set|get|put|use|change"
+    r"|replace|insert|enter|fill|fix|todo|tbd|none|null|nil|true|false|yes|on|off|empty|default|undefined|optional"
+    r"|required|disabled|enabled|auto|automatic|external|inherit|unlimited|anonymous|basic|bearer|oauth|jwt|sso|mfa"
+    r"|password|passwords|passwort|passwd|passw0rd|pass|pwd|pw|passphrase|phrase|secret|secrets|token|tokens|key|keys|api"
+    r"|access|auth|client|private|public|credential|credentials|creds|cred|user|username|name|login|account|admin"
+    r"|administrator|root|guest|owner|service|server|host|localhost|local|remote|db|database|repo|repository|branch|ref"
+    r"|sha|org|project|team|app|web|site|url|uri|value|string|text|word|example|examples|sample|demo|dummy|fake|mock"
+    r"|placeholder|redacted|hidden|masked|test|tests|testing|dev|devel|development|prod|production|staging|stage|live"
+    r"|sandbox|foo|bar|baz|qux|spam|eggs|abc|abcd|abcdef|abcdefgh|xyz|qwerty|qwertyui|qwertyuiop|asdf|asdfgh|letmein"
+    r"|welcome|hello|world|iloveyou|tiger|scott|postgres|postgresql|mysql|redis|mongo|minio|rabbitmq|airflow|dagster|dbt"
+    r"|snowflake|databricks|duckdb|fivetran|airbyte|tableau|github|gitlab|docker|aws|azure|gcp|google|x)+"
 )
-_PASSWORD_WORDS = frozenset(
-    """
-    pass passwd password pwd pw passwort secret token key apikey api-key api_key user username name login credentials
-    cred creds admin root guest test foo bar baz qux spam eggs tiger scott my your some mypass mypassword yourpassword
-    userpass dbpass dbpassword db_password db_pass pass_word passphrase p abc value string here any none null true false
-    repo repository branch ref sha org project
-    """.split()
-) | {""}
+_LONGEST_WORDS = 40
+_FILLING = re.compile(r"[\W\d_]+")
+_SEQUENCE = re.compile(r"(?:0?1234567?8?9?0?|0?987654321?0?|(\d)\1*)+")
 _NUMBER = re.compile(r"[+-]?[\d_.,]+(?:e[+-]?\d+)?[a-z%]{0,2}")
 _WORD = re.compile(r"[a-z]+")
-_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}(?::\d{1,5})?/?|\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?")
+_HOST = re.compile(r"(?:(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}|\d{1,3}(?:\.\d{1,3}){3})(?::\d{1,5})?/?")
 _HOST_PORT = re.compile(r"[a-z0-9.-]+:\d{2,5}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?")
 _PLACEHOLDER = re.compile(
-    r"<[^<>]*>|\$\{?\w+\}?|\$\([^()]*\)|\{\{.*\}\}|%\w+%|\{\w+\}|\[\w+\]|(?:your|my|some|the|insert|enter|replace)[-_ ].*"
-    r"|(?:change|replace|fill|fix)[-_ ]?(?:me|this|it)\b.*|(?:todo|fixme|tbd)\b.*|example[-_ ].*|.*[-_ ]example|[x*.#-]+",
+    r"<[^<>]*>|\$\{?\w+\}?|\$\([^()]*\)|\{\{.*\}\}|%\w+%|\{\w+\}|\[\w+\]|[x*.#-]+"
+    r"|(?:your|insert|enter|replace|change|example)[-_ ].*|(?:todo|fixme|tbd)\b.*|.*[-_ ]example",
     re.IGNORECASE,
 )
-_ROOTS = frozenset(
-    """
+_ROOTS = """
     app bin boot builds cache code config data dev dist etc github home lib lib64 media mnt nix opt private proc
     project repo root run runner sbin secrets snap srv sys tmp usr Users var vault Volumes work workdir workspace
     workspaces Library Applications System
-    """.split()
-)
+"""
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\\w")
 _RELATIVE = re.compile(r"(?:\.{1,2}|~[\w.-]*)/")
 _PLAIN_PATH = re.compile(r"[\w.@ -]+(?:/[\w.@ -]+)+/?")
@@ -63,8 +55,8 @@ def why_not(value: str) -> str | None:
         return f"its value has fewer than {SHORTEST} characters and would be found by chance"
     if len(set(value)) < _FEWEST_CHARACTERS:
         return "its value is one or two characters over and over"
-    if value.lower() in _WORDS:
-        return "its value is an ordinary word"
+    if _is_ordinary(value):
+        return "its value is ordinary words or digits"
     if _PLACEHOLDER.fullmatch(value):
         return "its value is a placeholder"
     if _is_path(value):
@@ -83,7 +75,7 @@ def is_plain(value: str) -> bool:
     return (
         why_not(value) is not None
         or any(form.fullmatch(value) for form in (_NUMBER, _WORD, _HOST, _HOST_PORT, _DATE))
-        or (_PLAIN_PATH.fullmatch(value) is not None and _SUFFIX.fullmatch(PurePosixPath(value).suffix) is not None)
+        or (_PLAIN_PATH.fullmatch(value) is not None and _has_suffix(value))
     )
 
 
@@ -103,15 +95,26 @@ def _is_path(value: str) -> bool:
     if not value.startswith("/"):
         return False
     parts = PurePosixPath(value).parts[1:]
-    return bool(parts) and (parts[0] in _ROOTS or _SUFFIX.fullmatch(PurePosixPath(parts[-1]).suffix) is not None)
+    return bool(parts) and (
+        parts[0] in _ROOTS.split() or _SUFFIX.fullmatch(PurePosixPath(parts[-1]).suffix) is not None
+    )
+
+
+def _has_suffix(path: str) -> bool:
+    return _SUFFIX.fullmatch(PurePosixPath(path).suffix) is not None
 
 
 def is_placeholder(password: str) -> bool:
     """Return whether what stands for a password in a URL is there to show where one goes."""
-    word = password.lower().strip("-_.0123456789!?")
     return (
-        word in _PASSWORD_WORDS
-        or password.lower() in _WORDS
+        _is_ordinary(password)
         or _PLACEHOLDER.fullmatch(password) is not None
         or len(set(password)) < _FEWEST_CHARACTERS
     )
+
+
+def _is_ordinary(value: str) -> bool:
+    words = _FILLING.sub("", value.lower())
+    if len(words) > _LONGEST_WORDS:  # real phrases, and what would take long to try
+        return False
+    return _WORDS.fullmatch(words) is not None if words else _SEQUENCE.fullmatch(value) is not None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from statebake.hygiene.formats import LONGEST, RULES, Rule
-from statebake.hygiene.formats import urls
+from statebake.hygiene.formats import LONGEST, RULES, Rule, urls
 from statebake.hygiene.forms import forms_of
 from statebake.hygiene.matchers import Matcher, Needle, best_matcher
 from statebake.hygiene.secrets import Secret
@@ -130,17 +130,27 @@ def _values(secret: Secret) -> Iterator[tuple[bytes, _Whole]]:
 
 
 def _apart(found: list[Match]) -> list[Match]:
-    """Return the matches without those that another one covers, wholly or, if it ranks higher, partly."""
+    """Return the matches without those that lie in another one, or overlap one that ranks higher."""
     if len(found) < 2:
         return found
     kept: list[Match] = []
-    for match in sorted(found, key=lambda match: (-match.subject.rank, match.start - match.end, match.start)):
-        if not any(_covers(other, match) for other in kept):
-            kept.append(match)
-    return sorted(kept, key=lambda match: match.start)
+    starts: list[int] = []
+    for rank in sorted({match.subject.rank for match in found}, reverse=True):
+        end, more = -1, []
+        for match in sorted((match for match in found if match.subject.rank == rank), key=_longest_first):
+            if match.end > end and not _overlaps(match, kept, starts):
+                more.append(match)
+                end = match.end
+        kept = sorted([*kept, *more], key=_longest_first)
+        starts = [match.start for match in kept]
+    return kept
 
 
-def _covers(one: Match, other: Match) -> bool:
-    if one.subject.rank > other.subject.rank:
-        return one.start < other.end and other.start < one.end
-    return one.start <= other.start and other.end <= one.end
+def _longest_first(match: Match) -> tuple[int, int]:
+    return match.start, -match.end
+
+
+def _overlaps(match: Match, kept: list[Match], starts: list[int]) -> bool:
+    # None of those that are kept lies in another, so that the last to start before this one ends is the last to end.
+    last = bisect_left(starts, match.end) - 1
+    return last >= 0 and kept[last].end > match.start

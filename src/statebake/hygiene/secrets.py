@@ -45,9 +45,7 @@ class SecretsAtHand:
     ignored: tuple[str, ...]
 
 
-def secrets_at_hand(
-    env: Mapping[str, str], *, names: Sequence[str] = (), read: Collection[str] = ()
-) -> SecretsAtHand:
+def secrets_at_hand(env: Mapping[str, str], *, names: Sequence[str] = (), read: Collection[str] = ()) -> SecretsAtHand:
     """Return the secrets among the values of ``env``.
 
     They are those of variables whose names look like secrets; of ``names``, a project's own list of names and of

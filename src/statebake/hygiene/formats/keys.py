@@ -1,4 +1,4 @@
-"""Private keys in text: PEM (RFC 7468), OpenPGP (RFC 9580) and age, with a body, not their mere names in source code."""
+"""Private keys in text: PEM (RFC 7468), OpenPGP (RFC 9580) and age, with a body and not by name only."""
 
 from __future__ import annotations
 

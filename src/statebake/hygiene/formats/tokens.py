@@ -72,18 +72,20 @@ TOKENS = (
         ("hooks.slack.com",),
         rb"hooks\.slack\.com\\?/(?:services|workflows|triggers)\\?/[A-Z0-9]{8,}\\?/[A-Z0-9]{8,}\\?/[A-Za-z0-9]{16,}",
     ),
-    _rule("stripe-key", "a Stripe key", ("k_live_", "whsec_"), START + rb"(?:[sr]k_live_|whsec_)[A-Za-z0-9]{20,250}", 1),
+    _rule("stripe-key", "a Stripe key", ("k_live_",), START + rb"[sr]k_live_[A-Za-z0-9]{20,250}", 1),
+    _rule("stripe-key", "a Stripe key", ("whsec_",), START + rb"whsec_[A-Za-z0-9]{20,250}"),
     _rule("google-api-key", "a Google API key", ("AIza",), START + rb"AIza[0-9A-Za-z_-]{35}(?![0-9A-Za-z_-])"),
     _rule(
-        "google-oauth", "a Google OAuth secret", ("GOCSPX-", "ya29."), rb"(?:GOCSPX-[\w-]{28}|ya29\.[\w-]{60,1000})(?![\w-])"
+        "google-oauth",
+        "a Google OAuth secret",
+        ("GOCSPX-", "ya29."),
+        rb"(?:GOCSPX-[\w-]{28}|ya29\.[\w-]{60,1000})(?![\w-])",
     ),
     Rule(
         "jwt",
         "a JSON Web Token",
         (b".eyJ",),
-        re.compile(
-            rb"eyJ[A-Za-z0-9_-]{10,%d}\.eyJ[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]{20,1024}" % _LONGEST_JWT_HEADER
-        ),
+        re.compile(rb"eyJ[A-Za-z0-9_-]{10,%d}\.eyJ[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_-]{20,1024}" % _LONGEST_JWT_HEADER),
         _LONGEST_JWT_HEADER + 8,
         _is_jwt,
     ),
@@ -120,7 +122,12 @@ TOKENS = (
     _rule("docker-token", "a Docker Hub token", ("dckr_pat_", "dckr_oat_"), rb"dckr_[po]at_[A-Za-z0-9_-]{27,60}"),
     _rule("huggingface-token", "a Hugging Face token", ("hf_",), START + rb"hf_[A-Za-z0-9]{34,40}" + END),
     _rule("grafana-token", "a Grafana token", ("glsa_",), START + rb"glsa_[A-Za-z0-9]{32}_[a-f0-9]{8}" + END),
-    _rule("terraform-token", "a Terraform token", (".atlasv1.",), rb"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_-]{60,80}", 14),
+    _rule("terraform-token", "a Terraform token", (".atlasv1.",), rb"[A-Za-z0-9]{14}\.atlasv1\.[\w-]{60,80}", 14),
     _rule("hubspot-token", "a HubSpot token", ("pat-na1-", "pat-eu1-"), START + rb"pat-[a-z]{2}1-[0-9a-f-]{36}" + END),
-    _rule("shopify-token", "a Shopify token", ("shpat_", "shpca_", "shppa_"), START + rb"shp(?:at|ca|pa)_[0-9a-fA-F]{32}" + END),
+    _rule(
+        "shopify-token",
+        "a Shopify token",
+        ("shpat_", "shpca_", "shppa_"),
+        START + rb"shp(?:at|ca|pa)_[0-9a-fA-F]{32}" + END,
+    ),
 )

@@ -58,7 +58,7 @@ class LibcMatcher:
                 yield at
                 at = folded.find(text, at + 1)
             return
-        begin = ctypes.cast(folded, ctypes.c_void_p).value
+        begin = ctypes.cast(ctypes.c_char_p(folded), ctypes.c_void_p).value
         assert begin is not None
         address = self._strstr(begin, text)
         while address:
