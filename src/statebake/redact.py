@@ -10,7 +10,17 @@ from urllib.parse import quote, quote_plus
 
 MASK = "****"
 _SECRET_NAME = re.compile(
-    r"TOKEN|JWT|BEARER|WEBHOOK|CONNECTION_STRING|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|API_?KEY|_KEY$|(?:^|_|PG)PASS$|_PWD$|_PAT$|^AWS_SESSION",
+    r"TOKEN|JWT|BEARER|WEBHOOK|CONNECTION_STRING|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|API_?KEY|ACCESS_?KEY|_KEY$"
+    r"|(?:^|_|PG)PASS$|_PWD$|_PAT$|_SAS$|_DSN$|^AWS_",
+    re.IGNORECASE,
+)
+# Names that would match, and whose values everybody may see: settings of AWS clients, what is public by its nature, and
+# the fingerprint that Python's own images carry.
+_PLAIN_NAME = re.compile(
+    r"^AWS_(?:DEFAULT_|PROFILE|CONFIG_|REGION|ROLE_|ACCOUNT|ENDPOINT|EXECUTION_|LAMBDA_|SDK_|STS_|S3_|EC2_|USE_|CA_|CSM_"
+    r"|MAX_ATTEMPTS|RETRY_|PAGER|CLI_|PAGINAT|METADATA_|NODEJS_|XRAY_|IGNORE_|DATA_PATH|DEFAULTS_|LOG_|NO_|ENABLE_"
+    r"|DISABLE_|REQUEST_|RESPONSE_|SIGV4A?_|APPRUNNER_|EMF_|BATCH_|VPC_|STACK_|ENV)"
+    r"|PUBLIC_?KEY|PUBLISHABLE|^GPG_KEY$|^TOKENIZERS_|SECRETS?_(?:NAME|ARN|ID|PATH|BACKEND|SCOPE)$",
     re.IGNORECASE,
 )
 # Up to the last @ before a slash: a password may have an @ in it.
@@ -19,11 +29,16 @@ _SHORTEST = 6
 _LINE = 12
 
 
+def looks_secret(name: str) -> bool:
+    """Return whether a variable of this name usually has a secret."""
+    return bool(_SECRET_NAME.search(name)) and not _PLAIN_NAME.search(name)
+
+
 def redact(text: str, env: Mapping[str, str]) -> str:
     """Return ``text`` without the values of the variables in ``env`` that look like secrets, and without the
     credentials of URLs. Values of fewer than six characters are left: they would mask ordinary words.
     """
-    for form in _all_forms(frozenset(value for name, value in env.items() if _SECRET_NAME.search(name))):
+    for form in _all_forms(frozenset(value for name, value in env.items() if looks_secret(name))):
         text = text.replace(form, MASK)
     return _URL_CREDENTIALS.sub(f"{MASK}@", text)
 

@@ -1,0 +1,58 @@
+"""What can be told by its looks: the contract of a rule, and what sets a real value apart from an example."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+# A place where a word begins, in a document too whose line breaks or marks are escaped.
+START = rb"(?:(?<![A-Za-z0-9_])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u00[0-9A-Fa-f]{2}))"
+END = rb"(?![A-Za-z0-9_])"
+_FEWEST_CHARACTERS = 8  # different ones; 20 random letters and digits have 17
+_EXAMPLE = re.compile(
+    rb"example|placeholder|dummy|redacted|sample|fake[-_]|not[-_]?real|your[-_]|my[-_]|[-_]here|changeme|x{4}|y{4}|z{4}"
+    rb"|\*{3}|\.{3}|0{6}|1{6}|12345678|23456789|98765432|abcdefg|deadbeef|foobar|lorem",
+    re.IGNORECASE,
+)
+
+
+def is_random(value: bytes) -> bool:
+    """Return whether a value may be a real one: not an example's, nor a few characters over and over."""
+    return len(set(value)) >= _FEWEST_CHARACTERS and not _EXAMPLE.search(value)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one kind of secret looks like.
+
+    Attributes:
+        id: short and stable, for allow lists.
+        what: what it is, for people: ``a GitHub token``.
+        anchors: literals of which it has one; they are looked for first, and should be rare in other files.
+        pattern: the whole of it.
+        before: how many bytes before an anchor it may begin.
+        judge: whether a match is a real one.
+    """
+
+    id: str
+    what: str
+    anchors: tuple[bytes, ...]
+    pattern: re.Pattern[bytes]
+    before: int = 0
+    judge: Callable[[bytes], bool] = is_random
+
+    def spans(self, data: bytes, at: int) -> Iterator[tuple[int, int]]:
+        """Yield where the match is that has the anchor at ``at``, if there is one: where it begins and ends."""
+        for match in self.pattern.finditer(data, max(0, at - self.before), at + LONGEST):
+            if match.start() > at:
+                return
+            if match.end() > at and self.judge(match[0]):
+                yield match.span()
+                return
+            if not self.before:
+                return
+
+
+LONGEST = 1 << 13
+"""Bytes: no match of a rule is longer."""

@@ -1,0 +1,35 @@
+"""Private keys in text: PEM (RFC 7468), OpenPGP (RFC 9580) and age, with a body and not by name only."""
+
+from __future__ import annotations
+
+import re
+
+from statebake.hygiene.formats.base import Rule, is_random
+
+# Between the lines: a line break, as it is or escaped; what begins and ends lines in source code, YAML and comments.
+_BREAK = rb"(?:[\s\"'+,>|#*();]|\\{1,4}[nrt]|\\{1,2}\n|\\u000[aAdD]|&#1[03];|%0[aAdD]){0,40}"
+_BODY = re.compile(rb"[A-Za-z0-9+/]{32,}")
+
+
+def _has_body(value: bytes) -> bool:
+    body = _BODY.search(value)
+    return body is not None and is_random(body[0])
+
+
+KEYS = (
+    Rule(
+        "private-key",
+        "a private key",
+        (b"PRIVATE KEY-----", b"PRIVATE KEY BLOCK-----"),
+        re.compile(
+            rb"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
+            + _BREAK
+            + rb"(?:[A-Za-z-]{4,20}: [^\n\\]{1,90}"
+            + _BREAK
+            + rb"){0,5}[A-Za-z0-9+/]{32,}={0,2}"
+        ),
+        52,
+        _has_body,
+    ),
+    Rule("private-key", "a private key", (b"AGE-SECRET-KEY-1",), re.compile(rb"AGE-SECRET-KEY-1[0-9A-Z]{58}")),
+)

@@ -1,0 +1,61 @@
+"""URLs with credentials: ``scheme://user:password@host`` (RFC 3986, section 3.2.1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote_to_bytes
+
+from statebake.hygiene.formats.base import is_random
+from statebake.hygiene.ordinary import is_placeholder
+
+ANCHOR = b"://"
+RULE_ID = "url-credentials"
+WHAT = "a URL with credentials"
+LONGEST = 512
+_SIGN = rb"[^\s/?#@\"'<>`\\|^\x00-\x20\x7f-\xff]"
+_URL = re.compile(
+    rb"://(?P<user>[^\s/?#:@\"'<>`\\|^\x00-\x20\x7f-\xff]{0,128})"
+    rb"(?::(?P<password>" + _SIGN + rb"{1,200}(?:@" + _SIGN + rb"{0,100}){0,2}))?"
+    rb"@(?P<host>[A-Za-z0-9_\[.-]{1,100})"
+)
+_SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{1,24}\Z")
+_MARKED = re.compile(rb"[{}<>()\[\]*]|\$[A-Za-z_]|%[sdr(]|\.\.\.|,,")
+_EXAMPLE_HOST = re.compile(
+    rb"(?:.*\.)?(?:example|examples|test|invalid|domain|host|hostname|server|myhost|myserver|yourhost|somehost|somewhere"
+    rb"|foo|bar|[a-z])(?:\.(?:com|org|net|invalid|test|local|foo|bar))?\.?",
+    re.IGNORECASE,
+)
+_TOKEN = re.compile(rb"[A-Za-z0-9_-]{20,128}")
+_PUBLIC_HOST = re.compile(rb"sentry|ingest", re.IGNORECASE)  # whose URLs have a key that everybody may see
+
+
+def urls_in(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where URLs with real credentials are: where each begins, and where its credentials end."""
+    if b"@" not in data:
+        return
+    for match in _URL.finditer(data):
+        scheme = _SCHEME.search(data, max(0, match.start() - 25), match.start())
+        if scheme is not None and _is_real(match):
+            yield scheme.start(), match.end("host")
+
+
+def _is_real(match: re.Match[bytes]) -> bool:
+    user, password, host = match["user"], match["password"], match["host"]
+    if _MARKED.search(user) or _EXAMPLE_HOST.fullmatch(host):
+        return False
+    if password is None:
+        return _is_token(user) and not _PUBLIC_HOST.search(host)
+    if _MARKED.search(password):
+        return False
+    return _is_password(unquote_to_bytes(password), user)
+
+
+def _is_token(user: bytes) -> bool:
+    has = [any(kind(byte) for byte in map(chr, user)) for kind in (str.isdigit, str.isalpha)]
+    return all(has) and _TOKEN.fullmatch(user) is not None and is_random(user)
+
+
+def _is_password(password: bytes, user: bytes) -> bool:
+    text = password.decode("utf-8", "replace")
+    return text.lower() != user.decode("utf-8", "replace").lower() and len(text) >= 4 and not is_placeholder(text)

@@ -1,0 +1,155 @@
+"""The forms in which a secret turns up in files: as it is, and as usual encoders write it."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote, quote_plus
+from xml.sax.saxutils import quoteattr
+
+from statebake.hygiene.secrets import Secret, encoded
+
+PLAIN = "plain text"
+LONGEST = 1 << 14
+"""Characters of a secret that count: files with so many of them have the rest as well."""
+# What encoders of URLs leave as it is, beside letters, digits and _.-: Python's, JavaScript's, and those for paths.
+_URL_SAFE = ("", "/", "!'()*", "*", ";/?:@&=+$,#!'()*", "/:@!$&'()*+,;=")
+# Characters that some encoders of JSON escape though they need not: PHP, Go, Jinja, .NET.
+_JSON_ESCAPED = ("/", "<>&", "<>&'", "<>&'\"+`")
+_HTML_QUOTES = (
+    {'"': "&quot;", "'": "&#x27;"},
+    {'"': "&#34;", "'": "&#39;"},
+    {'"': "&quot;", "'": "&#39;"},
+    {'"': "&quot;"},
+    {'"': "&quot;", "'": "&apos;"},
+)
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form of a secret.
+
+    Attributes:
+        name: the secret's variable.
+        encoding: what it is encoded as, for people; ``PLAIN`` if it is not.
+        data: its bytes. What comes before and after them does not matter.
+        part: which part of the variable's value it is; empty if it is all of it.
+    """
+
+    name: str
+    encoding: str
+    data: bytes = field(repr=False)
+    part: str = ""
+
+    @property
+    def what(self) -> str:
+        """What it is, for people."""
+        what = f"{self.part} the value of {self.name}".lstrip()
+        return what if self.encoding == PLAIN else f"{what}, as {self.encoding}"
+
+
+def forms_of(secret: Secret) -> tuple[Form, ...]:
+    """Return the forms of a secret, every one once."""
+    forms: dict[bytes, str] = {}
+    for encoding, data in _all_forms(secret):
+        forms.setdefault(data, encoding)
+    return tuple(Form(secret.name, encoding, data, secret.part) for data, encoding in forms.items())
+
+
+def _all_forms(secret: Secret) -> Iterator[tuple[str, bytes]]:
+    text = secret.value[:LONGEST]
+    data = encoded(text)
+    yield PLAIN, data
+    if secret.part == "a line of":  # of a key: it is wrapped otherwise, not encoded once more
+        return
+    for number, form_64 in enumerate(_base64(data)):
+        yield ("base64", "base64url")[number % 2], form_64
+    yield "hex", data.hex().encode()
+    yield "hex", data.hex().upper().encode()
+    for form in _url(data):
+        yield "URL-encoded text", form.encode()
+    for encoding, forms in (("JSON text", _json(text)), ("HTML text", _html(text)), ("quoted text", _quoted(text))):
+        for form in forms:
+            yield encoding, encoded(form)
+    for form_16 in _utf_16(text):
+        yield "UTF-16", form_16
+
+
+def _base64(data: bytes) -> Iterator[bytes]:
+    """Yield what base64 makes of ``data`` within more, in both alphabets, at each of three offsets.
+
+    RFC 4648, section 4: three bytes are four characters. Only those characters count that have no bit of another byte.
+    """
+    for before, unsure in enumerate((0, 2, 3)):
+        whole = (before + len(data)) * 8 // 6
+        padded = bytes(before) + data + bytes(3)
+        yield base64.b64encode(padded)[unsure:whole]
+        yield base64.urlsafe_b64encode(padded)[unsure:whole]
+
+
+def _url(data: bytes) -> Iterator[str]:
+    for encode in (quote, quote_plus):
+        for safe in _URL_SAFE:
+            for form in _both_cases(encode(data, safe=safe), re.compile("%..")):
+                yield form
+                yield form.replace("~", "%7E")
+                yield form.replace("~", "%7e")
+
+
+def _json(text: str) -> Iterator[str]:
+    for ascii_only in (False, True):
+        form = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
+        yield from _both_cases(form, re.compile(r"(?<=\\u)[0-9a-f]{4}"))
+        yield form.replace("\x7f", "\\u007f")
+        yield form.replace("/", "\\/")
+        for signs in _JSON_ESCAPED[1:]:
+            # A quotation mark is escaped already; where it is written by its number, the backslash goes.
+            marked = form.replace('\\"', '"') if '"' in signs else form
+            escaped = "".join(f"\\u{ord(sign):04x}" if sign in signs else sign for sign in marked)
+            yield from _both_cases(escaped, re.compile(r"(?<=\\u)[0-9a-f]{4}"))
+
+
+def _html(text: str) -> Iterator[str]:
+    bare = html.escape(text, quote=False)
+    for form in (bare, *(_replaced(bare, quotes) for quotes in _HTML_QUOTES), quoteattr(text)[1:-1]):
+        yield form
+        yield form.encode("ascii", "xmlcharrefreplace").decode()
+
+
+def _quoted(text: str) -> Iterator[str]:
+    """Yield what programs make of text between quotation marks: Python, YAML, SQL, CSV, shells."""
+    for write in (repr, ascii):
+        single = write(f"\"'{text}")[4:-1]  # a text with both marks is put between single ones
+        bare = single.replace("\\'", "'")
+        yield single
+        yield bare
+        yield bare.replace('"', '\\"')
+        yield re.sub(r"(?<=\\[xuU])[0-9a-f]+", lambda found: found[0].upper(), bare).replace('"', '\\"')  # YAML
+    yield text.replace("'", "''")
+    yield text.replace('"', '""')
+    yield text.replace("\\", "\\\\")
+    yield shlex.quote(f" {text}")[2:-1]
+
+
+def _utf_16(text: str) -> Iterator[bytes]:
+    """Yield the forms in both byte orders; without a zero at one end they are the same for most text."""
+    little, big = (text.encode(f"utf-16-{order}", "surrogatepass") for order in ("le", "be"))
+    if all(byte == 0 for byte in little[1::2]):
+        yield little[:-1]
+    else:
+        yield little
+        yield big
+
+
+def _replaced(text: str, signs: Mapping[str, str]) -> str:
+    return "".join(signs.get(sign, sign) for sign in text)
+
+
+def _both_cases(text: str, digits: re.Pattern[str]) -> Iterator[str]:
+    yield digits.sub(lambda found: found[0].lower(), text)
+    yield digits.sub(lambda found: found[0].upper(), text)
