@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import json
 import os
 import urllib.parse
@@ -14,9 +15,10 @@ import pytest
 
 from support.cli import Result, statebake
 from support.hosts import NATIVE, ONE_DAGSTER, HostKit
-from support.shown import assert_no_crash, shown, the_error
+from support.shown import Shown, assert_no_crash, shown, the_error
 from support.trees import leftovers, read_tree, write_tree
 
+RANDOM = base64.b64encode(hashlib.sha512(b"of this test").digest()).decode().replace("/", "a").replace("+", "b")
 VALUE = "v4lue-of/a+secret:" + "Zx9" * 3
 ENV = {"SHOP_PASSWORD": VALUE}
 OLD = "the state of yesterday"
@@ -32,8 +34,8 @@ ENCODERS: dict[str, Callable[[str], bytes]] = {
 }
 
 
-def writing(host: HostKit, content: bytes, more: str = "") -> str:
-    return host.code("it", f"state_path.write_bytes({content!r}); {more}")
+def writing(host: HostKit, content: bytes, more: str = "", name: str = "it") -> str:
+    return host.code(name, f"state_path.write_bytes({content!r}); {more}")
 
 
 def project_with(root: Path, host: HostKit, settings: str = "") -> Path:
@@ -70,31 +72,36 @@ def test_a_secret_is_not_committed(host: HostKit, tmp_path: Path) -> None:
     assert kept_nothing(project, host, before)
 
 
-@pytest.mark.parametrize("encoding", ENCODERS)
-def test_encodings(encoding: str, tmp_path: Path) -> None:
+def test_encodings(tmp_path: Path) -> None:
     """A value is found however it is written."""
-    project = project_with(tmp_path, NATIVE)
-    before = read_tree(NATIVE.state_dir(project))
-    result = refresh(project, NATIVE, ENCODERS[encoding](VALUE))
-    assert (result.code, the_error(result.err).code) == (5, "SB501")
-    assert kept_nothing(project, NATIVE, before)
+    contents = {name: encode(VALUE) for name, encode in ENCODERS.items()}
+    project = NATIVE.project(tmp_path, [writing(NATIVE, content, name=name) for name, content in contents.items()])
+    result = statebake("refresh", cwd=project, env=ENV)
+    errors = [item for item in shown(result.err) if item.severity == "error"]
+    assert (result.code, [item.code for item in errors]) == (5, ["SB501"] * len(ENCODERS))
+    assert sorted(path.name for path in NATIVE.state_dir(project).iterdir()) == [".gitignore", ".staging"]
+    assert leftovers(NATIVE.state_dir(project)) == []
+
+
+CREDENTIALS = {
+    "github-token": "ghp_" + RANDOM[:36],
+    "private-key": "-----BEGIN PRIVATE " + f"KEY-----\n{RANDOM * 6}\n-----END PRIVATE " + "KEY-----\n",
+    "url-credentials": "postgresql://loader:" + RANDOM[:16] + "@db.shop.internal/shop",
+}
 
 
 def test_what_looks_like_a_credential(tmp_path: Path) -> None:
-    """A token in a known format, a private key and a URL with a password need no variable to be found."""
-    token = "ghp_" + "a1B2" * 9
-    key = "-----BEGIN PRIVATE " + "KEY-----\n" + "MIIE" * 40 + "\n-----END PRIVATE " + "KEY-----\n"
-    url = "postgresql://loader:" + "s3cr3tpass9" + "@db.internal/shop"
-    for content in (token, key, url):
-        project = project_with(tmp_path / str(len(content)), NATIVE)
-        before = read_tree(NATIVE.state_dir(project))
-        result = refresh(project, NATIVE, f'{{"x": "{content}"}}'.encode())
-        error = the_error(result.err)
-        assert (result.code, error.code) == (5, "SB502"), content[:20]
-        assert content not in result.out + result.err
-        assert read_tree(NATIVE.state_dir(project)) == before
-        rule = (error.next_step or "").rpartition("--allow-secret ")[2]
-        assert refresh(project, NATIVE, f'{{"x": "{content}"}}'.encode(), "--allow-secret", rule).code == 0
+    """A token in a known format, a private key and a URL with a password are found without any variable."""
+    documents = [writing(NATIVE, f"x: {text}".encode(), name=rule) for rule, text in CREDENTIALS.items()]
+    project = NATIVE.project(tmp_path, documents)
+    result = statebake("refresh", cwd=project)
+    errors = [item for item in shown(result.err) if item.severity == "error"]
+    assert (result.code, [item.code for item in errors]) == (5, ["SB502"] * 3)
+    assert not any(text in result.out + result.err for text in CREDENTIALS.values())
+    rules = [(item.next_step or "").rpartition("--allow-secret ")[2] for item in errors]
+    assert rules == list(CREDENTIALS)
+    allowed = [word for rule in rules for word in ("--allow-secret", rule)]
+    statebake("refresh", *allowed, cwd=project).ok()
 
 
 ALLOWED = {
@@ -146,7 +153,12 @@ def test_further_names(tmp_path: Path) -> None:
 def test_variables_that_components_read(tmp_path: Path) -> None:
     """A variable that a declaration reads is secret, unless its name or its value says that it is none."""
     project = project_with(tmp_path, NATIVE)
-    env = {"SHOP_PASSWORD": "", "SHOP_LOGIN": VALUE, "SHOP_URL": "https://shop.example.com/api", "SHOP_ID": "a77-b88-c99x"}
+    env = {
+        "SHOP_PASSWORD": "",
+        "SHOP_LOGIN": VALUE,
+        "SHOP_URL": "https://shop.example.com/api",
+        "SHOP_ID": "a77-b88-c99x",
+    }
     document = NATIVE.text("it", text="{{ env.SHOP_LOGIN }} {{ env.SHOP_URL }} {{ env.SHOP_ID }}")
     NATIVE.declare(project, [document])
     result = statebake("refresh", cwd=project, env=env)
@@ -181,6 +193,11 @@ def test_old_state_does_not_excuse_it(tmp_path: Path) -> None:
     assert read_tree(NATIVE.state_dir(project)) == before
 
 
+def named(warning: Shown) -> str:
+    """Return the file that a warning of ``Text[it]`` names."""
+    return warning.message.removeprefix("Text[it]: ").partition(" is ")[0]
+
+
 def test_files_that_should_not_ship(tmp_path: Path) -> None:
     """They are named in a warning, and left out by ``--scrub``."""
     project = project_with(tmp_path, NATIVE)
@@ -191,9 +208,9 @@ def test_files_that_should_not_ship(tmp_path: Path) -> None:
     result = refresh(project, NATIVE, b"new", more=more).ok()
     found = shown(result.err)
     assert {(item.severity, item.code) for item in found} == {("warning", "SB503")}
-    assert [item.message.partition(" is ")[0] for item in found] == [".env", "p/.git/", "p/key.pem"]
+    assert [named(item) for item in found] == [".env", "p/.git/", "p/key.pem"]
     result = refresh(project, NATIVE, b"newer", "--scrub", more=more).ok()
-    assert [item.message.partition(" is ")[0] for item in shown(result.err)] == ["p/.git/"]
+    assert [named(item) for item in shown(result.err)] == ["p/.git/"]
     files = {path.relative_to(NATIVE.state_dir(project)).as_posix() for path in NATIVE.state_dir(project).rglob("*")}
     assert not any(name.endswith((".env", ".pem")) for name in files)
 
@@ -201,11 +218,10 @@ def test_files_that_should_not_ship(tmp_path: Path) -> None:
 def test_a_remote_with_a_token(tmp_path: Path) -> None:
     """A checkout that keeps the token it was cloned with is refused, and taken with ``--scrub``, without the token."""
     project = project_with(tmp_path, NATIVE)
-    url = "https://x-access-token:" + "t0ken" * 5 + "@git.example.com/team/shop.git"
-    more = (
-        "import subprocess; subprocess.run(['git', 'init', '-q', str(state_path.parent / 'project')], check=True);"
-        f" subprocess.run(['git', '-C', str(state_path.parent / 'project'), 'remote', 'add', 'origin', {url!r}], check=True)"
-    )
+    url = "https://x-access-token:" + RANDOM[:24] + "@git.shop.internal/team/shop.git"
+    git = "subprocess.run(['git', '-C', str(state_path.parent), {}], check=True)"
+    init, remote = "'init', '-q', 'project'", f"'-C', 'project', 'remote', 'add', 'origin', {url!r}"
+    more = f"import subprocess; {git.format(init)}; {git.format(remote)}"
     result = refresh(project, NATIVE, b"new", more=more)
     error = the_error(result.err)
     assert (result.code, error.code) == (5, "SB502")
@@ -215,7 +231,7 @@ def test_a_remote_with_a_token(tmp_path: Path) -> None:
     result = refresh(project, NATIVE, b"new", "--scrub", more=more).ok()
     assert "1 file of git scrubbed" in result.out
     config = next(NATIVE.state_dir(project).rglob(".git/config")).read_text()
-    assert "url = https://git.example.com/team/shop.git" in config
+    assert "url = https://git.shop.internal/team/shop.git" in config
 
 
 def test_paths_of_this_machine(tmp_path: Path) -> None:
@@ -240,9 +256,9 @@ def test_a_profile_with_a_password(tmp_path: Path) -> None:
     error = the_error(result.err)
     assert (result.code, error.code) == (5, "SB502")
     assert "shop.outputs.dev.password" in error.message
-    safe = '"{{ env_var(\'DB\') }}"'
-    NATIVE.declare(project, [NATIVE.code("it", "state_path.write_text('new'); " + "(state_path.parent / 'profiles.yml').write_text(os.environ['PROFILE'])")])
-    statebake("refresh", cwd=project, env={"PROFILE": profile.format(safe)}).ok()
+    write_tree(tmp_path, {"safe.yml": profile.format("\"{{ env_var('DB') }}\"")})
+    copy = f"__import__('shutil').copy({str(tmp_path / 'safe.yml')!r}, state_path.parent / 'profiles.yml')"
+    assert refresh(project, NATIVE, b"new", more=copy).code == 0
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from statebake.hygiene.search import Hit
-
 NAMES = frozenset({"profiles.yml", "profiles.yaml"})
 LARGEST = 1 << 20
 # dbt's reference, "connection profiles": what adapters call their credentials.
@@ -21,13 +19,10 @@ _DEEPEST = 20
 _NO_SECRETS = frozenset({"", "password", "changeme", "null", "none"})
 
 
-def profile_hits(path: str, content: bytes) -> list[Hit]:
-    """Return a hit for each credential that is written out in the ``profiles.yml`` at ``path``."""
-    found = []
-    for name in written_passwords(content):
-        offset = max(content.find(name.rpartition(".")[2].encode()), 0)
-        found.append(Hit(path, offset, "profile-password", f"a credential written out as {name}"))
-    return found
+def find_passwords(content: bytes) -> list[tuple[int, str]]:
+    """Return offset and name of each credential that a ``profiles.yml`` has in it; see ``written_passwords``."""
+    names = written_passwords(content)
+    return [(max(content.find(name.rpartition(".")[2].encode()), 0), name) for name in names]
 
 
 def written_passwords(content: bytes) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, BinaryIO
 
+from statebake.hygiene import profiles
 from statebake.hygiene.patterns import Patterns, Subject
 from statebake.hygiene.sweep import Batch, Emit, Scan
 from statebake.hygiene.unpack import Budget, Member, Tap, Unreadable
@@ -21,6 +22,8 @@ from statebake.hygiene.unpack.zips import is_zip, zip_members
 
 FILE_NAME = "file-name"
 """The rule of what is bad by its name."""
+PROFILE_PASSWORD = "profile-password"  # noqa: S105 - a rule
+"""The rule of passwords that are written out in dbt's profiles."""
 _HEAD = 4096
 _DEEPEST = 8
 _IN_MEMORY = 1 << 23
@@ -114,7 +117,18 @@ class Walk:
             return
         elif kind_name := next((told for magic, told in _FOREIGN if head.startswith(magic)), None):
             self._note(path, f"is a {kind_name} file, which cannot be unpacked here")
+        if name.rpartition("/")[2] in profiles.NAMES:
+            yield from self._profile(path, tap)
+        else:
+            yield from self._rest(tap, self._emit(path))
+
+    def _profile(self, path: str, tap: Tap) -> Iterator[Hit]:
+        """Search a file of dbt's, which may have a password that looks like nothing in particular."""
+        content = bytearray()
+        tap.watch(lambda data: content.extend(data[: profiles.LARGEST + 1 - len(content)]))
         yield from self._rest(tap, self._emit(path))
+        for offset, name in profiles.find_passwords(bytes(content)):
+            yield Hit(path, offset, PROFILE_PASSWORD, f"a credential written out as {name}")
 
     def _rest(self, tap: Tap, emit: Emit) -> Iterator[Hit]:
         """Search what is left of a file as it is."""

@@ -9,7 +9,7 @@ from support.trees import write_tree
 
 URL = "https://user:" + "t0ken" * 4 + "@git.example.com/team/shop.git"
 CLEAN = "https://git.example.com/team/shop.git"
-CONFIG = f'[core]\n\tbare = false\n[remote "origin"]\n\turl = {{url}}\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n{{more}}'
+CONFIG = '[core]\n\tbare = false\n[remote "origin"]\n\turl = {url}\n\tfetch = +refs/heads/*:refs/x/*\n{more}'
 HEADER = '[http "https://git.example.com/"]\n\textraheader = AUTHORIZATION: basic ' + "QUJD" * 6 + "\n"
 
 
@@ -25,9 +25,7 @@ def git(url: str, more: str = "") -> dict[str, str]:
 
 
 def tree(root):
-    return {
-        path.relative_to(root).as_posix(): path.read_text() for path in sorted(root.rglob("*")) if path.is_file()
-    }
+    return {path.relative_to(root).as_posix(): path.read_text() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
 def test_remotes(tmp_path):
