@@ -12,13 +12,22 @@ from statebake.config.policy import selects, settings_for
 from statebake.config.project import Project, find_projects
 from statebake.config.render import markdown_table, render_rows
 from statebake.config.schema import SETTINGS, Kind, Setting
-from statebake.config.settings import BuilderCompat, DockerSettings, Limit, PexSettings, PolicySettings, Settings
+from statebake.config.settings import (
+    BuilderCompat,
+    DepthOfVerification,
+    DockerSettings,
+    Limit,
+    PexSettings,
+    PolicySettings,
+    Settings,
+)
 from statebake.config.toml_file import TomlFile, load_if_there, load_toml, table_at
 from statebake.config.values import show
 
 __all__ = [
     "SETTINGS",
     "BuilderCompat",
+    "DepthOfVerification",
     "DgProject",
     "DockerSettings",
     "Interpreter",

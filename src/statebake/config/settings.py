@@ -14,11 +14,19 @@ if TYPE_CHECKING:
 HostName = Literal["dagster", "native"]
 FailurePolicy = Literal["fail", "stale"]
 Isolation = Literal["fork", "spawn"]
+DepthOfVerification = Literal["truth", "sealed"]
 BuilderCompat = Literal["buildkit", "docker-20.10", "buildah", "classic"]
 DEFAULT_JOBS = 32
 DEFAULT_RETRIES = 2
 DEFAULT_PORT = 4000
 DEFAULT_USER = "1000:1000"
+
+
+@dataclass(frozen=True)
+class BakeSettings:
+    """The settings under ``bake``, for every kind of artifact."""
+
+    verify: DepthOfVerification = "truth"
 
 
 @dataclass(frozen=True)
@@ -118,6 +126,7 @@ class Settings:
     allow_differences: tuple[str, ...] = ()
     lock: Path | None = None
     policy: PolicySettings = PolicySettings()
+    bake: BakeSettings = BakeSettings()
     pex: PexSettings = PexSettings()
     docker: DockerSettings = DockerSettings()
     sealed: SealedSettings = SealedSettings()
@@ -152,6 +161,7 @@ class Settings:
 
 _GROUPS: Mapping[str, Any] = {
     "policy": PolicySettings,
+    "bake": BakeSettings,
     "pex": PexSettings,
     "docker": DockerSettings,
     "sealed": SealedSettings,

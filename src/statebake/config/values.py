@@ -177,6 +177,7 @@ _PARSERS: dict[Kind, Callable[[object, Path], object]] = {
     Kind.HOST: _one_of("dagster", "native"),
     Kind.FAILURE_POLICY: _one_of("fail", "stale"),
     Kind.ISOLATION: _one_of("fork", "spawn"),
+    Kind.VERIFICATION: _one_of("truth", "sealed"),
     Kind.MODULE: _matching(re.compile(_MODULE)),
     Kind.ENTRY_POINT: _matching(_ENTRY_POINT),
     Kind.PROGRAM: _program,

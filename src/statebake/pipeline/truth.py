@@ -15,7 +15,6 @@ from statebake.hosts import find_host
 from statebake.model.keys import IGNORE_NAME, MANIFEST_NAME, RECORD_NAME, STATE_DIR_NAME, sanitize_key
 from statebake.model.tree import list_files
 from statebake.pipeline import OpenProject
-from statebake.pipeline.baking import kept_locally
 from statebake.pipeline.inspecting import Artifact, find_artifact
 from statebake.verify.cause import ContextLoss, IgnoreFile, ProjectFacts
 from statebake.verify.expected import Expected, ExpectedKey, read_expected
@@ -73,7 +72,7 @@ def expected_here(opened: OpenProject, snapshot: Snapshot) -> Expected:
     """Return what the work tree has: every key that is kept in it, with what ``snapshot`` says of its content."""
     discovery, project = opened.discovery, opened.target.project
     keys = []
-    for key in kept_locally(discovery):
+    for key in discovery.local_keys:
         found = snapshot.key_dirs.get(sanitize_key(key))
         summary, record = (found.summary, found.record) if found else (None, None)
         sound = summary is not None and record is not None and record.digest == summary.digest
@@ -107,7 +106,7 @@ def facts_here(opened: OpenProject, snapshot: Snapshot) -> ProjectFacts:
     host = find_host(opened.target.settings.host or project.host)
     root = import_root(directory, discovery.defs_dir).resolve()
     state = (discovery.defs_dir.resolve() / STATE_DIR_NAME).relative_to(directory).as_posix()
-    keys = {key: _files(snapshot, key, state) for key in kept_locally(discovery)}
+    keys = {key: _files(snapshot, key, state) for key in discovery.local_keys}
     shared = [f"{state}/{IGNORE_NAME}"] if snapshot.has_ignore_file else []
     declared = {component.declared_at.rpartition(":")[0] for component in discovery.components}
     import_path = root.relative_to(directory).as_posix()
