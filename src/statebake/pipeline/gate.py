@@ -20,6 +20,7 @@ from statebake.pipeline.judging import Evidence, find_truth, report_on, work_tre
 from statebake.pipeline.loading import find_place, load_artifact
 from statebake.pipeline.truth import expected_here
 from statebake.progress import Observer
+from statebake.verify.strategies import runtime_keys_of
 from statebake.verify.truth import Truth
 
 
@@ -55,21 +56,22 @@ def verify_made(
     """
     settings, discovery = opened.target.settings, opened.discovery
     artifact, now = without_empty(artifact), datetime.now(timezone.utc)
-    truth, notes = find_truth(
+    found = find_truth(
         artifact,
         against=expected_here(opened, snapshot) if snapshot else None,
         now=now,
         ask_project=(lambda: work_tree(opened, snapshot)) if snapshot else None,
     )
-    truth, more = _by_a_known_manifest(truth)
+    truth, more = _by_a_known_manifest(found.truth)
     if snapshot:
         facts = facts_of_project(discovery, snapshot)
     else:
         facts = facts_of_manifest(manifest, {key.key: key.bytes for key in truth.keys if key.bytes})
     wanted = load and settings.bake.verify == "sealed"
     loaded = _load(opened, artifact, manifest, env=env, observer=observer, engine=engine) if wanted else None
-    found = Evidence(artifact, manifest, truth, facts, loaded, (*notes, *more))
-    return report_on(found, settings, now, str(opened.target.project.directory))
+    notes = (*found.notes, *more)
+    evidence = Evidence(artifact, manifest, truth, facts, runtime_keys_of(manifest), loaded, notes)
+    return report_on(evidence, settings, now, str(opened.target.project.directory))
 
 
 def _by_a_known_manifest(truth: Truth) -> tuple[Truth, tuple[str, ...]]:

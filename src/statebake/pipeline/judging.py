@@ -13,7 +13,7 @@ from statebake.errors import StatebakeError
 from statebake.hosts.sealing import SealedLoad
 from statebake.model.finding import Finding, Severity
 from statebake.model.keys import sanitize_key
-from statebake.model.manifest import Manifest
+from statebake.model.manifest import Manifest, RuntimeKey
 from statebake.model.report import KeyResult, Report
 from statebake.pipeline import OpenProject
 from statebake.pipeline.inspecting import Artifact
@@ -22,6 +22,7 @@ from statebake.pipeline.truth import check_truth, expected_here, facts_here
 from statebake.verify.cause import ProjectFacts
 from statebake.verify.expected import Expected
 from statebake.verify.sealed import definitions_per_key
+from statebake.verify.strategies import judge_strategies, runtime_results
 from statebake.verify.truth import Truth
 
 
@@ -47,6 +48,7 @@ class Evidence:
         manifest: what it says that it carries, or what is known beside it; ``None``: nothing says so.
         truth: what its state comes to.
         facts: of its keys, for the policy.
+        runtime: its keys that are fetched at run time.
         load: how its definitions were loaded; ``None``: they were not.
         notes: what to know of how this came to be known, a sentence each.
     """
@@ -55,7 +57,17 @@ class Evidence:
     manifest: Manifest | None
     truth: Truth
     facts: Sequence[KeyFacts]
+    runtime: Sequence[RuntimeKey] = ()
     load: SealedLoad | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """The truth of an artifact; what its project has, if that was asked; and notes, a sentence each."""
+
+    truth: Truth
+    project: Expected | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -67,8 +79,8 @@ def find_truth(
     ask_project: Callable[[], WorkTree] | None,
     anyway: bool = False,
     sure: bool = False,
-) -> tuple[Truth, tuple[str, ...]]:
-    """Return whether an artifact carries the state that it should, and notes.
+) -> Found:
+    """Return whether an artifact carries the state that it should.
 
     ``ask_project`` looks at the project that it was made from, which is done only where something is wrong, for the
     causes, or ``anyway``. What it raises becomes a note, unless it is ``sure`` that it is this project.
@@ -76,21 +88,27 @@ def find_truth(
     truth = check_truth(artifact, against=against, now=now)
     wrong = anyway or any(item.severity is Severity.ERROR for item in truth.findings)
     if not wrong or ask_project is None:
-        return truth, ()
+        return Found(truth)
     try:
         tree = ask_project()
     except StatebakeError as error:
         if sure:
             raise
-        return truth, (f"The causes were not looked for, because the project cannot be loaded: {error.message}",)
-    return check_truth(artifact, against=against, project=tree.expected, facts=tree.facts, now=now), ()
+        note = f"The causes were not looked for, because the project cannot be loaded: {error.message}"
+        return Found(truth, notes=(note,))
+    truth = check_truth(artifact, against=against, project=tree.expected, facts=tree.facts, now=now)
+    return Found(truth, tree.expected)
 
 
 def report_on(evidence: Evidence, settings: Settings, now: datetime, directory: str | None) -> Report:
     """Return what is wrong with an artifact by all that is known of it; ``directory``: its project's."""
     artifact, truth, load = evidence.artifact, evidence.truth, evidence.load
     findings = [*truth.findings, *policy_findings(evidence.facts, settings, now, again=artifact.bake)]
-    checks, keys, notes = truth.checks, truth.keys, evidence.notes
+    # What a load has seen of a key's strategy is more than what is written of it.
+    unseen = [item for item in evidence.runtime if load is None or not _has_built(load, item.key)]
+    findings += judge_strategies(unseen, settings.allow_runtime_fetch, artifact.name)
+    checks, notes = truth.checks, evidence.notes
+    keys = (*truth.keys, *runtime_results(evidence.runtime, {key.key for key in truth.keys}))
     if load is not None:
         places = {key.key: _places(key, evidence.manifest) for key in keys}
         findings += sealed_findings(load, places, evidence.facts, settings, artifact.name)
@@ -105,6 +123,10 @@ def report_on(evidence: Evidence, settings: Settings, now: datetime, directory: 
         notes=notes,
         directory=directory,
     )
+
+
+def _has_built(load: SealedLoad, key: str) -> bool:
+    return any(component.key == key for component in load.components)
 
 
 def with_load(keys: Sequence[KeyResult], load: SealedLoad) -> tuple[KeyResult, ...]:
@@ -129,8 +151,10 @@ def how_loaded(load: SealedLoad) -> tuple[str, ...]:
 
 
 def not_seen(load: SealedLoad) -> tuple[str, ...]:
-    """Return what the seals of a load could not see, a sentence each."""
-    return tuple(f"{text[:1].upper()}{text[1:]}." for text in load.missing)
+    """Return what a load could not see for its seals, a sentence each."""
+    stored = sorted({component.key for component in load.components if component.is_stored and not component.error})
+    told = (f"The state of {key} is in Dagster's store, out of reach: its component was not built." for key in stored)
+    return (*(f"{text[:1].upper()}{text[1:]}." for text in load.missing), *told)
 
 
 def errors_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+from statebake.bake import runtime_keys
 from statebake.bake.image.context import find_ignore_file, read_rules
 from statebake.bake.image.context_check import Required, find_losses, find_mending_lines
 from statebake.check import Snapshot
@@ -93,6 +94,7 @@ def expected_here(opened: OpenProject, snapshot: Snapshot) -> Expected:
         place=state.relative_to(root).as_posix(),
         name=project.name,
         state=state.relative_to(project.directory).as_posix(),
+        runtime=runtime_keys(discovery),
     )
 
 

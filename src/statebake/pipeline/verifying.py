@@ -22,6 +22,7 @@ from statebake.pipeline import OpenProject, Target, check_state, find_targets, s
 from statebake.pipeline.inspecting import Artifact, find_artifact
 from statebake.pipeline.judging import (
     Evidence,
+    Found,
     WorkTree,
     errors_first,
     find_truth,
@@ -35,6 +36,7 @@ from statebake.pipeline.loading import find_place, load_artifact
 from statebake.pipeline.sealing import load_tree, sealed_findings
 from statebake.pipeline.truth import read_against
 from statebake.verify.expected import Expected
+from statebake.verify.strategies import runtime_keys_of
 from statebake.verify.truth import Truth
 
 _ARTIFACT_DIRECTORIES = ("PEX-INFO", "oci-layout")
@@ -79,12 +81,13 @@ class Verifier:
     def _report(self, artifact: Artifact) -> Report:
         wanted = self._wanted
         manifest = next((state.manifest for state in artifact.states if state.manifest), None)
-        truth, notes = self._truth(artifact, manifest)
-        facts = self._facts(manifest, truth) if manifest else ()
+        found = self._find_truth(artifact, manifest)
+        facts = self._facts(manifest, found.truth) if manifest else ()
+        runtime = runtime_keys_of(manifest) if manifest else found.project.runtime if found.project else ()
         load = self._load(artifact, manifest) if wanted.sealed else None
         directory = str(wanted.project.project.directory) if wanted.project else None
-        found = Evidence(artifact, manifest, truth, facts, load, notes)
-        return report_on(found, wanted.settings, self._now, directory)
+        evidence = Evidence(artifact, manifest, found.truth, facts, runtime, load, found.notes)
+        return report_on(evidence, wanted.settings, self._now, directory)
 
     def _facts(self, manifest: Manifest, truth: Truth) -> tuple[KeyFacts, ...]:
         confirmed = {}
@@ -92,7 +95,7 @@ class Verifier:
             confirmed = _confirmed(self._wanted.project, manifest)
         return facts_of_manifest(manifest, {key.key: key.bytes for key in truth.keys if key.bytes}, confirmed)
 
-    def _truth(self, artifact: Artifact, manifest: Manifest | None) -> tuple[Truth, tuple[str, ...]]:
+    def _find_truth(self, artifact: Artifact, manifest: Manifest | None) -> Found:
         """Return the truth; the project is asked only where something is wrong, or no manifest says what to expect."""
         return find_truth(
             artifact,
