@@ -119,6 +119,7 @@ class Code(Enum):
     LOAD_TIMED_OUT = "SB606"
     NOT_SEALED = "SB607"
     WRONG_INTERPRETER = "SB608"
+    PINS_NOT_READ = "SB609"
     # 7xx: outside tools
     PEX_FAILED = "SB701"
     TOOL_MISSING = "SB702"

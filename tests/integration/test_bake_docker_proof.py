@@ -197,7 +197,7 @@ def test_one_document(docker, project):
     result = bake(docker, write(project, f"{OWN}LABEL a=1\n"), "--no-refresh").ok()
     document = json.loads(result.out)
     assert set(document) == {"format", "statebake", "projects"}
-    assert set(document["projects"][0]) == {"project", "directory", "check", "image"}
+    assert set(document["projects"][0]) == {"project", "directory", "check", "verification", "image"}
     assert set(document["projects"][0]["image"]) == {
         *("id", "tags", "digest", "pushed", "builder", "loses", "steps", "context", "platforms", "manifest", "notes"),
     }

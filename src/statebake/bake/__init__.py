@@ -2,7 +2,7 @@
 
 from statebake.bake.dependencies import resolve_dependencies
 from statebake.bake.dependency_source import DependencySource, find_dependencies
-from statebake.bake.manifest import build_manifest
+from statebake.bake.manifest import build_manifest, runtime_keys
 from statebake.bake.pex import build_pex
 from statebake.bake.plan import BakePlan, StateFile, plan_pex
 from statebake.bake.sources import SourceFile, collect_sources
@@ -18,4 +18,5 @@ __all__ = [
     "find_dependencies",
     "plan_pex",
     "resolve_dependencies",
+    "runtime_keys",
 ]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from statebake.model.discovery import Discovery, refs
+from statebake.model.discovery import Component, Discovery, refs
 from statebake.model.keys import sanitize_key
-from statebake.model.manifest import Manifest
+from statebake.model.manifest import Manifest, RuntimeKey
 from statebake.model.record import Record
+from statebake.model.state_config import DefsStateManagementType
 from statebake.model.tree import TreeSummary
 
 
@@ -43,4 +44,21 @@ def build_manifest(
             host=discovery.host,
         )
         entries.append(record.without_volatile())
-    return Manifest(project=project, tool=tool, host=discovery.host, revision=revision, keys=tuple(entries))
+    return Manifest(
+        project=project,
+        tool=tool,
+        host=discovery.host,
+        revision=revision,
+        keys=tuple(entries),
+        runtime=runtime_keys(discovery),
+    )
+
+
+def runtime_keys(discovery: Discovery) -> tuple[RuntimeKey, ...]:
+    """Return the keys that components fetch at run time: by key, and then by strategy, in the order of components."""
+    found: dict[tuple[str, DefsStateManagementType], list[Component]] = {}
+    for component in discovery.components:
+        if component.management_type is not DefsStateManagementType.LOCAL_FILESYSTEM:
+            found.setdefault((component.key, component.management_type), []).append(component)
+    ordered = sorted(found.items(), key=lambda item: item[0][0])
+    return tuple(RuntimeKey(key, strategy, refs(components)) for (key, strategy), components in ordered)

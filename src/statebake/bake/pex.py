@@ -12,16 +12,18 @@ from pathlib import Path
 from statebake.bake.pex_tool import run_pex
 from statebake.bake.plan import BakePlan
 from statebake.errors import Code, StatebakeError
+from statebake.model.report import Report
 
 
 def build_pex(
-    plan: BakePlan, dependencies: Path, *, cwd: Path, env: Mapping[str, str], prove: Callable[[Path], None]
-) -> None:
-    """Write the PEX of ``plan``, with the PEX ``dependencies`` inside; it appears only when ``prove`` accepts it.
+    plan: BakePlan, dependencies: Path, *, cwd: Path, env: Mapping[str, str], judge: Callable[[Path], Report]
+) -> Report:
+    """Write the PEX of ``plan``, with the PEX ``dependencies`` inside, and return what ``judge`` says of it.
 
+    It appears only where that has no errors, and nothing is raised; else the file that was there before is still there.
     The same plan and dependencies give the same bytes. Paths in the plan's arguments are relative to ``cwd``. Raises
     ``StatebakeError``: ``PEX_FAILED``, ``OUTPUT_FAILED``, ``BAD_SETTING`` for arguments that make something else of it,
-    and what ``prove`` raises; the file that was there before is then still there.
+    and what ``judge`` raises.
     """
     try:
         plan.output.parent.mkdir(parents=True, exist_ok=True)
@@ -51,10 +53,13 @@ def build_pex(
                     where=f"pex.args: {shlex.join(plan.pex_args)}",
                     next_step="take --layout out of pex.args",
                 )
-            prove(built)
+            report = judge(built)
+            if report.errors:
+                return report
             with built.open("rb") as stream:
                 os.fsync(stream.fileno())
             built.replace(plan.output)
+            return report
     except OSError as error:
         raise StatebakeError(
             Code.OUTPUT_FAILED,

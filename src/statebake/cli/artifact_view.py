@@ -83,6 +83,8 @@ def _state_lines(state: ArtifactState, now: datetime) -> Iterator[Text]:
                 record.origin,
             )
         )
+    for item in manifest.runtime if manifest else ():
+        yield Text(f"  fetched at run time: {human.clip(item.key, 400)} ({item.management_type.value})", "yellow")
     if manifest is None:
         for name in (name for name in state.unexpected if name != STAGING_NAME):
             summary = state.directories[name]

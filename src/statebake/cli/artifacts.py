@@ -44,7 +44,8 @@ def bake_pex_command(  # noqa: PLR0917 - the command's options
 ) -> int:
     """Refresh, check, and make a PEX that carries the project, its dependencies and its state.
 
-    The PEX is opened again before it appears: every key's digest in it is the one that was checked.
+    The PEX is verified before it appears: every key is where it is read, with the digest that was checked. With
+    --verify sealed its definitions are loaded as well, with no network and no credentials.
     """
     from statebake import pipeline
     from statebake.pipeline import baking
@@ -80,10 +81,16 @@ def bake_pex_command(  # noqa: PLR0917 - the command's options
                 return Exit.OK
             plan = baking.plan_bake(opened, inputs, snapshot, env)
             baked = baking.bake_pex(
-                opened, plan, upgrade=upgrade, cache_dir=cache_dir(env), env=env, observer=view.observer(target)
+                opened,
+                plan,
+                snapshot,
+                upgrade=upgrade,
+                cache_dir=cache_dir(env),
+                env=env,
+                observer=view.observer(target),
             )
             view.bake_report(target, baked)
-            return Exit.OK
+            return baked.verified.exit
 
         return for_each(targets, env, view, make_ready, bake, run=None if no_refresh else run)
 

@@ -12,7 +12,8 @@ from rich.text import Text
 from statebake.cli import human
 
 if TYPE_CHECKING:
-    from statebake.pipeline.building import BuildInputs, ImageInputs, ImageReport
+    from statebake.pipeline.build_inputs import BuildInputs, ImageInputs
+    from statebake.pipeline.building import ImageReport
     from statebake.verify import ReadImage
 
 _WIDEST = 100

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from statebake.pipeline import OpenProject, Target
-    from statebake.pipeline.building import ImageInputs, ImageOptions
+    from statebake.pipeline.build_inputs import ImageInputs, ImageOptions
 
     Ready = tuple[OpenProject, ImageInputs]
 
@@ -50,17 +50,18 @@ def bake_docker_command(  # noqa: PLR0917 - the command's options
 ) -> int:
     """Refresh, check, and build an image that carries the project, its dependencies and its state.
 
-    It gets its names, and is pushed, when every key's digest in it is the one that was checked. Your own Dockerfile is
-    built if there is one, and what it makes is proved just the same.
+    It gets its names, and is pushed, when it was verified: every key is where it is read, with the digest that was
+    checked, and with --verify sealed its definitions can be loaded with no network and no credentials. Your own
+    Dockerfile is built if there is one, and what it makes is proved just the same.
     """
     from statebake import pipeline
-    from statebake.pipeline import building
+    from statebake.pipeline import build_inputs, building
     from statebake.pipeline.workshop import open_workshops
 
     env = environment()
     with open_view(output_format, env, verbose=verbose) as view:
         targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
-        options = building.ImageOptions(Path.cwd(), push, refresh_in_build, _here(iidfile), _here(metadata_file))
+        options = build_inputs.ImageOptions(Path.cwd(), push, refresh_in_build, _here(iidfile), _here(metadata_file))
         _one_image_each(targets, options)
         run = pipeline.start_run(targets, env, all_or_nothing=all_or_nothing, allow_shrink=allow_shrink)
         fetches = not (no_refresh or refresh_in_build)
@@ -70,7 +71,7 @@ def bake_docker_command(  # noqa: PLR0917 - the command's options
         async def make_ready(opened: OpenProject) -> Ready | int:
             target = opened.target
             workshop = workshops.get(target.project.directory)
-            inputs = building.prepare_image(opened, options, env, workshop=workshop)
+            inputs = build_inputs.prepare_image(opened, options, env, workshop=workshop)
             if fetches:
                 code = await refresh_before(opened, run, view, dry_run=dry_run)
                 if dry_run:
@@ -94,10 +95,12 @@ def bake_docker_command(  # noqa: PLR0917 - the command's options
                 view.image_inputs(target, inputs)
             elif no_build:
                 view.build_inputs(
-                    target, inputs, building.prepare_build(opened, inputs, snapshot, env=env, observer=observer)
+                    target, inputs, build_inputs.prepare_build(opened, inputs, snapshot, env=env, observer=observer)
                 )
             else:
-                view.image_report(target, building.build_image(opened, inputs, snapshot, env=env, observer=observer))
+                report = building.build_image(opened, inputs, snapshot, env=env, observer=observer)
+                view.image_report(target, report)
+                return report.verified.exit
             return Exit.OK
 
         return for_each(targets, env, view, make_ready, bake, run=run if fetches else None)

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from statebake.model.finding import Finding
     from statebake.pipeline import Target
     from statebake.pipeline.baking import BakeInputs, BakeReport
-    from statebake.pipeline.building import BuildInputs, ImageInputs, ImageReport
+    from statebake.pipeline.build_inputs import BuildInputs, ImageInputs
+    from statebake.pipeline.building import ImageReport
     from statebake.pipeline.dockerfile import DockerfileReport, GeneratedFiles
+    from statebake.pipeline.gate import Verified
     from statebake.pipeline.inspecting import Artifact
     from statebake.refresh import RefreshPlan, RefreshReport
 
@@ -135,6 +137,8 @@ class JsonView(View):
         self._document |= fields
 
     def bake_report(self, target: Target, report: BakeReport) -> None:
+        if not self._passed(target, report.verified):
+            return
         self._project(target)["pex"] = {
             "output": str(report.output),
             "bytes": report.size,
@@ -153,7 +157,15 @@ class JsonView(View):
         self._project(target)["build"] = {**inputs_json(inputs), **written_json(written)}
 
     def image_report(self, target: Target, report: ImageReport) -> None:
+        if not self._passed(target, report.verified):
+            return
         self._project(target)["image"] = report_json(report)
+
+    def _passed(self, target: Target, verified: Verified) -> bool:
+        from statebake.cli.verified_view import verified_json
+
+        self._project(target)["verification"] = verified_json(verified, self._env)
+        return not verified.exit
 
     def dockerfile_text(self, target: Target, text: str) -> None:
         self._project(target)["dockerfile"] = {"text": text}

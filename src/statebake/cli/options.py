@@ -22,11 +22,12 @@ REFRESH_SETTINGS = (
 )
 CHECK_SETTINGS = ("allow_runtime_fetch", "allow_differences", *_POLICY)
 """What a check goes by, but for ``schema``, which a refresh knows as well."""
+SEALED_SETTINGS = ("sealed.timeout", "sealed.env", "sealed.allow_empty")
 _BAKE_SETTINGS = (
     *("host", "python", "module", "defs_module", "packages"),
     *REFRESH_SETTINGS,
     *CHECK_SETTINGS,
-    "lock",
+    *("lock", "bake.verify", *SEALED_SETTINGS),
 )
 SHORT = {"--output": "-o", "--jobs": "-j", "--tag": "-t", "--file": "-f"}
 
@@ -192,6 +193,7 @@ _TYPES: dict[Kind, Any] = {
     Kind.FAILURE_POLICY: click.Choice(["fail", "stale"]),
     Kind.ISOLATION: click.Choice(["fork", "spawn"]),
     Kind.SECRETS_MODE: click.Choice(["error", "warn", "off"]),
+    Kind.VERIFICATION: click.Choice(["truth", "sealed"]),
     Kind.BUILDER_COMPAT: click.Choice(["buildkit", "docker-20.10", "buildah", "classic"]),
     Kind.PORT: click.IntRange(1, 65535),
 }
@@ -207,6 +209,7 @@ _METAVARS = {
     Kind.FAILURE_POLICY: "fail|stale",
     Kind.ISOLATION: "fork|spawn",
     Kind.SECRETS_MODE: "error|warn|off",
+    Kind.VERIFICATION: "truth|sealed",
     Kind.BUILDER_COMPAT: "buildkit|docker-20.10|buildah|classic",
     Kind.PORT: "PORT",
 }

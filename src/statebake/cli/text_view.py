@@ -17,6 +17,7 @@ from statebake.cli import human
 from statebake.cli.board import Board, Progress
 from statebake.cli.console import columns, echo, open_console
 from statebake.cli.image_view import headline, inputs_lines, report_lines, written_lines
+from statebake.cli.verified_view import failed_lines, not_named, not_written, passed_lines
 from statebake.cli.view import View
 from statebake.errors import StatebakeError
 from statebake.model.finding import Severity
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
     from statebake.model.finding import Finding
     from statebake.pipeline import Target
     from statebake.pipeline.baking import BakeInputs, BakeReport
-    from statebake.pipeline.building import BuildInputs, ImageInputs, ImageReport
+    from statebake.pipeline.build_inputs import BuildInputs, ImageInputs
+    from statebake.pipeline.building import ImageReport
     from statebake.pipeline.dockerfile import DockerfileReport, GeneratedFiles
+    from statebake.pipeline.gate import Verified
     from statebake.pipeline.inspecting import Artifact
     from statebake.refresh import RefreshPlan, RefreshReport
 
@@ -160,6 +163,8 @@ class TextView(View):
             self._out.print(line)
 
     def bake_report(self, target: Target, report: BakeReport) -> None:
+        if not self._passed(target, report.verified, not_written(report.output)):
+            return
         source = report.dependencies
         how = "reused" if report.dependencies_reused else "resolved"
         hint = "" if source.locked or not report.dependencies_reused else " (unlocked; --upgrade resolves again)"
@@ -167,6 +172,7 @@ class TextView(View):
         proof = f"{human.count(count, 'key')}, every digest proved in the file" if count else "no keys"
         line = f"{target.project.name}: {human.path(report.output)}  {human.size(report.size)}, {proof}"
         self._out.print(Text.assemble(_OK if count else _ODD, line))
+        self._how_verified(report.verified)
         self._out.print(f"  dependencies from {source.path.name}, {how}{hint}")
         self._out.print(f"  next: statebake inspect {shlex.quote(human.path(report.output))}", style="dim")
 
@@ -188,10 +194,29 @@ class TextView(View):
             self._out.print(_in_project(line, target) or "", style="dim" if line.startswith("  next") else "")
 
     def image_report(self, target: Target, report: ImageReport) -> None:
+        if not self._passed(target, report.verified, not_named(target.settings.docker.tags)):
+            return
         mark = _OK if report.proof.manifest.keys else _ODD
         self._out.print(Text.assemble(mark, f"{target.project.name}: {headline(report)}"))
+        self._how_verified(report.verified)
         for line in report_lines(report):
             self._out.print(line, style="dim" if line.startswith("  next") else "")
+
+    def _passed(self, target: Target, verified: Verified, lost: str) -> bool:
+        """Show what is wrong with what a bake has made, and return whether it passed; ``lost``: what it has not got."""
+        if verified.exit:
+            for line in failed_lines(verified, self._env):
+                self._out.print(line)
+            self._out.print(Text.assemble(_BAD, f"{target.project.name}: {lost}"))
+            return False
+        for report in verified.reports:
+            for finding in report.findings:
+                self._finding(finding, target)
+        return True
+
+    def _how_verified(self, verified: Verified) -> None:
+        for line in passed_lines(verified, self._env):
+            self._out.print(line)
 
     def dockerfile_text(self, target: Target, text: str) -> None:  # noqa: ARG002
         echo(text.removesuffix("\n"))

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from statebake.cli.options import CHECK_SETTINGS, environment, flags_of, project_option, setting_options
+from statebake.cli.options import (
+    CHECK_SETTINGS,
+    SEALED_SETTINGS,
+    environment,
+    flags_of,
+    project_option,
+    setting_options,
+)
 from statebake.cli.reports import Output, emit, emit_error, report_of_error, report_options
 from statebake.errors import Code, StatebakeError
 
@@ -17,8 +24,6 @@ if TYPE_CHECKING:
     from statebake.pipeline import OpenProject, Target
     from statebake.pipeline.verifying import Verification
 
-_SEALED = ("sealed.timeout", "sealed.env", "sealed.allow_empty")
-
 
 @click.command("verify", short_help="Prove that an artifact carries its state, and loads with no network.")
 @click.argument("artifacts", nargs=-1)
@@ -26,7 +31,7 @@ _SEALED = ("sealed.timeout", "sealed.env", "sealed.allow_empty")
 @click.option("--image", is_flag=True, help="ARTIFACT is an image, whatever file has that name.")
 @click.option("--against", metavar="WHAT", help="A project's directory, a manifest or an artifact with the same state.")
 @click.option("--sealed", is_flag=True, help="Load the definitions as well: no network, no credentials, read-only.")
-@setting_options("host", "python", "module", "defs_module", "schema", *CHECK_SETTINGS, *_SEALED)
+@setting_options("host", "python", "module", "defs_module", "schema", *CHECK_SETTINGS, *SEALED_SETTINGS)
 @report_options
 def verify_command(  # noqa: PLR0917 - the command's options
     artifacts: tuple[str, ...],

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from statebake.model.discovery import Discovery
     from statebake.pipeline import Target
     from statebake.pipeline.baking import BakeInputs, BakeReport
-    from statebake.pipeline.building import BuildInputs, ImageInputs, ImageReport
+    from statebake.pipeline.build_inputs import BuildInputs, ImageInputs
+    from statebake.pipeline.building import ImageReport
     from statebake.pipeline.dockerfile import DockerfileReport, GeneratedFiles
     from statebake.pipeline.inspecting import Artifact
     from statebake.progress import Observer
@@ -79,7 +80,7 @@ class View(ABC):
 
     @abstractmethod
     def bake_report(self, target: Target, report: BakeReport) -> None:
-        """Show what a bake made."""
+        """Show what a bake made, or what is wrong with it where it did not pass its verification."""
 
     @abstractmethod
     def image_inputs(self, target: Target, inputs: ImageInputs) -> None:
@@ -91,7 +92,7 @@ class View(ABC):
 
     @abstractmethod
     def image_report(self, target: Target, report: ImageReport) -> None:
-        """Show what image was built."""
+        """Show what image was built, or what is wrong with it where it did not pass its verification."""
 
     @abstractmethod
     def dockerfile_text(self, target: Target, text: str) -> None:

@@ -14,6 +14,7 @@ from statebake.config.render import markdown_table, render_rows
 from statebake.config.schema import SETTINGS, Kind, Setting
 from statebake.config.settings import (
     BuilderCompat,
+    DepthOfVerification,
     DockerSettings,
     Limit,
     PexSettings,
@@ -27,6 +28,7 @@ from statebake.config.values import show
 __all__ = [
     "SETTINGS",
     "BuilderCompat",
+    "DepthOfVerification",
     "DgProject",
     "DockerSettings",
     "Interpreter",

@@ -33,6 +33,7 @@ class Kind(Enum):
     ISOLATION = "`fork` or `spawn`"
     SECRETS_MODE = "`error`, `warn` or `off`"
     SWITCH = "`true` or `false`"
+    VERIFICATION = "`truth` or `sealed`"
     BUILDER_COMPAT = "`buildkit`, `docker-20.10`, `buildah` or `classic`"
     TEXT = "string"
     PORT = "port number, 1 to 65535"
@@ -341,6 +342,14 @@ SETTINGS: tuple[Setting, ...] = (
         "The lock or requirements file that names the dependencies.",
         "--lock",
         "found in the project",
+    ),
+    Setting(
+        "bake.verify",
+        Kind.VERIFICATION,
+        "truth",
+        "How a bake ends, before the artifact gets its name. `truth`: by proving that it carries its state where it is "
+        "read. `sealed`: by loading its definitions as well, with no network and no credentials.",
+        "--verify",
     ),
     Setting(
         "pex.entry_point",

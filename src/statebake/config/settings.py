@@ -15,11 +15,19 @@ HostName = Literal["dagster", "native"]
 FailurePolicy = Literal["fail", "stale"]
 Isolation = Literal["fork", "spawn"]
 SecretsMode = Literal["error", "warn", "off"]
+DepthOfVerification = Literal["truth", "sealed"]
 BuilderCompat = Literal["buildkit", "docker-20.10", "buildah", "classic"]
 DEFAULT_JOBS = 32
 DEFAULT_RETRIES = 2
 DEFAULT_PORT = 4000
 DEFAULT_USER = "1000:1000"
+
+
+@dataclass(frozen=True)
+class BakeSettings:
+    """The settings under ``bake``, for every kind of artifact."""
+
+    verify: DepthOfVerification = "truth"
 
 
 @dataclass(frozen=True)
@@ -130,6 +138,7 @@ class Settings:
     lock: Path | None = None
     secrets: SecretSettings = SecretSettings()
     policy: PolicySettings = PolicySettings()
+    bake: BakeSettings = BakeSettings()
     pex: PexSettings = PexSettings()
     docker: DockerSettings = DockerSettings()
     sealed: SealedSettings = SealedSettings()
@@ -165,6 +174,7 @@ class Settings:
 _GROUPS: Mapping[str, Any] = {
     "secrets": SecretSettings,
     "policy": PolicySettings,
+    "bake": BakeSettings,
     "pex": PexSettings,
     "docker": DockerSettings,
     "sealed": SealedSettings,

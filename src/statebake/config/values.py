@@ -190,6 +190,7 @@ _PARSERS: dict[Kind, Callable[[object, Path], object]] = {
     Kind.ISOLATION: _one_of("fork", "spawn"),
     Kind.SECRETS_MODE: _one_of("error", "warn", "off"),
     Kind.SWITCH: _switch,
+    Kind.VERIFICATION: _one_of("truth", "sealed"),
     Kind.MODULE: _matching(re.compile(_MODULE)),
     Kind.ENTRY_POINT: _matching(_ENTRY_POINT),
     Kind.PROGRAM: _program,

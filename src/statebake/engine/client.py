@@ -52,6 +52,10 @@ class Engine:
         with self._errors():
             self.facts = engine_facts(client.version(api_version=False), client.info())
 
+    def runs(self, platform: str) -> bool:
+        """Return whether it runs images for ``platform`` by itself: ``linux/arm64`` whatever its variant."""
+        return platform.split("/")[:2] == self.facts.platform.split("/")[:2]
+
     def close(self) -> None:
         """Let go of the connections."""
         self._client.close()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from statebake.errors import Code
+from statebake.model.state_config import DefsStateManagementType
 from statebake.process import stream_tool, tail
 
 _WORKER = Path(__file__).resolve().parent.parent / "worker"
@@ -68,6 +69,16 @@ class LoadedComponent:
     definitions: int | None = None
     error: str | None = None
 
+    @property
+    def is_local(self) -> bool:
+        """Whether its state is in the artifact."""
+        return self.management_type == DefsStateManagementType.LOCAL_FILESYSTEM.value
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether its state is in the framework's store: a sealed load does not build it."""
+        return self.management_type == DefsStateManagementType.VERSIONED_STATE_STORAGE.value
+
 
 @dataclass(frozen=True)
 class FetchAttempt:
@@ -90,6 +101,21 @@ class FetchAttempt:
 
 
 @dataclass(frozen=True)
+class Pins:
+    """Which versions of stored state the load would read in production.
+
+    Attributes:
+        file: the file that says so; ``None``: nothing names one.
+        keys: the keys that it pins.
+        problem: why it says nothing, the rest of a sentence; ``None``: it does.
+    """
+
+    file: str | None = None
+    keys: frozenset[str] = frozenset()
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
 class SealedLoad:
     """How a sealed load went.
 
@@ -101,7 +127,7 @@ class SealedLoad:
         opened: the directory names of the keys whose state was opened.
         seconds: how long the load took, imports included; ``None``: it did not end.
         failure: why it failed: ``code`` (or ``None``), ``message``, ``where``, ``detail``; ``None``: it did not.
-        pinned: whether it says which versions of stored state it reads.
+        pins: which versions of stored state it would read.
         timed_out: whether it was ended because it took too long.
         ended: how the process ended: exit code and signal; ``None`` where nobody knows.
         log: the end of what it printed.
@@ -114,7 +140,7 @@ class SealedLoad:
     opened: frozenset[str] = frozenset()
     seconds: float | None = None
     failure: Mapping[str, str | None] | None = None
-    pinned: bool = False
+    pins: Pins = Pins()
     timed_out: bool = False
     ended: tuple[int | None, int | None] | None = None
     log: str = ""
@@ -177,7 +203,8 @@ def sealed_load(events: Iterable[Mapping[str, Any]], log: str = "") -> SealedLoa
             reason = f"{event['program']} cannot be started: {event['reason']}"
             facts["failure"] = {"code": "NO_INTERPRETER", "message": reason, "where": event["program"], "detail": None}
         elif kind == "loaded":
-            facts |= {"opened": frozenset(event["opened"]), "seconds": event["seconds"], "pinned": event["pinned"]}
+            pins = Pins(event["pins"]["file"], frozenset(event["pins"]["keys"]), event["pins"]["problem"])
+            facts |= {"opened": frozenset(event["opened"]), "seconds": event["seconds"], "pins": pins}
         elif kind == "timed-out":
             facts["timed_out"] = True
         elif kind == "ended":

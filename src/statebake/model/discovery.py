@@ -89,6 +89,12 @@ class Discovery:
         """Every key, sorted, each once."""
         return sorted({component.key for component in self.components})
 
+    @property
+    def local_keys(self) -> list[str]:
+        """The keys whose state is in the project, and so goes into artifacts: what their first component says."""
+        local = DefsStateManagementType.LOCAL_FILESYSTEM
+        return [key for key in self.keys if self.components_of(key)[0].management_type is local]
+
     def sources_of(self, key: str) -> list[str]:
         """Return the different sources of the components that use ``key``: more than one is a mistake."""
         return sorted({component.source for component in self.components_of(key) if component.source})

@@ -9,9 +9,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from statebake.errors import Code
-from statebake.model.record import Record, bad_record, check_format, dump_json, parse_json, text_of
+from statebake.model.record import ComponentRef, Record, bad_record, check_format, dump_json, parse_json, text_of
+from statebake.model.state_config import DefsStateManagementType
 
 FORMAT = 1
+
+
+@dataclass(frozen=True)
+class RuntimeKey:
+    """A key that components fetch at run time: it is not in the artifact; their strategy, and which they are."""
+
+    key: str
+    management_type: DefsStateManagementType
+    components: tuple[ComponentRef, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        components = [{"type": ref.type, "declared_at": ref.declared_at} for ref in self.components]
+        return {"key": self.key, "management_type": self.management_type.value, "components": components}
+
+    @classmethod
+    def from_json(cls, data: Any) -> RuntimeKey:
+        """Return what ``data`` describes; raises ``KeyError``, ``TypeError`` or ``ValueError``."""
+        refs = (ComponentRef(text_of(ref["type"]), text_of(ref["declared_at"])) for ref in data["components"])
+        return cls(text_of(data["key"]), DefsStateManagementType(data["management_type"]), tuple(refs))
 
 
 @dataclass(frozen=True)
@@ -24,6 +45,7 @@ class Manifest:
         host: name and version of the framework that discovered the keys.
         revision: the source revision (git), with ``-dirty`` when the tree had changes; ``None`` if not known.
         keys: a record per expected key, without ``checked_at`` and ``duration_s``, sorted by key.
+        runtime: the keys that are fetched at run time, sorted by key; the text has them only where there are any.
     """
 
     project: str
@@ -31,6 +53,7 @@ class Manifest:
     host: str
     revision: str | None
     keys: tuple[Record, ...]
+    runtime: tuple[RuntimeKey, ...] = ()
 
     def dumps(self) -> str:
         """Return the manifest's text: the same for the same state, whenever and wherever it was fetched."""
@@ -42,6 +65,7 @@ class Manifest:
                 "host": self.host,
                 "revision": self.revision,
                 "keys": [record.without_volatile().to_json() for record in self.keys],
+                **({"runtime_keys": [item.to_json() for item in self.runtime]} if self.runtime else {}),
             }
         )
 
@@ -51,15 +75,16 @@ class Manifest:
         data: Any = parse_json(text, where)
         check_format(data, FORMAT, where, code=Code.BAD_RECORD)
         try:
-            revision, keys = data["revision"], data["keys"]
-            if not isinstance(keys, list):
-                raise TypeError("`keys` is not a list")
+            revision, keys, runtime = data["revision"], data["keys"], data.get("runtime_keys", [])
+            if not isinstance(keys, list) or not isinstance(runtime, list):
+                raise TypeError(f"`{'runtime_keys' if isinstance(keys, list) else 'keys'}` is not a list")
             return cls(
                 project=text_of(data["project"]),
                 tool=text_of(data["tool"]),
                 host=text_of(data["host"]),
                 revision=None if revision is None else text_of(revision),
                 keys=tuple(Record.from_json(item, where) for item in keys),
+                runtime=tuple(map(RuntimeKey.from_json, runtime)),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise bad_record(where, f"{type(error).__name__}: {error}") from error

@@ -1,9 +1,9 @@
-"""The second half of the line: from checked state to a proved PEX."""
+"""The second half of the line: from checked state to a verified PEX."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from statebake.bake import (
@@ -23,15 +23,17 @@ from statebake.check import Snapshot
 from statebake.config import import_root
 from statebake.errors import Code, StatebakeError
 from statebake.hosts import Host, find_host
-from statebake.model.discovery import Discovery
+from statebake.model.finding import Finding
 from statebake.model.keys import sanitize_key
 from statebake.model.manifest import Manifest
-from statebake.model.state_config import DefsStateManagementType
+from statebake.model.report import Report
 from statebake.model.tree import list_files
 from statebake.pipeline import TOOL, OpenProject
+from statebake.pipeline.gate import Verified, verify_made
+from statebake.pipeline.inspecting import Artifact
 from statebake.process import run_tool
 from statebake.progress import Observer
-from statebake.verify import compare, is_pex, read_pex
+from statebake.verify import compare, is_pex, read_pex_files
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,12 @@ class BakeInputs:
 
 @dataclass(frozen=True)
 class BakeReport:
-    """What a bake made: the file, its size in bytes, what it carries, and where its dependencies came from."""
+    """What a bake made: the file, its size in bytes, what it carries, and where its dependencies came from.
 
+    ``verified``: what was found in it. Unless that is fine, there is no new file.
+    """
+
+    verified: Verified
     output: Path
     size: int
     manifest: Manifest
@@ -100,7 +106,7 @@ def _must_not_destroy(output: Path, opened: OpenProject, sources: Sequence[Sourc
 def manifest_of(opened: OpenProject, snapshot: Snapshot, env: Mapping[str, str]) -> Manifest:
     """Return what an artifact with the state in ``snapshot``, which was checked, says that it carries."""
     discovery, project = opened.discovery, opened.target.project
-    keys = kept_locally(discovery)
+    keys = discovery.local_keys
     dirs = {sanitize_key(key): snapshot.key_dirs[sanitize_key(key)] for key in keys}
     return build_manifest(
         discovery,
@@ -118,17 +124,11 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
     write_output(path, manifest.dumps().encode())
 
 
-def kept_locally(discovery: Discovery) -> list[str]:
-    """Return the keys whose state is in the project, and so goes into artifacts."""
-    local = DefsStateManagementType.LOCAL_FILESYSTEM
-    return [key for key in discovery.keys if discovery.components_of(key)[0].management_type is local]
-
-
 def plan_bake(opened: OpenProject, inputs: BakeInputs, snapshot: Snapshot, env: Mapping[str, str]) -> BakePlan:
     """Return what the PEX of a project whose state was checked is made of."""
     target, discovery = opened.target, opened.discovery
     project, host = target.project, inputs.host
-    names = [sanitize_key(key) for key in kept_locally(discovery)]
+    names = [sanitize_key(key) for key in discovery.local_keys]
     manifest = manifest_of(opened, snapshot, env)
     config = host.artifact_config(project)
     root = import_root(project.directory, discovery.defs_dir)
@@ -155,13 +155,17 @@ def _sources(opened: OpenProject, host: Host) -> tuple[SourceFile, ...]:
 def bake_pex(
     opened: OpenProject,
     plan: BakePlan,
+    snapshot: Snapshot,
     *,
     upgrade: bool,
     cache_dir: Path,
     env: Mapping[str, str],
     observer: Observer,
 ) -> BakeReport:
-    """Make the PEX that the plan describes, and prove that it carries the state; raises ``StatebakeError``."""
+    """Make the PEX that the plan describes, of the state in ``snapshot``, and verify it before it gets its name.
+
+    Raises ``StatebakeError`` as ``resolve_dependencies``, ``build_pex`` and ``verify_made`` do.
+    """
     project = opened.target.project
     host = find_host(opened.target.settings.host or project.host)
     observer.stage(f"Resolving dependencies from {plan.dependencies.path.name}")
@@ -178,20 +182,37 @@ def bake_pex(
         env=env,
     )
     observer.stage(f"Baking {plan.output.name}")
-    build_pex(
+    report = build_pex(
         plan,
         dependencies.pex,
         cwd=project.directory,
         env=env,
-        prove=lambda path: compare(read_pex(path), plan.manifest, str(plan.output)),
+        judge=lambda path: _verify(opened, plan, path, snapshot, env=env, observer=observer),
     )
     return BakeReport(
+        verified=Verified(opened.target.settings.bake.verify, (report,)),
         output=plan.output,
-        size=plan.output.stat().st_size,
+        size=0 if report.errors else plan.output.stat().st_size,
         manifest=plan.manifest,
         dependencies=plan.dependencies,
         dependencies_reused=dependencies.reused,
     )
+
+
+def _verify(
+    opened: OpenProject, plan: BakePlan, path: Path, snapshot: Snapshot, *, env: Mapping[str, str], observer: Observer
+) -> Report:
+    """Return what is wrong with the PEX at ``path``, which must be exactly what was planned."""
+    read = read_pex_files(path)
+    artifact = Artifact(str(plan.output), read.kind, read.size, read.states, read.around, at=path)
+    report = verify_made(opened, artifact, plan.manifest, snapshot, env=env, observer=observer)
+    if report.errors:
+        return report
+    try:
+        compare(artifact.states, plan.manifest, artifact.name)
+    except StatebakeError as error:
+        return replace(report, findings=(Finding.of_error(error), *report.findings))
+    return report
 
 
 def source_revision(project: Path, env: Mapping[str, str]) -> str | None:

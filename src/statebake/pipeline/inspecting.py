@@ -45,6 +45,7 @@ class Artifact:
         states: its state directories.
         around: what is beside them.
         image: what else is known of an image.
+        at: the file itself, where it has not got its name yet.
     """
 
     name: str
@@ -53,6 +54,12 @@ class Artifact:
     states: tuple[ArtifactState, ...]
     around: Surroundings = field(default_factory=Surroundings)
     image: ReadImage | None = None
+    at: Path | None = None
+
+    @property
+    def file(self) -> Path:
+        """The file or directory that it is, unless it is an image."""
+        return self.at or Path(self.name)
 
     @property
     def bake(self) -> str:
@@ -103,9 +110,12 @@ def find_artifact(
     else:
         files = read_files(path)
         found = [Artifact(name, files.kind, files.size, files.states, files.around)]
-    return tuple(
-        replace(artifact, states=tuple(state for state in artifact.states if not state.empty)) for artifact in found
-    )
+    return tuple(without_empty(artifact) for artifact in found)
+
+
+def without_empty(artifact: Artifact) -> Artifact:
+    """Return an artifact without the directories that only have the name of a state directory."""
+    return replace(artifact, states=tuple(state for state in artifact.states if not state.empty))
 
 
 def _looks_like_file(name: str) -> bool:

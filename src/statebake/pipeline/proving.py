@@ -11,7 +11,6 @@ from statebake.errors import Code, StatebakeError
 from statebake.hosts import find_host
 from statebake.model.manifest import Manifest
 from statebake.pipeline import OpenProject
-from statebake.pipeline.baking import kept_locally
 from statebake.verify import artifact_error, compare, compare_content
 from statebake.verify.oci_layout import ReadImage
 
@@ -85,7 +84,7 @@ def _own_manifest(opened: OpenProject, image: ReadImage, where: str) -> Manifest
     if error := artifact_error(found[0], where, "statebake bake docker"):
         raise error
     manifest = found[0].manifest
-    if missing := set(kept_locally(opened.discovery)) - {record.key for record in manifest.keys}:
+    if missing := set(opened.discovery.local_keys) - {record.key for record in manifest.keys}:
         raise StatebakeError(
             Code.ARTIFACT_MISMATCH,
             f"The image does not carry the state of {', '.join(sorted(missing))}.",

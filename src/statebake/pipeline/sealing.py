@@ -160,7 +160,7 @@ def load_image(
     Raises ``StatebakeError``: ``WRONG_PLATFORM`` for an image that is for another processor, ``NOT_SEALED``.
     """
     here = engine.facts.platform
-    if image.platform.split("/")[:2] != here.split("/")[:2]:
+    if not engine.runs(image.platform):
         raise StatebakeError(
             Code.WRONG_PLATFORM,
             f"The image is for {image.platform}, and this engine runs {here}.",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+from statebake.bake import runtime_keys
 from statebake.bake.image.context import find_ignore_file, read_rules
 from statebake.bake.image.context_check import Required, find_losses, find_mending_lines
 from statebake.check import Snapshot
@@ -15,7 +16,6 @@ from statebake.hosts import find_host
 from statebake.model.keys import IGNORE_NAME, MANIFEST_NAME, RECORD_NAME, STATE_DIR_NAME, sanitize_key
 from statebake.model.tree import list_files
 from statebake.pipeline import OpenProject
-from statebake.pipeline.baking import kept_locally
 from statebake.pipeline.inspecting import Artifact, find_artifact
 from statebake.verify.cause import ContextLoss, IgnoreFile, ProjectFacts
 from statebake.verify.expected import Expected, ExpectedKey, read_expected
@@ -73,7 +73,7 @@ def expected_here(opened: OpenProject, snapshot: Snapshot) -> Expected:
     """Return what the work tree has: every key that is kept in it, with what ``snapshot`` says of its content."""
     discovery, project = opened.discovery, opened.target.project
     keys = []
-    for key in kept_locally(discovery):
+    for key in discovery.local_keys:
         found = snapshot.key_dirs.get(sanitize_key(key))
         summary, record = (found.summary, found.record) if found else (None, None)
         sound = summary is not None and record is not None and record.digest == summary.digest
@@ -94,6 +94,7 @@ def expected_here(opened: OpenProject, snapshot: Snapshot) -> Expected:
         place=state.relative_to(root).as_posix(),
         name=project.name,
         state=state.relative_to(project.directory).as_posix(),
+        runtime=runtime_keys(discovery),
     )
 
 
@@ -107,7 +108,7 @@ def facts_here(opened: OpenProject, snapshot: Snapshot) -> ProjectFacts:
     host = find_host(opened.target.settings.host or project.host)
     root = import_root(directory, discovery.defs_dir).resolve()
     state = (discovery.defs_dir.resolve() / STATE_DIR_NAME).relative_to(directory).as_posix()
-    keys = {key: _files(snapshot, key, state) for key in kept_locally(discovery)}
+    keys = {key: _files(snapshot, key, state) for key in discovery.local_keys}
     shared = [f"{state}/{IGNORE_NAME}"] if snapshot.has_ignore_file else []
     declared = {component.declared_at.rpartition(":")[0] for component in discovery.components}
     import_path = root.relative_to(directory).as_posix()

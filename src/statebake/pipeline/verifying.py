@@ -3,45 +3,40 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from statebake.check import (
-    facts_of_manifest,
-    facts_of_project,
-    policy_findings,
-    report_of,
-    status_rows,
-)
+from statebake.check import facts_of_manifest, facts_of_project, report_of, status_rows
 from statebake.check.policy import KeyFacts
 from statebake.config import Settings, module_path
-from statebake.engine import open_engine
-from statebake.errors import Code, StatebakeError
+from statebake.errors import StatebakeError
 from statebake.hosts.sealing import SealedLoad
-from statebake.model.finding import Finding, Severity
 from statebake.model.keys import STATE_DIR_NAME, sanitize_key
 from statebake.model.manifest import Manifest
 from statebake.model.record import read_record
-from statebake.model.report import KeyResult, Report
+from statebake.model.report import Report
 from statebake.pipeline import OpenProject, Target, check_state, find_targets, side_by_side
 from statebake.pipeline.inspecting import Artifact, find_artifact
-from statebake.pipeline.sealing import (
-    StatePlace,
-    load_environment,
-    load_image,
-    load_pex,
-    load_tree,
-    load_wheel,
-    sealed_findings,
+from statebake.pipeline.judging import (
+    Evidence,
+    Found,
+    WorkTree,
+    errors_first,
+    find_truth,
+    how_loaded,
+    not_seen,
+    report_on,
+    with_load,
+    work_tree,
 )
-from statebake.pipeline.truth import check_truth, expected_here, facts_here, read_against
-from statebake.verify.cause import ProjectFacts
-from statebake.verify.copies import find_places
+from statebake.pipeline.loading import find_place, load_artifact
+from statebake.pipeline.sealing import load_tree, sealed_findings
+from statebake.pipeline.truth import read_against
 from statebake.verify.expected import Expected
-from statebake.verify.sealed import definitions_per_key
+from statebake.verify.strategies import runtime_keys_of
 from statebake.verify.truth import Truth
 
 _ARTIFACT_DIRECTORIES = ("PEX-INFO", "oci-layout")
@@ -68,14 +63,6 @@ class Verification:
     sure: bool = False
 
 
-@dataclass(frozen=True)
-class WorkTree:
-    """What the project of an artifact has: the state, and what decides what goes into artifacts."""
-
-    expected: Expected
-    facts: ProjectFacts
-
-
 class Verifier:
     """Verifies artifacts one after another; the project that they are compared with is opened at most once."""
 
@@ -92,28 +79,15 @@ class Verifier:
         return tuple(self._report(artifact) for artifact in artifacts)
 
     def _report(self, artifact: Artifact) -> Report:
+        wanted = self._wanted
         manifest = next((state.manifest for state in artifact.states if state.manifest), None)
-        truth, notes = self._truth(artifact, manifest)
-        facts = self._facts(manifest, truth) if manifest else ()
-        findings = [*truth.findings, *policy_findings(facts, self._wanted.settings, self._now, again=artifact.bake)]
-        checks, keys = list(truth.checks), truth.keys
-        if self._wanted.sealed:
-            load = self._load(artifact, manifest)
-            places = {key.key: self._places(key, manifest) for key in keys}
-            findings += sealed_findings(load, places, facts, self._wanted.settings, artifact.name)
-            checks.append(_loaded(load))
-            keys = with_load(keys, load)
-            notes = (*notes, *_missing(load))
-        return Report(
-            command="verify",
-            subject=_subject(artifact),
-            kind=artifact.kind,
-            checks=tuple(checks),
-            findings=_errors_first(findings),
-            keys=keys,
-            notes=notes,
-            directory=str(self._wanted.project.project.directory) if self._wanted.project else None,
-        )
+        found = self._find_truth(artifact, manifest)
+        facts = self._facts(manifest, found.truth) if manifest else ()
+        runtime = runtime_keys_of(manifest) if manifest else found.project.runtime if found.project else ()
+        load = self._load(artifact, manifest) if wanted.sealed else None
+        directory = str(wanted.project.project.directory) if wanted.project else None
+        evidence = Evidence(artifact, manifest, found.truth, facts, runtime, load, found.notes)
+        return report_on(evidence, wanted.settings, self._now, directory)
 
     def _facts(self, manifest: Manifest, truth: Truth) -> tuple[KeyFacts, ...]:
         confirmed = {}
@@ -121,20 +95,16 @@ class Verifier:
             confirmed = _confirmed(self._wanted.project, manifest)
         return facts_of_manifest(manifest, {key.key: key.bytes for key in truth.keys if key.bytes}, confirmed)
 
-    def _truth(self, artifact: Artifact, manifest: Manifest | None) -> tuple[Truth, tuple[str, ...]]:
+    def _find_truth(self, artifact: Artifact, manifest: Manifest | None) -> Found:
         """Return the truth; the project is asked only where something is wrong, or no manifest says what to expect."""
-        against = self._against
-        truth = check_truth(artifact, against=against, now=self._now)
-        wrong = manifest is None or any(item.severity is Severity.ERROR for item in truth.findings)
-        if not wrong or not self._is_of_project(manifest):
-            return truth, ()
-        try:
-            tree = self._work_tree
-        except StatebakeError as error:
-            if self._wanted.sure:
-                raise
-            return truth, (f"The causes were not looked for, because the project cannot be loaded: {error.message}",)
-        return check_truth(artifact, against=against, project=tree.expected, facts=tree.facts, now=self._now), ()
+        return find_truth(
+            artifact,
+            against=self._against,
+            now=self._now,
+            ask_project=(lambda: self._work_tree) if self._is_of_project(manifest) else None,
+            anyway=manifest is None,
+            sure=self._wanted.sure,
+        )
 
     def _is_of_project(self, manifest: Manifest | None) -> bool:
         project = self._wanted.project
@@ -160,57 +130,14 @@ class Verifier:
         [target] = find_targets([path], {}, self._env, Path.cwd())
         return _open_tree(target, self._env).expected
 
-    def _places(self, key: KeyResult, manifest: Manifest | None) -> Sequence[str]:
-        for record in manifest.keys if manifest else ():
-            if record.key == key.key and record.components:
-                return [ref.declared_at for ref in record.components]
-        return [key.declared_at] if key.declared_at else []
-
     def _load(self, artifact: Artifact, manifest: Manifest | None) -> SealedLoad:
-        place, settings = self._place(artifact, manifest), self._wanted.settings
-        path = Path(artifact.name)
+        settings, project = self._wanted.settings, self._wanted.project
+        host = settings.host or (project.project.host if project and not manifest else None)
+        place = find_place(artifact, manifest, host)
         python = str(settings.python) if settings.python else None
-        if artifact.image is not None:
-            if artifact.kind == "layout":
-                raise StatebakeError(
-                    Code.NOT_SEALED,
-                    "Nothing in an image layout can be run as long as no engine has the image.",
-                    where=artifact.name,
-                    next_step="load it into the engine, then verify it by its name: docker load --input …",
-                )
-            return load_image(open_engine(self._env), artifact.image.facts, place, settings, self._env)
-        if artifact.kind == "pex":
-            return load_pex(path, place, settings, self._env, python=python)
-        if artifact.kind == "environment":
-            return load_environment(path, place, settings, self._env, python=python)
-        python = python or (self._wanted.project.python if self._wanted.project else None)
-        if python is None:
-            raise StatebakeError(
-                Code.NO_INTERPRETER,
-                "A wheel has no interpreter and no dependencies of its own, so it cannot be loaded.",
-                where=artifact.name,
-                next_step="name an interpreter that has its dependencies: --python PATH",
-            )
-        return load_wheel(path, place, settings, self._env, python=python)
-
-    def _place(self, artifact: Artifact, manifest: Manifest | None) -> StatePlace:
-        """Return where its state is: with a manifest, by which it is known for which framework it is, or any."""
-        host = self._wanted.settings.host or (manifest.host.partition(" ")[0] if manifest else None)
-        if host is None and self._wanted.project is not None:
-            host = self._wanted.project.project.host
-        states = [state for state in artifact.states if state.manifest] or list(artifact.states)
-        if host is None or not states:
-            raise StatebakeError(
-                Code.NOT_SEALED,
-                "It has no manifest and no state, so nobody knows what to load."
-                if not states
-                else "It has no manifest, which would say for which framework it is.",
-                where=artifact.name,
-                next_step="name the project that it was made from: --project DIR",
-            )
-        if artifact.image is not None:
-            return StatePlace(host, states[0].path)
-        return StatePlace(host, (find_places(states, artifact.around) or (states[0].path,))[0])
+        if artifact.kind == "wheel" and project is not None:
+            python = python or project.python
+        return load_artifact(artifact, place, settings, self._env, python=python)
 
 
 def verify_tree(opened: OpenProject, env: Mapping[str, str], now: datetime, *, sealed: bool) -> Report:
@@ -228,18 +155,10 @@ def verify_tree(opened: OpenProject, env: Mapping[str, str], now: datetime, *, s
     known = {(item.code, item.key) for item in report.findings}
     return replace(
         report,
-        checks=(*report.checks, _loaded(load)),
-        findings=_errors_first([*report.findings, *(item for item in found if (item.code, item.key) not in known)]),
+        checks=(*report.checks, *how_loaded(load)),
+        findings=errors_first([*report.findings, *(item for item in found if (item.code, item.key) not in known)]),
         keys=with_load(report.keys, load),
-        notes=(*report.notes, *_missing(load)),
-    )
-
-
-def with_load(keys: Sequence[KeyResult], load: SealedLoad) -> tuple[KeyResult, ...]:
-    """Return the results with what a sealed load saw of each key."""
-    counts = definitions_per_key(load)
-    return tuple(
-        replace(key, opened=sanitize_key(key.key) in load.opened, definitions=counts.get(key.key, 0)) for key in keys
+        notes=(*report.notes, *not_seen(load)),
     )
 
 
@@ -259,32 +178,9 @@ def _confirmed(target: Target, manifest: Manifest) -> dict[str, str]:
 def _open_tree(target: Target, env: Mapping[str, str]) -> WorkTree:
     async def look(opened: OpenProject) -> WorkTree:
         snapshot, _ = check_state(opened)
-        return WorkTree(expected_here(opened, snapshot), facts_here(opened, snapshot))
+        return work_tree(opened, snapshot)
 
     [result] = side_by_side([target], env, look)
     if isinstance(result, StatebakeError):
         raise result
     return result
-
-
-def _subject(artifact: Artifact) -> str:
-    platform = f" ({artifact.image.facts.platform})" if artifact.kind == "layout" and artifact.image else ""
-    return f"{artifact.name}{platform}"
-
-
-def _loaded(load: SealedLoad) -> str:
-    if load.seconds is None:
-        return f"The load did not end; its seals: {_listed(load.seals)}."
-    return f"Loaded in {load.seconds:.1f} s under seals: {_listed(load.seals)}."
-
-
-def _listed(seals: Sequence[str]) -> str:
-    return ", ".join((*seals, "Python's audit hook"))
-
-
-def _missing(load: SealedLoad) -> tuple[str, ...]:
-    return tuple(f"{text[:1].upper()}{text[1:]}." for text in load.missing)
-
-
-def _errors_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    return tuple(sorted(dict.fromkeys(findings), key=lambda item: item.severity is Severity.WARNING))

@@ -5,7 +5,7 @@ from statebake.verify.compare import artifact_error, compare, compare_content
 from statebake.verify.image import read_image
 from statebake.verify.kinds import read_files
 from statebake.verify.oci_layout import ReadImage, is_layout, read_layout
-from statebake.verify.pex import is_pex, read_pex
+from statebake.verify.pex import is_pex, read_pex, read_pex_files
 from statebake.verify.reading import ReadFiles
 from statebake.verify.surroundings import Surroundings
 from statebake.verify.tar import read_tar
@@ -25,5 +25,6 @@ __all__ = [
     "read_image",
     "read_layout",
     "read_pex",
+    "read_pex_files",
     "read_tar",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from statebake.model.manifest import Manifest
+from statebake.model.manifest import Manifest, RuntimeKey
 from statebake.model.record import Record
 from statebake.verify.artifact import unreadable
 
@@ -43,6 +43,7 @@ class Expected:
             where it is not known.
         name: the name of the project's distribution; empty where it is not known.
         state: the path of the state directory in the project; empty where it is not known.
+        runtime: the keys that are fetched at run time, and so are in no artifact.
     """
 
     source: str
@@ -51,6 +52,7 @@ class Expected:
     place: str | None = None
     name: str = ""
     state: str = ""
+    runtime: tuple[RuntimeKey, ...] = ()
 
     def get(self, key: str) -> ExpectedKey | None:
         """Return what is expected of ``key``; ``None``: it is not known here."""

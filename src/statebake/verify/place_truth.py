@@ -194,10 +194,12 @@ def _beside(
 def _lost_declaration(declared_at: str, package: str, copy: Copy, subject: Subject) -> str | None:
     """Return the file of a declaration in YAML that the artifact has not."""
     file = declared_at.rpartition(":")[0] or declared_at
-    before, found, inside = file.rpartition(f"{package}/") if f"/{package}/" in f"/{file}" else ("", "", "")
-    if not found or (before and not before.endswith("/")) or not file.endswith((".yaml", ".yml")):
+    whole, start = f"/{file}", f"/{package}/"
+    # A path may have the package's name in it more than once: any of them can be where the package begins.
+    insides = [whole[place + len(start) :] for place in range(len(whole)) if whole.startswith(start, place)]
+    if not insides or not file.endswith((".yaml", ".yml")):
         return None
-    return None if join(copy.directory, inside) in subject.around.files else file
+    return None if any(join(copy.directory, inside) in subject.around.files for inside in insides) else file
 
 
 def _configures(path: str, subject: Subject) -> bool:
@@ -206,8 +208,10 @@ def _configures(path: str, subject: Subject) -> bool:
         data = tomllib.loads(subject.around.configs[path])
     except ValueError:
         return False
-    table = data if path.rpartition("/")[2] == "dg.toml" else data.get("tool", {}).get("dg", {})
-    project = table.get("project") if isinstance(table, dict) else None
+    tables = ("project",) if path.rpartition("/")[2] == "dg.toml" else ("tool", "dg", "project")
+    project: object = data
+    for table in tables:
+        project = project.get(table) if isinstance(project, dict) else None
     return isinstance(project, dict) and bool(project.get("root_module") or project.get("defs_module"))
 
 

@@ -10,8 +10,8 @@ from statebake.hosts.sealing import FetchAttempt, LoadedComponent, SealedLoad
 from statebake.model.finding import Finding, Severity
 from statebake.model.keys import sanitize_key
 from statebake.model.patterns import matches
-from statebake.model.state_config import DefsStateManagementType
 from statebake.process import signal_name
+from statebake.verify.strategies import PINS, runtime_finding
 
 # What a PEX prints, and env(1) where its first line names what is not there.
 _NO_PEX_PYTHON = ("Failed to find compatible interpreter", "No interpreter compatible", "/usr/bin/env: ")
@@ -41,6 +41,7 @@ def judge_load(load: SealedLoad, rules: SealedRules, where: str) -> tuple[Findin
         *_failed(load, rules, where),
         *_attempts(load, rules, where),
         *_components(load, rules),
+        *_pins(load, rules),
     ]
     if load.failure is None and load.seconds is not None:
         findings += _unopened(load, rules, where)
@@ -144,19 +145,17 @@ def _target(attempt: FetchAttempt) -> str:
 
 def _components(load: SealedLoad, rules: SealedRules) -> Iterator[Finding]:
     for component in distinct(load.components):
-        strategy = component.management_type
-        stored = strategy == DefsStateManagementType.VERSIONED_STATE_STORAGE.value
-        if strategy != DefsStateManagementType.LOCAL_FILESYSTEM.value and not (stored and load.pinned):
-            allowed = _any(rules.allow_runtime_fetch, component.key)
-            yield Finding(
-                Code.FETCHES_AT_RUN_TIME,
-                Severity.WARNING if allowed else Severity.ERROR,
+        pinned = component.is_stored and component.key in load.pins.keys
+        if not (component.is_local or pinned):
+            yield runtime_finding(
                 component.key,
-                f"The strategy {strategy} fetches at run time.",
-                _place(component, rules),
-                "set management_type: LOCAL_FILESYSTEM, or allow it by name in allow_runtime_fetch",
+                component.management_type,
+                _no_pin(load),
+                where=_place(component, rules),
+                permitted=_any(rules.allow_runtime_fetch, component.key),
             )
-        if component.definitions == 0 and not component.error and not _any(rules.allow_empty, component.key):
+        yields = component.definitions != 0 or component.error or component.is_stored
+        if not yields and not _any(rules.allow_empty, component.key):
             yield _error(
                 Code.NO_DEFINITIONS,
                 f"The component of {component.key} yields nothing: it is deployed, and does nothing.",
@@ -166,10 +165,34 @@ def _components(load: SealedLoad, rules: SealedRules) -> Iterator[Finding]:
             )
 
 
+def _no_pin(load: SealedLoad) -> str:
+    """Return why a key is not pinned, the rest of a sentence."""
+    if load.pins.file is None:
+        return f"the newest state in it, for {PINS} is not set"
+    return f"the newest state in it, for {load.pins.file} does not pin this key"
+
+
+def _pins(load: SealedLoad, rules: SealedRules) -> Iterator[Finding]:
+    """Yield what is wrong with the file with pins: an error where a key that may not fetch at run time needs it."""
+    if load.pins.problem is None:
+        return
+    stored = [component.key for component in load.components if component.is_stored]
+    needed = [key for key in stored if not _any(rules.allow_runtime_fetch, key)]
+    yield Finding(
+        Code.PINS_NOT_READ,
+        Severity.ERROR if needed else Severity.WARNING,
+        None,
+        f"{PINS} names a file with versions of stored state, and {load.pins.problem}: Dagster starts without them.",
+        load.pins.file,
+        f"put that file into the artifact, or take {PINS} out of its environment",
+    )
+
+
 def _unopened(load: SealedLoad, rules: SealedRules, where: str) -> Iterator[Finding]:
     loaded = {component.key for component in load.components}
+    local = {component.key for component in load.components if component.is_local}
     for key, places in sorted(rules.places.items()):
-        if sanitize_key(key) in load.opened:
+        if sanitize_key(key) in load.opened or key in loaded - local:
             continue
         why = "its component did not open it" if key in loaded else "no component that was loaded has this key"
         yield _error(

@@ -15,7 +15,7 @@ from statebake.runtime.definitions import flatten
 from statebake.runtime.loading import find_defs, load_defs
 
 from .errors import HostError
-from .sealed_load import Recorder, find_defs_module
+from .sealed_load import NO_PINS, Recorder, find_defs_module
 
 
 class Sealed:
@@ -40,6 +40,10 @@ class Sealed:
             load_defs(package)
         except StatebakeError as error:
             raise HostError(error.code.name, error.message, where=error.where, next_step=error.next_step) from error
+
+    def pins(self) -> dict[str, Any]:
+        """Return that nothing is pinned: the native framework has no store."""
+        return NO_PINS
 
     def _record(self, cls: type[StateBackedComponent], declared: Mapping[str, Declared]) -> None:
         build: Callable[..., Any] = cls.build_defs_from_state

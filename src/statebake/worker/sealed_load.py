@@ -7,7 +7,7 @@ of the request and is JSON; whatever the program prints goes to standard error.
     {"event": "attempt", "host": …, "port": …, "program": null, "line": "file:line" | null}
     {"event": "leave", "definitions": n, "error": null | …}
     {"event": "failed", "code": … | null, "message": …, "where": …, "detail": …}
-    {"event": "loaded", "seconds": …, "opened": [...], "pinned": bool}
+    {"event": "loaded", "seconds": …, "opened": [...], "pins": {"file": … | null, "keys": [...], "problem": … | null}}
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ from typing import Any, Protocol
 from .errors import HostError, describe, short_traceback, user_line
 from .watch import Watch
 
-# The file that names the versions of stored state which a Dagster process reads.
-_PINS = "DAGSTER_DEFS_STATE_INFO_OVERRIDE_PATH"
+NO_PINS: dict[str, Any] = {"file": None, "keys": [], "problem": None}
 
 
 class Sealed(Protocol):
@@ -36,6 +35,12 @@ class Sealed(Protocol):
 
     def load(self) -> None:
         """Load every definition as a deployed program does; raises what that raises, or ``HostError``."""
+
+    def pins(self) -> dict[str, Any]:
+        """Return which versions of stored state the program reads: ``file`` says so, for ``keys``.
+
+        ``problem``: why the file that is named says nothing, the rest of a sentence.
+        """
 
 
 class Recorder:
@@ -76,12 +81,13 @@ def main(request: dict[str, Any]) -> int:
 
     watch = Watch(say, lambda: _own_line(request["project"]))
     sys.path[:0] = [path for path in request["paths"] if path not in sys.path]
-    began = time.monotonic()
+    began, pins = time.monotonic(), NO_PINS
     try:
         host = f"{__package__}.{request['host']}"
         importlib.import_module(f"{host}_host")  # it says what is missing where the framework cannot be imported
         module = importlib.import_module(f"{host}_sealed")
         sealed: Sealed = module.Sealed(request, Recorder(say, watch.watch_files))
+        pins = sealed.pins()
         sealed.load()
     except HostError as error:
         say(event="failed", **error.fields)
@@ -97,7 +103,7 @@ def main(request: dict[str, Any]) -> int:
         event="loaded",
         seconds=round(time.monotonic() - began, 3),
         opened=sorted(watch.collect()),
-        pinned=_PINS in os.environ,
+        pins=pins,
     )
     return 0
 

@@ -93,6 +93,7 @@ VALUES = {
     ),
     "policy.min_definitions": ("0", 0),
     "policy.min_total_definitions": ("12", 12),
+    "bake.verify": ("sealed", "sealed"),
     "pex.entry_point": ("acme.cli:main", "acme.cli:main"),
     "lock": ("uv.lock", Path("uv.lock")),
     "docker.tags": ("app,app:1", ("app", "app:1")),
@@ -336,6 +337,7 @@ WRONG = {
     Kind.SHARE: ["0.2", "20", "101%", "-1%", "%"],
     Kind.FAILURE_POLICY: ["Fail", "keep"],
     Kind.ISOLATION: ["thread"],
+    Kind.VERIFICATION: ["Sealed", "none"],
     Kind.STRATEGIES: ["LOCAL", "local_filesystem", "LOCAL_FILESYSTEM,x"],
 }
 

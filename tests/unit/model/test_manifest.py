@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statebake.errors import Code, StatebakeError
-from statebake.model.manifest import Manifest
+from statebake.model.manifest import Manifest, RuntimeKey
+from statebake.model.record import ComponentRef
+from statebake.model.state_config import DefsStateManagementType
 
 SAMPLE = Path(__file__).parent / "samples" / "manifest-format-1.json"
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -91,3 +93,22 @@ def test_a_missing_field_is_no_manifest(manifest, name):
 def test_what_is_no_object_is_no_manifest(text):
     """Text that is no JSON object is refused with its place."""
     assert refused(text).code is Code.BAD_RECORD
+
+
+RUNTIME = RuntimeKey(
+    "Text[b]", DefsStateManagementType.LEGACY_CODE_SERVER_SNAPSHOTS, (ComponentRef("shop.Text", "defs/x/defs.yaml:3"),)
+)
+
+
+def test_keys_that_are_fetched_at_run_time(manifest):
+    """They come back from the text; without any it is the text that it was before there were such."""
+    told = replace(manifest, runtime=(RUNTIME,))
+    assert Manifest.loads(told.dumps(), "x") == told
+    assert json.loads(told.dumps())["runtime_keys"][0]["management_type"] == "LEGACY_CODE_SERVER_SNAPSHOTS"
+    assert "runtime_keys" not in json.loads(manifest.dumps())
+
+
+@pytest.mark.parametrize("value", [None, 1, {}, [None], ["a"], [{}], [{**RUNTIME.to_json(), "management_type": "X"}]])
+def test_malformed_runtime_keys(manifest, value):
+    """What is no list of such keys is refused."""
+    assert refused(json.dumps({**json.loads(manifest.dumps()), "runtime_keys": value})).code is Code.BAD_RECORD

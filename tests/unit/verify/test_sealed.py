@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from statebake.errors import Code
 from statebake.hosts.sealing import SealedLoad, sealed_load
 from statebake.model.finding import Severity
@@ -33,7 +35,11 @@ def leave(number: int, definitions: int = 3, error: str | None = None) -> dict:
 
 
 def loaded(*opened: str) -> dict:
-    return {"event": "loaded", "opened": list(opened), "seconds": 1.5, "pinned": False}
+    return {"event": "loaded", "opened": list(opened), "seconds": 1.5, "pins": pins()}
+
+
+def pins(*keys: str, file: str | None = None, problem: str | None = None) -> dict:
+    return {"file": file, "keys": list(keys), "problem": problem}
 
 
 ALL = loaded("Stations__north__", "Stations__south__")
@@ -112,7 +118,7 @@ def test_state_that_nobody_opened():
 
 
 def test_strategies_that_fetch_at_run_time():
-    """Snapshots always, stored state without a pin."""
+    """Snapshots always, stored state whose key is not pinned; a file that pins another key does not help."""
     snapshots = enter(0, NORTH, management_type="LEGACY_CODE_SERVER_SNAPSHOTS")
     stored = enter(1, SOUTH, management_type="VERSIONED_STATE_STORAGE")
     events = [SEALS, snapshots, leave(0), stored, leave(1), ALL, ENDED]
@@ -120,8 +126,33 @@ def test_strategies_that_fetch_at_run_time():
         (Code.FETCHES_AT_RUN_TIME, Severity.ERROR, NORTH),
         (Code.FETCHES_AT_RUN_TIME, Severity.ERROR, SOUTH),
     ]
-    pinned = [event if event is not ALL else {**ALL, "pinned": True} for event in events]
-    assert [found[2] for found in judged(*pinned)] == [NORTH]
+
+    def having(found: dict) -> list[dict]:
+        return [event if event is not ALL else {**ALL, "pins": found} for event in events]
+
+    assert [found[2] for found in judged(*having(pins(SOUTH, file="/pins.json")))] == [NORTH]
+    assert [found[2] for found in judged(*having(pins(NORTH, file="/pins.json")))] == [NORTH, SOUTH]
+    assert messages(*having(pins("x", file="/pins.json")))[1].endswith("/pins.json does not pin this key.")
+
+
+@pytest.mark.parametrize(("allowed", "severity"), [([], Severity.ERROR), (["Stations*"], Severity.WARNING)])
+def test_pins_that_cannot_be_read(allowed, severity):
+    """A variable that names no good file is told with the file: an error where a key needs it."""
+    stored = enter(1, SOUTH, management_type="VERSIONED_STATE_STORAGE")
+    last = {**ALL, "pins": pins(file="/x/pins.json", problem="there is no such file")}
+    events = [SEALS, enter(0, NORTH), leave(0), stored, leave(1, 0), last, ENDED]
+    rules = SealedRules(places=PLACES, allow_runtime_fetch=allowed)
+    found = judged(*events, rules=rules)
+    assert (Code.PINS_NOT_READ, severity, None, "/x/pins.json") in found
+    assert [item[0] for item in found] == [Code.FETCHES_AT_RUN_TIME, Code.PINS_NOT_READ]
+    assert "there is no such file: Dagster starts without them." in messages(*events, rules=rules)[1]
+
+
+def test_state_that_is_not_in_the_artifact():
+    """Nobody opens the state of a key that is in a store, and its component yields nothing under seals."""
+    stored = enter(1, SOUTH, management_type="VERSIONED_STATE_STORAGE")
+    last = {**loaded("Stations__north__"), "pins": pins(SOUTH, file="/pins.json")}
+    assert judged(SEALS, enter(0, NORTH), leave(0), stored, leave(1, 0), last, ENDED) == []
 
 
 def test_a_load_that_fails():

@@ -29,11 +29,12 @@ def report_fields(reports: Sequence[Report], scene: Scene) -> dict[str, Any]:
         "command": reports[0].command if reports else None,
         "ok": code is Exit.OK,
         "exit": int(code),
-        "reports": [_report(report, scene) for report in reports],
+        "reports": [report_json(report, scene) for report in reports],
     }
 
 
-def _report(report: Report, scene: Scene) -> dict[str, Any]:
+def report_json(report: Report, scene: Scene) -> dict[str, Any]:
+    """Return one report as a JSON object."""
     return {
         "subject": report.subject,
         "kind": report.kind,

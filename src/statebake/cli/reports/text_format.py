@@ -38,7 +38,7 @@ def _lines(reports: Sequence[Report]) -> Iterator[Text]:
     for number, report in enumerate(reports):
         if number:
             yield Text("")
-        yield from _report_lines(report)
+        yield from report_lines(report)
     if len(reports) > 1:
         failed = sum(bool(report.errors) for report in reports)
         odd = None if any(report.findings for report in reports) else True
@@ -49,7 +49,8 @@ def _lines(reports: Sequence[Report]) -> Iterator[Text]:
         )
 
 
-def _report_lines(report: Report) -> Iterator[Text]:
+def report_lines(report: Report) -> Iterator[Text]:
+    """Yield all of one report."""
     from rich.text import Text
 
     yield Text.assemble((subject(report), "bold"), f"  {report.kind}")
@@ -57,7 +58,7 @@ def _report_lines(report: Report) -> Iterator[Text]:
         yield Text(f"  - {plain(check)}", "dim")
     if report.keys:
         yield Text("")
-        yield from _key_lines(report.keys)
+        yield from key_lines(report.keys)
     last: tuple[Severity, str] | None = None
     for finding in report.findings:
         group = (finding.severity, finding.code.value)
@@ -85,7 +86,7 @@ def _finding_lines(finding: Finding) -> Iterator[Text]:
         yield Text(f"  next: {plain(finding.next_step)}")
 
 
-def _key_lines(keys: Sequence[KeyResult]) -> Iterator[Text]:
+def key_lines(keys: Sequence[KeyResult]) -> Iterator[Text]:
     """Yield the table; a row begins with a mark, so that no key begins a line."""
     from rich.text import Text
 
