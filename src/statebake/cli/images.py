@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from statebake.cli.options import bake_options, environment, flags_of
+from statebake.cli.options import bake_options, cache_dir, environment, flags_of
 from statebake.cli.projects import for_each, refresh_before
 from statebake.cli.view import open_view
 from statebake.config import SETTINGS
@@ -98,7 +98,9 @@ def bake_docker_command(  # noqa: PLR0917 - the command's options
                     target, inputs, build_inputs.prepare_build(opened, inputs, snapshot, env=env, observer=observer)
                 )
             else:
-                report = building.build_image(opened, inputs, snapshot, env=env, observer=observer)
+                report = building.build_image(
+                    opened, inputs, snapshot, cache_dir=cache_dir(env), env=env, observer=observer
+                )
                 view.image_report(target, report)
                 return report.verified.exit
             return Exit.OK

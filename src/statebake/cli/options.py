@@ -22,6 +22,7 @@ REFRESH_SETTINGS = (
 )
 CHECK_SETTINGS = ("allow_runtime_fetch", "allow_differences", *_POLICY)
 """What a check goes by, but for ``schema``, which a refresh knows as well."""
+SECRET_SETTINGS = ("secrets.mode", "secrets.names", "secrets.allow")
 SEALED_SETTINGS = ("sealed.timeout", "sealed.env", "sealed.allow_empty")
 _BAKE_SETTINGS = (
     *("host", "python", "module", "defs_module", "packages"),

@@ -11,6 +11,7 @@ import click
 from statebake.cli.options import (
     CHECK_SETTINGS,
     SEALED_SETTINGS,
+    SECRET_SETTINGS,
     environment,
     flags_of,
     project_option,
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 @click.option("--image", is_flag=True, help="ARTIFACT is an image, whatever file has that name.")
 @click.option("--against", metavar="WHAT", help="A project's directory, a manifest or an artifact with the same state.")
 @click.option("--sealed", is_flag=True, help="Load the definitions as well: no network, no credentials, read-only.")
-@setting_options("host", "python", "module", "defs_module", "schema", *CHECK_SETTINGS, *SEALED_SETTINGS)
+@setting_options(
+    "host", "python", "module", "defs_module", "schema", *CHECK_SETTINGS, *SECRET_SETTINGS, *SEALED_SETTINGS
+)
 @report_options
 def verify_command(  # noqa: PLR0917 - the command's options
     artifacts: tuple[str, ...],

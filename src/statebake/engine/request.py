@@ -90,19 +90,31 @@ class BuiltImage:
 
 def secret_values(request: BuildRequest, env: Mapping[str, str]) -> dict[str, str]:
     """Return the secrets of a request as variables, so that they are redacted like those of the environment."""
-    found = {}
-    for number, secret in enumerate(request.secrets):
-        fields = dict(item.partition("=")[::2] for item in secret.split(","))
-        source = fields.get("src") or fields.get("source")
-        variable = fields.get("env") or (None if source else fields.get("id"))
-        if variable and variable in env:
-            found[f"SECRET_{number}"] = env[variable]
-        elif source:
-            found |= {
-                f"SECRET_{number}_{n}": value
-                for n, value in enumerate(_values(request.directory or request.context, source))
-            }
+    return {
+        f"SECRET_{number}_{n}": value
+        for number, secret in enumerate(request.secrets)
+        for n, value in enumerate(_secret(request, secret, env)[1])
+    }
+
+
+def named_secrets(request: BuildRequest, env: Mapping[str, str]) -> dict[str, str]:
+    """Return the secrets of a request by names for people: ``the build's pip_conf``, and 2, 3 after it for more."""
+    found: dict[str, str] = {}
+    for name, values in (_secret(request, secret, env) for secret in request.secrets):
+        for number, value in enumerate(values, 1):
+            found[f"the build's {name}" if number == 1 else f"the build's {name} {number}"] = value
     return found
+
+
+def _secret(request: BuildRequest, secret: str, env: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Return the id of a secret, and what is secret in it."""
+    fields = dict(item.partition("=")[::2] for item in secret.split(","))
+    source = fields.get("src") or fields.get("source")
+    variable = fields.get("env") or (None if source else fields.get("id"))
+    name = fields.get("id") or "secret"
+    if variable and variable in env:
+        return name, [env[variable]]
+    return name, _values(request.directory or request.context, source) if source else []
 
 
 def _values(directory: Path, source: str) -> list[str]:

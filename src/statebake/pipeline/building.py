@@ -20,12 +20,14 @@ from statebake.bake.image.context import ContextListing
 from statebake.bake.image.inputs import alone_with_inputs
 from statebake.check import Snapshot
 from statebake.engine import BuildEvent, BuildRequest, BuiltImage, EventKind
+from statebake.engine.request import named_secrets
 from statebake.errors import Code, StatebakeError
 from statebake.model.manifest import Manifest
 from statebake.model.report import Report
 from statebake.pipeline import OpenProject
 from statebake.pipeline.build_inputs import ImageInputs, ImageOptions, open_request, prepare_build
-from statebake.pipeline.gate import Verified, verify_made
+from statebake.pipeline.gate import Verified, search_made, verify_made
+from statebake.pipeline.hygiene import Searched
 from statebake.pipeline.inspecting import Artifact
 from statebake.pipeline.proving import Proof, prove, reading
 from statebake.pipeline.workshop import Workshop
@@ -69,12 +71,14 @@ def build_image(
     inputs: ImageInputs,
     snapshot: Snapshot | None,
     *,
+    cache_dir: Path,
     env: Mapping[str, str],
     observer: Observer,
 ) -> ImageReport:
     """Build the image, prove and verify that it carries the state, name it, and push it if that is asked for.
 
-    ``snapshot`` is as in ``prepare_build``. Raises ``StatebakeError``: ``NOT_IN_CONTEXT``, ``ARTIFACT_MISMATCH``,
+    ``snapshot`` is as in ``prepare_build``. ``cache_dir``: where it is remembered which layers have no secret in them.
+    Raises ``StatebakeError``: ``NOT_IN_CONTEXT``, ``ARTIFACT_MISMATCH``,
     ``PUSH_FAILED``, ``OUTPUT_FAILED``, what builders raise, and what ``verify_made`` raises.
     """
     options = inputs.options
@@ -87,7 +91,7 @@ def build_image(
         written = prepare_build(opened, inputs, snapshot, env=env, observer=observer)
         observer.stage(f"Building with {builder.title}")
         request = stack.enter_context(open_request(opened, inputs, _labels(written.manifest)))
-        build = _Build(opened, inputs, inputs.workshop, request, written.manifest, snapshot, env, observer)
+        build = _Build(opened, inputs, inputs.workshop, request, written.manifest, snapshot, env, observer, cache_dir)
         apart = len(request.platforms) > 1 or request.output != "engine"
         made = build.apart() if apart else build.in_engine()
     passed = not made.verified.exit
@@ -128,6 +132,7 @@ class _Build:
     snapshot: Snapshot | None
     env: Mapping[str, str]
     observer: Observer
+    cache_dir: Path
 
     @property
     def _tags(self) -> tuple[str, ...]:
@@ -141,7 +146,9 @@ class _Build:
         with reading():
             image = read_image(engine, built.id, everywhere=not self.inputs.dockerfile.ours, find_layers=True)
         proof = self._prove([image])
-        verified = self._verified([self._verify(image, proof)])
+        self.observer.stage("Searching it for secrets")
+        artifact = Artifact(image.facts.id, "image", image.facts.size, image.states, image.around, image)
+        verified = self._verified([self._verify(image, proof, self._search(artifact, proof))])
         if verified.exit:
             return _Made(built, proof, verified)
         for tag in self._tags:
@@ -166,7 +173,11 @@ class _Build:
             with reading():
                 images = read_layout(layout)
             proof = self._prove(images)
-        verified = self._verified([self._verify_apart(image, proof) for image in images])
+            self.observer.stage("Searching it for secrets")
+            searched = [self._search_apart(image, layout, proof) for image in images]
+        verified = self._verified(
+            [self._verify_apart(image, proof, found) for image, found in zip(images, searched, strict=True)]
+        )
         if verified.exit:
             return _Made(built, proof, verified)
         self.observer.stage("Pushing it" if push else "Loading it into the engine")
@@ -190,21 +201,38 @@ class _Build:
     def _verified(self, reports: Sequence[Report]) -> Verified:
         return Verified(self.opened.target.settings.bake.verify, tuple(reports))
 
-    def _verify_apart(self, image: ReadImage, proof: Proof) -> Report:
+    def _search_apart(self, image: ReadImage, layout: Path, proof: Proof) -> Searched:
+        name = f"{image.facts.id} ({image.facts.platform})"
+        return self._search(
+            Artifact(name, "layout", image.facts.size, image.states, image.around, image, at=layout), proof
+        )
+
+    def _search(self, artifact: Artifact, proof: Proof) -> Searched:
+        return search_made(
+            self.opened,
+            artifact,
+            proof.manifest,
+            env=self.env,
+            engine=self.shop.engine,
+            given=named_secrets(self.request, self.env),
+            cache_dir=self.cache_dir,
+        )
+
+    def _verify_apart(self, image: ReadImage, proof: Proof, searched: Searched) -> Report:
         """Verify an image that the engine has not got; it gets the one that it can run, to load it."""
         sealed = self.opened.target.settings.bake.verify == "sealed"
         if not sealed:
-            return self._verify(image, proof)
+            return self._verify(image, proof, searched)
         if not self.shop.engine.runs(image.facts.platform):
-            report = self._verify(image, proof, load=False)
+            report = self._verify(image, proof, searched, load=False)
             note = f"It was not loaded: this engine runs {self.shop.engine.facts.platform}."
             return replace(report, notes=(*report.notes, note))
         self.observer.stage("Loading it into the engine")
         alone = replace(self.request, output="engine", tags=(), platforms=(image.facts.platform,))
         here = self.shop.engine.image(self.shop.builder.build(alone, lambda _: None).id)
-        return self._verify(replace(image, facts=here), proof)
+        return self._verify(replace(image, facts=here), proof, searched)
 
-    def _verify(self, image: ReadImage, proof: Proof, *, load: bool = True) -> Report:
+    def _verify(self, image: ReadImage, proof: Proof, searched: Searched, *, load: bool = True) -> Report:
         return verify_made(
             self.opened,
             Artifact(image.facts.id, "image", image.facts.size, image.states, image.around, image),
@@ -214,6 +242,7 @@ class _Build:
             observer=self.observer,
             load=load,
             engine=self.shop.engine,
+            searched=searched,
         )
 
 

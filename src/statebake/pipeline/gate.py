@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from pathlib import Path
 
 from statebake.check import Snapshot, facts_of_manifest, facts_of_project
 from statebake.config import DepthOfVerification
@@ -15,9 +16,12 @@ from statebake.model.finding import exit_of
 from statebake.model.manifest import Manifest
 from statebake.model.report import Report
 from statebake.pipeline import OpenProject
+from statebake.pipeline.clean_layers import CleanLayers
+from statebake.pipeline.hygiene import Searched, search_artifact
 from statebake.pipeline.inspecting import Artifact, without_empty
 from statebake.pipeline.judging import Evidence, find_truth, report_on, work_tree
 from statebake.pipeline.loading import find_place, load_artifact
+from statebake.pipeline.secrets import secrets_of
 from statebake.pipeline.truth import expected_here
 from statebake.progress import Observer
 from statebake.verify.strategies import runtime_keys_of
@@ -47,12 +51,14 @@ def verify_made(
     observer: Observer,
     load: bool = True,
     engine: Engine | None = None,
+    searched: Searched | None = None,
 ) -> Report:
     """Return what is wrong with an artifact that was just made of a project, by what was read of it already.
 
     ``manifest``: what it must carry. ``snapshot``: the state that was checked; ``None``: its own build fetched it.
     ``load``: whether its definitions are loaded where the settings ask for that; an image is by then in ``engine``.
-    Raises ``StatebakeError`` as ``load_artifact`` does.
+    ``searched``: what ``search_made`` came to, where that was done already. Raises ``StatebakeError`` as
+    ``load_artifact`` does.
     """
     settings, discovery = opened.target.settings, opened.discovery
     artifact, now = without_empty(artifact), datetime.now(timezone.utc)
@@ -70,8 +76,30 @@ def verify_made(
     wanted = load and settings.bake.verify == "sealed"
     loaded = _load(opened, artifact, manifest, env=env, observer=observer, engine=engine) if wanted else None
     notes = (*found.notes, *more)
-    evidence = Evidence(artifact, manifest, truth, facts, runtime_keys_of(manifest), loaded, notes)
+    searched = searched or search_made(opened, artifact, manifest, env=env)
+    evidence = Evidence(artifact, manifest, truth, facts, runtime_keys_of(manifest), loaded, searched, notes)
     return report_on(evidence, settings, now, str(opened.target.project.directory))
+
+
+def search_made(
+    opened: OpenProject,
+    artifact: Artifact,
+    manifest: Manifest,
+    *,
+    env: Mapping[str, str],
+    engine: Engine | None = None,
+    given: Mapping[str, str] | None = None,
+    cache_dir: Path | None = None,
+) -> Searched:
+    """Return what must not be in an artifact that was just made, and is; see ``search_artifact``.
+
+    ``given``: the secrets that its build was given, by their names. ``cache_dir``: where it is remembered which layers
+    are clean.
+    """
+    settings = opened.target.settings
+    at_hand = secrets_of(opened.target.project, settings, env, given=given)
+    clean = CleanLayers(cache_dir, at_hand) if cache_dir else None
+    return search_artifact(artifact, manifest, settings, at_hand, env, engine=engine, clean=clean)
 
 
 def _by_a_known_manifest(truth: Truth) -> tuple[Truth, tuple[str, ...]]:

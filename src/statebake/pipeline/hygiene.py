@@ -50,19 +50,24 @@ def search_artifact(
     at_hand: SecretsAtHand,
     env: Mapping[str, str],
     *,
+    engine: Engine | None = None,
     clean: CleanLayers | None = None,
 ) -> Searched:
     """Return what must not be in an artifact and is: in its files, and in the layers and the configuration of an image.
 
-    What looks like a credential and is in a package that somebody else has published is only counted. Layers that are
-    known to be ``clean`` are not read again. Raises ``StatebakeError`` as reading the artifact does.
+    What looks like a credential and is in a package that somebody else has published is only counted. ``engine``: the
+    one that has the image. Layers that are known to be ``clean`` are not read again. Raises ``StatebakeError`` as
+    reading the artifact does.
     """
     if settings.secrets.mode == "off":
         return Searched(notes=("Secrets were not looked for: secrets.mode is off.",))
     searcher = Searcher(at_hand.secrets, judge_name=unwanted)
     owner = _Owner(artifact, manifest, settings)
     own, foreign = [], set()
-    for hit in _hits(artifact, searcher, env, clean, owner):
+    hits = _file_hits(artifact, searcher)
+    if artifact.kind == "image" and artifact.image is not None:
+        hits = _engine_hits(engine or open_engine(env), artifact.image, searcher, clean, owner)
+    for hit in (*_text_hits(artifact, searcher), *hits):
         if owner.is_public(hit):
             foreign.add(hit.path)
         else:
@@ -148,18 +153,16 @@ def _split(path: str) -> tuple[str, str]:
     return (found[1], found[2]) if found else ("", path.removeprefix("!"))
 
 
-def _hits(
-    artifact: Artifact, searcher: Searcher, env: Mapping[str, str], clean: CleanLayers | None, owner: _Owner
-) -> Iterator[Hit]:
-    path = Path(artifact.name)
-    if artifact.image is not None:
-        for where, text in artifact.image.facts.texts.items():
-            yield from searcher.search(where, io.BytesIO(text.encode("utf-8", "surrogateescape")))
-        if artifact.kind == "layout":
-            for number, stream in layer_streams(path, artifact.image.facts.id):
-                yield from searcher.search(f"layer {number + 1}", stream)
-        else:
-            yield from _engine_hits(open_engine(env), artifact.image, searcher, clean, owner)
+def _text_hits(artifact: Artifact, searcher: Searcher) -> Iterator[Hit]:
+    for where, text in artifact.image.facts.texts.items() if artifact.image else ():
+        yield from searcher.search(where, io.BytesIO(text.encode("utf-8", "surrogateescape")))
+
+
+def _file_hits(artifact: Artifact, searcher: Searcher) -> Iterator[Hit]:
+    path = artifact.file
+    if artifact.kind == "layout" and artifact.image is not None:
+        for number, stream in layer_streams(path, artifact.image.facts.id):
+            yield from searcher.search(f"layer {number + 1}", stream)
     elif path.is_dir():
         for name in sorted(walk_directory(path, "an artifact").files):
             yield from _search_file(searcher, name, path / name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from statebake.check import Snapshot, policy_findings
@@ -16,6 +16,7 @@ from statebake.model.keys import sanitize_key
 from statebake.model.manifest import Manifest, RuntimeKey
 from statebake.model.report import KeyResult, Report
 from statebake.pipeline import OpenProject
+from statebake.pipeline.hygiene import Searched
 from statebake.pipeline.inspecting import Artifact
 from statebake.pipeline.sealing import sealed_findings
 from statebake.pipeline.truth import check_truth, expected_here, facts_here
@@ -50,6 +51,7 @@ class Evidence:
         facts: of its keys, for the policy.
         runtime: its keys that are fetched at run time.
         load: how its definitions were loaded; ``None``: they were not.
+        searched: what a search for secrets came to.
         notes: what to know of how this came to be known, a sentence each.
     """
 
@@ -59,6 +61,7 @@ class Evidence:
     facts: Sequence[KeyFacts]
     runtime: Sequence[RuntimeKey] = ()
     load: SealedLoad | None = None
+    searched: Searched = field(default_factory=Searched)
     notes: tuple[str, ...] = ()
 
 
@@ -107,7 +110,9 @@ def report_on(evidence: Evidence, settings: Settings, now: datetime, directory: 
     # What a load has seen of a key's strategy is more than what is written of it.
     unseen = [item for item in evidence.runtime if load is None or not _has_built(load, item.key)]
     findings += judge_strategies(unseen, settings.allow_runtime_fetch, artifact.name)
-    checks, notes = truth.checks, evidence.notes
+    findings += evidence.searched.findings
+    checks = (*truth.checks, *evidence.searched.checks)
+    notes = (*evidence.notes, *evidence.searched.notes)
     keys = (*truth.keys, *runtime_results(evidence.runtime, {key.key for key in truth.keys}))
     if load is not None:
         places = {key.key: _places(key, evidence.manifest) for key in keys}

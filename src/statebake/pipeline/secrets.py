@@ -27,14 +27,18 @@ _SHORTEST_PATH = 8
 _VARIABLE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*")
 
 
-def secrets_of(project: Project, settings: Settings, env: Mapping[str, str]) -> SecretsAtHand:
+def secrets_of(
+    project: Project, settings: Settings, env: Mapping[str, str], *, given: Mapping[str, str] | None = None
+) -> SecretsAtHand:
     """Return the secrets that a project's state must not have in it.
 
     They are values of ``env`` and of the project's ``.env``: of variables whose names say so, or match
-    ``secrets.names``, or that its components read.
+    ``secrets.names``, or that its components read; of build arguments; and what a build is ``given``, by any names.
     """
-    known = {**_variables(project.directory / ".env"), **env}
-    return secrets_at_hand(known, names=settings.secrets.names, read=read_variables(project.directory, known))
+    arguments = dict(item.partition("=")[::2] for item in settings.docker.build_args if "=" in item)
+    known = {**_variables(project.directory / ".env"), **env, **arguments, **(given or {})}
+    read = read_variables(project.directory, known) | frozenset(given or ())
+    return secrets_at_hand(known, names=settings.secrets.names, read=read)
 
 
 def read_variables(directory: Path, known: Collection[str]) -> frozenset[str]:

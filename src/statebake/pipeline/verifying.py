@@ -14,11 +14,13 @@ from statebake.check.policy import KeyFacts
 from statebake.config import Settings, module_path
 from statebake.errors import StatebakeError
 from statebake.hosts.sealing import SealedLoad
+from statebake.hygiene import SecretsAtHand, secrets_at_hand
 from statebake.model.keys import STATE_DIR_NAME, sanitize_key
 from statebake.model.manifest import Manifest
 from statebake.model.record import read_record
 from statebake.model.report import Report
 from statebake.pipeline import OpenProject, Target, check_state, find_targets, side_by_side
+from statebake.pipeline.hygiene import search_artifact, search_tree
 from statebake.pipeline.inspecting import Artifact, find_artifact
 from statebake.pipeline.judging import (
     Evidence,
@@ -34,6 +36,7 @@ from statebake.pipeline.judging import (
 )
 from statebake.pipeline.loading import find_place, load_artifact
 from statebake.pipeline.sealing import load_tree, sealed_findings
+from statebake.pipeline.secrets import secrets_of
 from statebake.pipeline.truth import read_against
 from statebake.verify.expected import Expected
 from statebake.verify.strategies import runtime_keys_of
@@ -86,8 +89,16 @@ class Verifier:
         runtime = runtime_keys_of(manifest) if manifest else found.project.runtime if found.project else ()
         load = self._load(artifact, manifest) if wanted.sealed else None
         directory = str(wanted.project.project.directory) if wanted.project else None
-        evidence = Evidence(artifact, manifest, found.truth, facts, runtime, load, found.notes)
+        searched = search_artifact(artifact, manifest, wanted.settings, self._at_hand, self._env)
+        evidence = Evidence(artifact, manifest, found.truth, facts, runtime, load, searched, found.notes)
         return report_on(evidence, wanted.settings, self._now, directory)
+
+    @cached_property
+    def _at_hand(self) -> SecretsAtHand:
+        settings, project = self._wanted.settings, self._wanted.project
+        if project is None:
+            return secrets_at_hand(self._env, names=settings.secrets.names)
+        return secrets_of(project.project, settings, self._env)
 
     def _facts(self, manifest: Manifest, truth: Truth) -> tuple[KeyFacts, ...]:
         confirmed = {}
@@ -146,7 +157,14 @@ def verify_tree(opened: OpenProject, env: Mapping[str, str], now: datetime, *, s
     snapshot, checked = check_state(opened)
     directory = opened.target.project.directory
     report = report_of(directory, discovery, status_rows(discovery, snapshot, checked, now), checked)
-    report = replace(report, command="verify")
+    searched = search_tree(opened, snapshot, env)
+    report = replace(
+        report,
+        command="verify",
+        checks=(*report.checks, *searched.checks),
+        findings=errors_first([*report.findings, *searched.findings]),
+        notes=(*report.notes, *searched.notes),
+    )
     if not sealed:
         return report
     load = load_tree(opened.target, env)
