@@ -241,7 +241,7 @@ def test_paths_of_this_machine(tmp_path: Path) -> None:
     NATIVE.declare(project, [NATIVE.code("it", content)])
     result = statebake("refresh", cwd=project).ok()
     assert [(item.severity, item.code) for item in shown(result.err)] == [("warning", "SB504")]
-    assert shown(statebake("refresh", "--allow-secret", "local-path", cwd=project).ok().err) == []
+    assert shown(statebake("refresh", "--allow-secret", "staging-path", cwd=project).ok().err) == []
 
 
 def test_a_profile_with_a_password(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from statebake.hygiene.judge import LOCAL_PATH, Place, judge
+from statebake.hygiene.judge import LOCAL_PATH, STAGING_PATH, Place, judge
 from statebake.hygiene.scrub import scrub
 from statebake.hygiene.search import Hit, Literal, Searcher
 from statebake.hygiene.secrets import Secret, SecretsAtHand, secrets_at_hand
@@ -11,6 +11,7 @@ from statebake.hygiene.unwanted import SCRUBBED, unwanted
 __all__ = [
     "LOCAL_PATH",
     "SCRUBBED",
+    "STAGING_PATH",
     "Hit",
     "Literal",
     "Place",

@@ -13,7 +13,10 @@ from statebake.hygiene.unwanted import unwanted_root
 from statebake.model.finding import Finding, Severity
 from statebake.model.patterns import matches
 
-LOCAL_PATH = "local-path"
+LOCAL_PATH, STAGING_PATH = "local-path", "staging-path"
+"""The rules of paths of this machine: of the project or a home, and of the place that state is fetched to."""
+# dbt writes where a seed lies into its manifest, whatever one does, and looks for it where the project is.
+_WRITTEN_BY_DBT = ("/target/manifest.json", "/target/partial_parse.msgpack")
 _MOST_FILES = 20
 
 
@@ -49,6 +52,8 @@ def judge(
         place = place_of(hit.path)
         code = _code(hit)
         path = unwanted_root(place.path) if code is Code.UNWANTED_FILE else place.path
+        if hit.rule == LOCAL_PATH and f"/{place.path}".endswith(_WRITTEN_BY_DBT):
+            continue
         if place.settings.mode != "off" and not _is_allowed(place.settings.allow, hit.rule, place.path, path):
             groups.setdefault((code, hit.rule, place.key, path), []).append((hit, place))
     findings = []
@@ -61,7 +66,7 @@ def judge(
 def _code(hit: Hit) -> Code:
     if hit.offset is None:
         return Code.UNWANTED_FILE
-    if hit.rule == LOCAL_PATH:
+    if hit.rule in {LOCAL_PATH, STAGING_PATH}:
         return Code.LOCAL_PATH
     return Code.LEAKED_CREDENTIAL if hit.name is None else Code.LEAKED_VALUE
 
@@ -79,14 +84,13 @@ def _finding(code: Code, path: str, hits: Sequence[Hit], place: Place, mend: str
     else:
         more = f" and in {len(hits) - 1} more places of it" if len(hits) > 1 else ""
         message = f"{place.label}{path} has {hits[0].what}, at byte {hits[0].offset}{more}."
-    next_step = _NEXT.get(code) or f"{mend}; if it is no secret: --allow-secret {shlex.quote(hits[0].rule)}"
+    rule = shlex.quote(hits[0].rule)
+    next_step = f"{mend}; if it is no secret: --allow-secret {rule}"
+    if code is Code.UNWANTED_FILE:
+        next_step = "leave it out with `exclude` or --scrub, or allow it by its path in secrets.allow"
+    elif code is Code.LOCAL_PATH:
+        next_step = f"have the component write relative paths, or allow it: --allow-secret {rule}"
     return Finding(code, severity, place.key, message, place.where, next_step)
-
-
-_NEXT = {
-    Code.UNWANTED_FILE: "leave it out with `exclude` or --scrub, or allow it by its path in secrets.allow",
-    Code.LOCAL_PATH: "have the component write relative paths, or allow it: --allow-secret local-path",
-}
 
 
 def _shortened(findings: Sequence[Finding]) -> Iterator[Finding]:

@@ -202,7 +202,7 @@ async def refresh(opened: OpenProject, refresh_plan: RefreshPlan, run: Run, obse
         opened.state_dir,
         run=run,
         observer=observer,
-        searcher=state_searcher(project, opened.state_dir, at_hand),
+        searcher=state_searcher(project, opened.state_dir, at_hand, run.env),
     )
     return replace(report, notes=at_hand.ignored)
 

@@ -85,7 +85,7 @@ def search_tree(opened: OpenProject, snapshot: Snapshot, env: Mapping[str, str])
     """Return what must not be in the state of a work tree and is."""
     project, settings, discovery = opened.target.project, opened.target.settings, opened.discovery
     at_hand = secrets_of(project, settings, env)
-    searcher = state_searcher(project, opened.state_dir, at_hand)
+    searcher = state_searcher(project, opened.state_dir, at_hand, env)
     findings: list[Finding] = []
     for key in discovery.keys:
         found = snapshot.key_dirs.get(sanitize_key(key))

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from statebake.config import Project, Settings
-from statebake.hygiene import LOCAL_PATH, Literal, Searcher, SecretsAtHand, secrets_at_hand, unwanted
+from statebake.hygiene import LOCAL_PATH, STAGING_PATH, Literal, Searcher, SecretsAtHand, secrets_at_hand, unwanted
 from statebake.model.keys import STAGING_NAME, STATE_DIR_NAME
 
 # Dagster's EnvVar, and what templates of components may write: {{ env.NAME }}, {{ env('NAME') }}, {{ env["NAME"] }}.
@@ -48,15 +48,17 @@ def read_variables(directory: Path, known: Collection[str]) -> frozenset[str]:
     return frozenset(name for name in names if not _NO_SECRET.search(name))
 
 
-def state_searcher(project: Project, state_dir: Path, at_hand: SecretsAtHand) -> Searcher:
-    """Return what searches the state of a project that is in ``state_dir``."""
-    places = {
-        f"{state_dir / STAGING_NAME}/": "the path that it was fetched to",
-        f"{project.directory}/": "a path of the project on this machine",
-        f"{Path.home()}/": "a path of this user's home directory",
-    }
+def state_searcher(project: Project, state_dir: Path, at_hand: SecretsAtHand, env: Mapping[str, str]) -> Searcher:
+    """Return what searches the state of a project that is in ``state_dir``, also for paths of this machine."""
+    places = (
+        (state_dir / STAGING_NAME, STAGING_PATH, "the path that it was fetched to"),
+        (project.directory, LOCAL_PATH, "a path of the project on this machine"),
+        (env.get("HOME", ""), LOCAL_PATH, "a path of this user's home directory"),
+    )
     literals = [
-        Literal(os.fsencode(place), LOCAL_PATH, what) for place, what in places.items() if len(place) > _SHORTEST_PATH
+        Literal(os.fsencode(f"{place}/"), rule, what)
+        for place, rule, what in places
+        if len(str(place)) >= _SHORTEST_PATH
     ]
     return Searcher(at_hand.secrets, literals=literals, judge_name=unwanted)
 

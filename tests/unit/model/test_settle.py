@@ -73,7 +73,7 @@ def test_a_link_in_place_of_the_directory_is_refused(place):
 def test_a_file_is_hashed_once(tmp_path, monkeypatch):
     """New state is read once, however it comes; the same state once more, where it is already."""
     read = []
-    monkeypatch.setattr(tree, "_opener", lambda path, opener=tree._opener: read.append(path) or opener(path))
+    monkeypatch.setattr(tree, "_sha256", lambda opener, sha256=tree._sha256: read.append(opener) or sha256(opener))
     for number, passes in enumerate((1, 2)):
         staged = write_tree(tmp_path / f".staging/{number}/Text__a__", {"state": "1", "b": "2"})
         os.link(staged / "b", tmp_path / f"outside{number}")
