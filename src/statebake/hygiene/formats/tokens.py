@@ -116,7 +116,7 @@ TOKENS = (
         "azure-client-secret",
         "an Azure client secret",
         ("Q~",),
-        rb"(?<![A-Za-z0-9_~.-])[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34}(?![A-Za-z0-9_~.-])",
+        START + rb"[A-Za-z0-9_~.]{3}\dQ~[A-Za-z0-9_~.-]{31,34}(?![A-Za-z0-9_~.-])",
         4,
     ),
     _rule("docker-token", "a Docker Hub token", ("dckr_pat_", "dckr_oat_"), rb"dckr_[po]at_[A-Za-z0-9_-]{27,60}"),
