@@ -8,6 +8,7 @@ import string
 
 import pytest
 
+JOHN_DOE = "eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ"
 HEX = string.hexdigits[:16]
 UPPER = string.ascii_uppercase + string.digits
 
@@ -23,8 +24,8 @@ TOKENS = {
     "gitlab-token": lambda m: "glpat-" + m.letters(20),
     "aws-access-key-id": lambda m: "AKIA" + m.letters(16, UPPER),
     "slack-token": lambda m: "xoxb-" + m.letters(12, string.digits) + "-" + m.letters(24),
-    "slack-webhook": lambda m: (
-        "hooks.slack.com/services/T" + m.letters(8, UPPER) + "/B" + m.letters(8, UPPER) + "/" + m.letters(24)
+    "slack-webhook": lambda m: "/".join(
+        ["hooks.slack.com/services", "T" + m.letters(8, UPPER), "B" + m.letters(8, UPPER), m.letters(24)]
     ),
     "stripe-key": lambda m: "sk_live_" + m.letters(24),
     "google-api-key": lambda m: "AIza" + m.letters(35),
@@ -67,7 +68,7 @@ def test_tokens(search, made, rule, around):
 
 @pytest.mark.parametrize("rule", TOKENS)
 def test_tokens_in_longer_words(search, made, rule):
-    """What is part of a longer word is no token where tokens have one length: digests and base64 have anything in them."""
+    """What is part of a longer word is no token where tokens have one length: base64 has anything in it."""
     if rule in {"github-token", "npm-token", "aws-access-key-id", "databricks-token", "huggingface-token"}:
         assert search(f"abc{TOKENS[rule](made)}".encode()) == []
 
@@ -88,8 +89,7 @@ def test_tokens_in_longer_words(search, made, rule):
         "dapi" + "0" * 32,
         "hf_hub_download_with_a_very_long_name_of_a_function",
         "AccountKey=" + "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
-        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ"
-        + ".SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c",
+        ".".join(["eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9", JOHN_DOE, "SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c"]),
         "eyJhIjoxfQxxxx.eyJiIjoyfQxxx." + "a" * 43,
     ],
 )
@@ -139,7 +139,7 @@ def test_what_is_no_private_key(search, text):
         ("'mysql+pymysql://shop:p%40ssw0rdX{}10.0.0.1/x'", 1),
         ("url: https://bob:Tr0ub4dor{}git.shop.net/x.git", 5),
         ("https://:s3cr3tXy{}redis.shop.net", 0),
-        ("https://a:b:c9x{}shop.net", 0),
+        ("https://a:b:c9xyz{}shop.net", 0),
         ("amqp://shop:two{}signs9x@mq.shop.net", 0),
         ("https://Zq8rT5vW2mXabcd9LpQ1{}git.shop.net/o/r.git", 0),
         ('"jdbc:https:\\u002f\\u002f", "https://bob:swordfish{}db"', 28),

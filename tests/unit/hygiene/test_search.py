@@ -30,9 +30,7 @@ class Dripping(io.RawIOBase):
 
 
 @pytest.mark.parametrize("most", [1 << 12, 300_007, CHUNK, 1 << 24])
-@pytest.mark.parametrize(
-    "form", [lambda data: data, lambda data: base64.b64encode(data), lambda data: data.hex().encode()]
-)
+@pytest.mark.parametrize("form", [lambda data: data, base64.b64encode, lambda data: data.hex().encode()])
 def test_across_the_borders_of_windows(made, most, form):
     """What lies across any border of what is read or searched at once is found once, at its place."""
     secret = made.secret()

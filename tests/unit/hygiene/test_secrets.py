@@ -161,7 +161,7 @@ def test_the_fields_of_a_document(made):
     """Of a JSON document the fields count that are named like secrets."""
     key = made.letters(40)
     document = {"type": "service_account", "private_key": key, "auth_uri": "https://accounts.shop.net/auth"}
-    whole, part = secrets_at_hand({"GOOGLE_CREDENTIALS": json.dumps(document)}).secrets
+    _, part = secrets_at_hand({"GOOGLE_CREDENTIALS": json.dumps(document)}).secrets
     assert (part.value, part.what) == (key, "a field of the value of GOOGLE_CREDENTIALS")
 
 
