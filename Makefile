@@ -3,6 +3,7 @@
 # make check        lint, types and import contracts only
 # make benchmark    what refreshes cost, with dg beside them: a table of ratios
 # make benchmark-verify  what a truth check of an artifact costs
+# make benchmark-secrets  how fast files are searched for secrets, beside reading them
 # make benchmark-images  what a new image costs, beside the Dockerfile that dg scaffolds (starts an engine)
 # make engine       starts a Docker engine of the checkout's own and prints its environment (Debian 12, as root)
 # make engine-stop  ends it
@@ -40,7 +41,7 @@ $(STAMP)/dagster-%: $(STAMP)/dev tests/tools/dagster-%.txt
 	$(BIN)/uv pip install --quiet --python $(VENVS)/dagster-$*/bin/python -r tests/tools/dagster-$*.txt
 	@touch $@
 
-.PHONY: help demo check test benchmark benchmark-images benchmark-verify engine engine-stop install clean
+.PHONY: help demo check test benchmark benchmark-images benchmark-secrets benchmark-verify engine engine-stop install clean
 install: $(STAMP)/install
 
 demo: $(STAMP)/install
@@ -61,6 +62,9 @@ benchmark: $(STAMP)/dagster-1.13
 
 benchmark-verify: $(STAMP)/dev
 	$(BIN)/python benchmarks/verify.py $(BENCHMARK_ARGS)
+
+benchmark-secrets: $(STAMP)/dev
+	$(BIN)/python benchmarks/secret_search.py $(BENCHMARK_ARGS)
 
 engine:
 	@tests/tools/engine start

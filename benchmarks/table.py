@@ -10,12 +10,14 @@ HEAD = ("what", "statebake", "beside it", "ratio", "goal", "met")
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured number: seconds (``s``), or bytes (``B``)."""
+    """A measured number: seconds (``s``), bytes (``B``), or megabytes a second (``MB/s``), of which more are better."""
 
     value: float
     unit: str = "s"
 
     def __str__(self) -> str:
+        if self.unit == "MB/s":
+            return f"{self.value:,.0f} MB/s"
         if self.unit == "B":
             return f"{self.value / 1e6:,.0f} MB" if self.value >= 1e7 else f"{self.value / 1e3:,.0f} kB"
         return f"{self.value * 1000:.0f} ms" if self.value < 1 else f"{self.value:.2f} s"
@@ -27,7 +29,7 @@ class Row:
 
     Attributes:
         peer: what is beside it, and its figure.
-        goal: the most that is wanted: a ratio to the peer, or a figure.
+        goal: the most that is wanted, of speeds the least: a ratio to the peer, or a figure.
     """
 
     what: str
@@ -44,12 +46,15 @@ class Row:
     def met(self) -> bool:
         """Whether the goal is reached."""
         if isinstance(self.goal, Figure):
+            if self.goal.unit == "MB/s":
+                return self.measured.value >= self.goal.value
             return self.measured.value <= self.goal.value
         return self.ratio <= self.goal
 
     def cells(self) -> tuple[str, ...]:
         """Return the row as texts, in the order of ``HEAD``."""
-        goal = f"≤ {self.goal}" if isinstance(self.goal, Figure) else f"ratio ≤ {self.goal:.2f}"
+        sign = "≥" if self.measured.unit == "MB/s" else "≤"
+        goal = f"{sign} {self.goal}" if isinstance(self.goal, Figure) else f"ratio ≤ {self.goal:.2f}"
         name, figure = self.peer
         return (
             self.what,

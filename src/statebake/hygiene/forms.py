@@ -130,6 +130,10 @@ def _quoted(text: str) -> Iterator[str]:
         yield bare
         yield bare.replace('"', '\\"')
         yield re.sub(r"(?<=\\[xuU])[0-9a-f]+", lambda found: found[0].upper(), bare).replace('"', '\\"')  # YAML
+    single = repr(b"\"'" + encoded(text))[5:-1]
+    for form in (single, single.replace("\\'", "'")):
+        yield form
+        yield form.replace('"', '\\"')
     yield text.replace("'", "''")
     yield text.replace('"', '""')
     yield text.replace("\\", "\\\\")

@@ -20,10 +20,11 @@ _WORDS = re.compile(
     r"|sha|org|project|team|app|web|site|url|uri|value|string|text|word|example|examples|sample|demo|dummy|fake|mock"
     r"|placeholder|redacted|hidden|masked|test|tests|testing|dev|devel|development|prod|production|staging|stage|live"
     r"|sandbox|foo|bar|baz|qux|spam|eggs|abc|abcd|abcdef|abcdefgh|xyz|qwerty|qwertyui|qwertyuiop|asdf|asdfgh|letmein"
-    r"|welcome|hello|world|iloveyou|tiger|scott|postgres|postgresql|mysql|redis|mongo|minio|rabbitmq|airflow|dagster|dbt"
-    r"|snowflake|databricks|duckdb|fivetran|airbyte|tableau|github|gitlab|docker|aws|azure|gcp|google|x)+"
+    r"|welcome|hello|world|iloveyou|tiger|scott|postgres|postgresql|mysql|redis|mongo|minio|rabbitmq|pserver|anoncvs|airflow|dagster|dbt"
+    r"|snowflake|databricks|duckdb|fivetran|airbyte|tableau|github|gitlab|docker|aws|azure|gcp|google)+"
 )
 _LONGEST_WORDS = 40
+_MOST_DIGITS = 6
 _FILLING = re.compile(r"[\W\d_]+")
 _SEQUENCE = re.compile(r"(?:0?1234567?8?9?0?|0?987654321?0?|(\d)\1*)+")
 _NUMBER = re.compile(r"[+-]?[\d_.,]+(?:e[+-]?\d+)?[a-z%]{0,2}")
@@ -55,10 +56,10 @@ def why_not(value: str) -> str | None:
         return f"its value has fewer than {SHORTEST} characters and would be found by chance"
     if len(set(value)) < _FEWEST_CHARACTERS:
         return "its value is one or two characters over and over"
-    if _is_ordinary(value):
-        return "its value is ordinary words or digits"
     if _PLACEHOLDER.fullmatch(value):
         return "its value is a placeholder"
+    if _is_ordinary(value):
+        return "its value is ordinary words or digits"
     if _is_path(value):
         return "its value is the path of a file"
     if value.lower().startswith(("arn:aws:", "projects/")) and "/" in value and " " not in value:
@@ -114,7 +115,10 @@ def is_placeholder(password: str) -> bool:
 
 
 def _is_ordinary(value: str) -> bool:
-    words = _FILLING.sub("", value.lower())
-    if len(words) > _LONGEST_WORDS:  # real phrases, and what would take long to try
-        return False
-    return _WORDS.fullmatch(words) is not None if words else _SEQUENCE.fullmatch(value) is not None
+    """Return whether a value is made of ordinary words, and of no more than some digits."""
+    words = [word for word in _FILLING.split(value.lower()) if word]
+    if not words:
+        return _SEQUENCE.fullmatch(value) is not None
+    digits = sum(sign.isdigit() for sign in value)
+    # Long ones are real phrases, and would take long to take apart.
+    return digits <= _MOST_DIGITS and len(value) <= _LONGEST_WORDS and all(map(_WORDS.fullmatch, words))

@@ -115,7 +115,8 @@ class Patterns:
                 if start >= 0 and data.startswith(whole.data, start):
                     found.append(Match(start, start + len(whole.data), whole.subject))
             for rule, subject in self._rules[number]:
-                found += (Match(start, end, subject) for start, end in rule.spans(data, at))
+                if span := rule.span(data, at):
+                    found.append(Match(*span, subject))
         return _apart(found)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from statebake.hygiene.matchers import Matcher, Needle, best_matcher
@@ -51,5 +51,12 @@ class Searcher:
 
         Everything is told once, in no order. Nothing is raised but what ``stream`` raises itself.
         """
-        walk = Walk(self._patterns, self._judge_name, self.unread)
-        yield from walk.search(path, stream, size)
+        return self.search_all([(path, stream, size)])
+
+    def search_all(self, files: Iterable[tuple[str, BinaryIO, int | None]]) -> Iterator[Hit]:
+        """Yield what is found in many files, as ``search`` does: small ones are searched together, which is faster.
+
+        Each file is a path, a stream, and its size if that is known. The next one is asked for when a stream has been
+        read to its end, and is not needed any more.
+        """
+        return Walk(self._patterns, self._judge_name, self.unread).search(files)

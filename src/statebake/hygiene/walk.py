@@ -1,4 +1,4 @@
-"""One search of one file: its bytes, and the files that it has in it, and those that these have."""
+"""One search of files: their bytes, and the files that they have in them, and those that these have."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import io
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, BinaryIO
 
@@ -73,15 +73,16 @@ class Walk:
         self._budget = Budget(0)
         self._begin = 0  # where the outermost file begins in its stream
 
-    def search(self, path: str, stream: BinaryIO, size: int | None) -> Iterator[Hit]:
-        """See ``Searcher.search``."""
-        tap = Tap(stream)
-        self._budget.size = size or 0
-        if size is None:
-            tap.watch(self._grow)
-        file = _seekable(stream)
-        self._begin = 0 if file is None else file.tell()
-        yield from self._file(_shown(path), path, tap, 0, file)
+    def search(self, files: Iterable[tuple[str, BinaryIO, int | None]]) -> Iterator[Hit]:
+        """See ``Searcher.search_all``."""
+        for path, stream, size in files:
+            tap = Tap(stream)
+            self._budget = Budget(size or 0)
+            if size is None:
+                tap.watch(self._grow)
+            file = _seekable(stream)
+            self._begin = 0 if file is None else file.tell()
+            yield from self._file(_shown(path), path, tap, 0, file)
         self._batch.flush()
         yield from self._drain()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 # A place where a word begins, in a document too whose line breaks or marks are escaped.
@@ -31,7 +31,8 @@ class Rule:
         what: what it is, for people: ``a GitHub token``.
         anchors: literals of which it has one; they are looked for first, and should be rare in other files.
         pattern: the whole of it.
-        before: how many bytes before an anchor it may begin.
+        before: how many bytes before an anchor it begins; at most, if it has a ``begin``.
+        begin: what it begins with, if that is not its anchor.
         judge: whether a match is a real one.
     """
 
@@ -40,18 +41,16 @@ class Rule:
     anchors: tuple[bytes, ...]
     pattern: re.Pattern[bytes]
     before: int = 0
+    begin: bytes | None = None
     judge: Callable[[bytes], bool] = is_random
 
-    def spans(self, data: bytes, at: int) -> Iterator[tuple[int, int]]:
-        """Yield where the match is that has the anchor at ``at``, if there is one: where it begins and ends."""
-        for match in self.pattern.finditer(data, max(0, at - self.before), at + LONGEST):
-            if match.start() > at:
-                return
-            if match.end() > at and self.judge(match[0]):
-                yield match.span()
-                return
-            if not self.before:
-                return
+    def span(self, data: bytes, at: int) -> tuple[int, int] | None:
+        """Return where the match begins and ends that has the anchor at ``at``; None if it has none."""
+        start = at - self.before
+        if self.begin is not None:
+            start = data.rfind(self.begin, max(0, start), at + len(self.begin))
+        match = self.pattern.match(data, start, start + LONGEST) if start >= 0 else None
+        return match.span() if match is not None and match.end() > at and self.judge(match[0]) else None
 
 
 LONGEST = 1 << 13

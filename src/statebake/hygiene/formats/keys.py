@@ -20,7 +20,7 @@ KEYS = (
     Rule(
         "private-key",
         "a private key",
-        (b"PRIVATE KEY-----", b"PRIVATE KEY BLOCK-----"),
+        (b"PRIVATE KEY",),
         re.compile(
             rb"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
             + _BREAK
@@ -29,6 +29,7 @@ KEYS = (
             + rb"){0,5}[A-Za-z0-9+/]{32,}={0,2}"
         ),
         52,
+        b"-----BEGIN ",
         _has_body,
     ),
     Rule("private-key", "a private key", (b"AGE-SECRET-KEY-1",), re.compile(rb"AGE-SECRET-KEY-1[0-9A-Z]{58}")),

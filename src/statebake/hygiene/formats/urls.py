@@ -13,10 +13,11 @@ ANCHOR = b"://"
 RULE_ID = "url-credentials"
 WHAT = "a URL with credentials"
 LONGEST = 512
-_SIGN = rb"[^\s/?#@\"'<>`\\|^\x00-\x20\x7f-\xff]"
+_OUTSIDE = rb"\s/?#\"'<>`\\|^\x00-\x20\x7f-\xff"  # what ends the credentials, in a URL or after one
 _URL = re.compile(
-    rb"://(?P<user>[^\s/?#:@\"'<>`\\|^\x00-\x20\x7f-\xff]{0,128})"
-    rb"(?::(?P<password>" + _SIGN + rb"{1,200}(?:@" + _SIGN + rb"{0,100}){0,2}))?"
+    rb"://(?![^@" + _OUTSIDE + rb"]*[" + _OUTSIDE + rb"])"  # most URLs have none: that is seen at once
+    rb"(?P<user>[^:@" + _OUTSIDE + rb"]{0,128})"
+    rb"(?::(?P<password>[^@" + _OUTSIDE + rb"]{1,200}(?:@[^@" + _OUTSIDE + rb"]{0,100}){0,2}))?"
     rb"@(?P<host>[A-Za-z0-9_\[.-]{1,100})"
 )
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]{1,24}\Z")
@@ -26,6 +27,7 @@ _EXAMPLE_HOST = re.compile(
     rb"|foo|bar|[a-z])(?:\.(?:com|org|net|invalid|test|local|foo|bar))?\.?",
     re.IGNORECASE,
 )
+_SHORTEST_PASSWORD = 6
 _TOKEN = re.compile(rb"[A-Za-z0-9_-]{20,128}")
 _PUBLIC_HOST = re.compile(rb"sentry|ingest", re.IGNORECASE)  # whose URLs have a key that everybody may see
 
@@ -58,4 +60,8 @@ def _is_token(user: bytes) -> bool:
 
 def _is_password(password: bytes, user: bytes) -> bool:
     text = password.decode("utf-8", "replace")
-    return text.lower() != user.decode("utf-8", "replace").lower() and len(text) >= 4 and not is_placeholder(text)
+    return (
+        text.lower() != user.decode("utf-8", "replace").lower()
+        and len(text) >= _SHORTEST_PASSWORD
+        and not is_placeholder(text)
+    )

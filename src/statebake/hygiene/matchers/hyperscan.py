@@ -41,11 +41,14 @@ class HyperscanMatcher:
             found.append((number, end))
 
         self._database.scan(haystack, match_event_handler=keep)
+        told: set[int] = set()
         for number, end in found:
             needle, before = self._needles[number], self._before[number]
             at = end - min(len(needle.data), _LONGEST) - before
-            if at >= 0 and haystack.startswith(needle.data, at):
+            if number not in told and at >= 0 and haystack.startswith(needle.data, at):
                 yield number, at
+                if needle.once:
+                    told.add(number)
 
 
 def _once(needle: Needle) -> int:

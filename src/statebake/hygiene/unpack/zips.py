@@ -21,6 +21,7 @@ _ENTRY = struct.Struct("<4s6H3L5H2L")  # 4.3.12
 _LOCAL = struct.Struct("<4s5H3L2H")  # 4.3.7
 _STORED, _DEFLATED, _BZIP2, _LZMA, _ZSTD = 0, 8, 12, 14, 93
 _ENCRYPTED, _UTF_8 = 1, 1 << 11
+_DEFLATED_NOTHING = b"\x03\0"  # as a directory is written at times
 _LONGEST_COMMENT = 0xFFFF
 
 
@@ -71,7 +72,7 @@ def zip_members(file: IO[bytes], begin: int, size: int, budget: Budget) -> Itera
             continue
         start += _LOCAL.size + sum(_LOCAL.unpack(local)[9:])
         packed = min(entry.packed, max(0, size - start))
-        if not entry.name.endswith("/") or packed:
+        if not entry.name.endswith("/") or packed > len(_DEFLATED_NOTHING):
             yield _member(entry, Tap(Part(file, begin + start, packed)), start, start + packed, budget)
 
 
