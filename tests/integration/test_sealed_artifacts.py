@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
 import sys
+import tarfile
+import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Any, cast
 
 import pytest
 import yaml
@@ -165,3 +170,85 @@ def test_an_image_for_another_processor(docker, made, new_image, tmp_path):
     result = verify(tag, "--project", made, cwd=tmp_path, env=docker.env())
     if docker.run("image", "inspect", "--format", "{{.Architecture}}", tag).ok().out.strip() == "s390x":
         assert result.json["reports"][0]["findings"][0]["code"] == "SB710"
+
+
+@pytest.mark.needs("docker")
+def test_an_image_whose_processor_was_edited(docker, made, new_image, tmp_path):
+    """What its configuration says counts: it is not started, and verified all the same where nothing is loaded."""
+    tag = image(docker, made, tmp_path, new_image)
+    edited = new_image(docker)
+    docker.run("save", "--output", tmp_path / "saved.tar", tag).ok()
+    with_config(
+        tmp_path / "saved.tar", tmp_path / "edited.tar", edited, lambda config: {**config, "architecture": "arm64"}
+    )
+    docker.run("load", "--input", tmp_path / "edited.tar").ok()
+    sealed = verify(edited, "--project", made, cwd=tmp_path, env=docker.env())
+    assert (sealed.code, sealed.json["reports"][0]["findings"][0]["code"]) == (7, "SB710")
+    statebake("verify", edited, "--project", made, cwd=tmp_path, env=docker.env()).ok()
+
+
+@pytest.mark.needs("docker")
+def test_an_image_that_hangs_and_prints(docker, new_image, tmp_path):
+    """The load is ended in time, its container is removed, who hung is named; megabytes of output do no harm."""
+    code = "import time\nprint('x' * 50_000_000)\nfor _ in range(600): print('y' * 999, flush=True); time.sleep(1)"
+    hangs = project(tmp_path / "it", loads("one", READ), loads("two", code))
+    tag = image(docker, hangs, tmp_path, new_image)
+    began = time.monotonic()
+    result = verify(tag, "--project", hangs, "--sealed-timeout", "10s", cwd=tmp_path, env=docker.env())
+    assert time.monotonic() - began < 60
+    assert (result.code, ("SB606", "Text[two]") in findings(result)) == (6, True)
+    assert len(result.out) < 100_000
+    assert docker.run("ps", "--all", "--quiet", "--filter", f"ancestor={tag}").ok().out == ""
+
+
+@pytest.mark.needs("docker")
+def test_an_image_without_a_manifest(docker, made, new_image, tmp_path):
+    """The project says which keys there should be, and the report says so; without a project nobody knows."""
+    tag = image(docker, made, tmp_path, new_image, "FROM scratch\nCOPY src /app/src\n")
+    command = ("verify", tag, "--format", "json")
+    [report] = statebake(*command, "--project", made, cwd=tmp_path, env=docker.env()).ok().json["reports"]
+    assert [(key["key"], key["verdict"]) for key in report["keys"]] == [("Text[one]", "ok"), ("Text[two]", "ok")]
+    told = next(item["message"] for item in report["findings"] if item["code"] == "SB327")
+    assert told.endswith("looked for are those of the work tree shop.")
+    shutil.rmtree(tmp_path / "context/src/shop/defs/.local_defs_state/Text__two__")
+    docker.run("build", "--tag", tag, tmp_path / "context").ok()
+    lost = statebake(*command, "--project", made, cwd=tmp_path, env=docker.env())
+    assert (lost.code, ("SB301", "Text[two]") in findings(lost)) == (3, True)
+
+
+@pytest.mark.needs("docker")
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"format": 99}, ["SB310"]),
+        ({"keys": []}, ["SB313", "SB313"]),
+        ({"host": 1}, ["SB309"]),
+    ],
+    ids=["newer", "tampered with", "malformed"],
+)
+def test_the_manifest_of_an_image(docker, new_image, made, tmp_path, *, change, code):
+    """One of a newer format is refused by its number, and one that does not fit what is there is told."""
+    manifest = made / "src/shop/defs/.local_defs_state/statebake-manifest.json"
+    statebake("check", "--write-manifest", manifest, cwd=made).ok()
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **change}))
+    try:
+        tag = image(docker, made, tmp_path, new_image, "FROM scratch\nCOPY src /app/src\n")
+    finally:
+        manifest.unlink()
+    result = statebake("verify", tag, "--format", "json", cwd=tmp_path, env=docker.env())
+    assert (result.code, [found for found, _ in findings(result)]) == (3, code)
+
+
+def with_config(source: Path, target: Path, tag: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Copy what ``docker save`` wrote as one image called ``tag`` whose configuration is changed."""
+    with tarfile.open(source) as saved:
+        contents = {item.name: cast("IO[bytes]", saved.extractfile(item)).read() for item in saved if item.isreg()}
+    [entry] = json.loads(contents["manifest.json"])
+    config = json.dumps(change(json.loads(contents[entry["Config"]]))).encode()
+    kept = {name: contents[name] for name in entry["Layers"]}
+    listed = json.dumps([{"Config": "config.json", "RepoTags": [f"{tag}:latest"], "Layers": entry["Layers"]}]).encode()
+    with tarfile.open(target, "w") as edited:
+        for name, content in {**kept, "config.json": config, "manifest.json": listed}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            edited.addfile(member, io.BytesIO(content))

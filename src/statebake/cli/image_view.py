@@ -54,8 +54,11 @@ def report_lines(report: ImageReport) -> Iterator[str]:
     yield f"  {steps}{sent}"
     if report.loses:
         yield f"  built by {report.builder}, without {', '.join(report.loses)}"
+    places = [(item.where or "").partition("!")[2] for item in report.verified.findings]
+    told = tuple(f"{place} " for place in places if place)
     for text in report.proof.odd:
-        yield f"  note: {text}"
+        if not text.startswith(told):
+            yield f"  note: {text}"
     name = report.tags[0] if report.tags else report.built.id
     if not (report.pushed and len(report.proof.images) > 1):
         yield f"  next: statebake inspect {shlex.quote(name)}"

@@ -19,7 +19,7 @@ from statebake.cli.console import columns, echo, open_console
 from statebake.cli.image_view import headline, inputs_lines, report_lines, written_lines
 from statebake.cli.verified_view import failed_lines, not_named, not_written, passed_lines
 from statebake.cli.view import View
-from statebake.errors import StatebakeError
+from statebake.errors import Code, StatebakeError
 from statebake.model.finding import Severity
 from statebake.model.outcome import Outcome
 from statebake.progress import Observer
@@ -53,6 +53,7 @@ class TextView(View):
         self._verbose = verbose
         self._board = Board(self._out)
         self._several = False
+        self._told: set[tuple[Path, Code, str | None]] = set()
 
     def work_on(self, targets: Sequence[Target]) -> None:
         self._several = len(targets) > 1
@@ -209,8 +210,8 @@ class TextView(View):
                 self._out.print(line)
             self._out.print(Text.assemble(_BAD, f"{target.project.name}: {lost}"))
             return False
-        for report in verified.reports:
-            for finding in report.findings:
+        for finding in verified.findings:
+            if finding.key is None or (target.project.directory, finding.code, finding.key) not in self._told:
                 self._finding(finding, target)
         return True
 
@@ -276,6 +277,7 @@ class TextView(View):
         self._out.print(Text.assemble((target.project.name, "bold"), f"  {note}"))
 
     def _finding(self, finding: Finding, target: Target) -> None:
+        self._told.add((target.project.directory, finding.code, finding.key))
         style = "red" if finding.severity is Severity.ERROR else "yellow"
         subject = f"{finding.key}: " if finding.key else ""
         label = f"{finding.severity.value}[{finding.code.value}]: "

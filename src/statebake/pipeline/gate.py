@@ -12,7 +12,7 @@ from statebake.config import DepthOfVerification
 from statebake.engine import Engine
 from statebake.errors import Code, Exit
 from statebake.hosts.sealing import SealedLoad
-from statebake.model.finding import exit_of
+from statebake.model.finding import Finding, exit_of
 from statebake.model.manifest import Manifest
 from statebake.model.report import Report
 from statebake.pipeline import OpenProject
@@ -36,9 +36,14 @@ class Verified:
     reports: tuple[Report, ...]
 
     @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong, in all of them."""
+        return tuple(item for report in self.reports for item in report.findings)
+
+    @property
     def exit(self) -> Exit:
         """The exit code of a bake that made this; unless it is 0, nothing has got a name."""
-        return exit_of([item for report in self.reports for item in report.findings])
+        return exit_of(self.findings)
 
 
 def verify_made(
