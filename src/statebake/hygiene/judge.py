@@ -30,6 +30,7 @@ class Place:
         where: what the finding points at.
         settings: what holds for it.
         label: what comes before the path in a message: ``layer 3, ``.
+        in_key: its path relative to the key directory, where that is another one.
     """
 
     key: str | None
@@ -37,6 +38,7 @@ class Place:
     where: str
     settings: SecretSettings
     label: str = ""
+    in_key: str = ""
 
 
 def judge(
@@ -54,7 +56,8 @@ def judge(
         path = unwanted_root(place.path) if code is Code.UNWANTED_FILE else place.path
         if hit.rule == LOCAL_PATH and f"/{place.path}".endswith(_WRITTEN_BY_DBT):
             continue
-        if place.settings.mode != "off" and not _is_allowed(place.settings.allow, hit.rule, place.path, path):
+        names = (hit.rule, place.path, place.in_key, path)
+        if place.settings.mode != "off" and not _is_allowed(place.settings.allow, names):
             groups.setdefault((code, hit.rule, place.key, path), []).append((hit, place))
     findings = []
     for (code, _, _, path), group in groups.items():
@@ -71,8 +74,8 @@ def _code(hit: Hit) -> Code:
     return Code.LEAKED_CREDENTIAL if hit.name is None else Code.LEAKED_VALUE
 
 
-def _is_allowed(allow: Sequence[str], rule: str, *paths: str) -> bool:
-    return any(matches(pattern, text) for pattern in allow for text in (rule, *paths))
+def _is_allowed(allow: Sequence[str], names: Sequence[str]) -> bool:
+    return any(matches(pattern, name) for pattern in allow for name in names if name)
 
 
 def _finding(code: Code, path: str, hits: Sequence[Hit], place: Place, mend: str) -> Finding:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import permutations
 from pathlib import Path
 
 from statebake.check import Snapshot
@@ -64,6 +65,8 @@ def search_artifact(
     searcher = Searcher(at_hand.secrets, judge_name=unwanted)
     owner = _Owner(artifact, manifest, settings)
     own, foreign = [], set()
+    layers = artifact.image.facts.layers if artifact.image else ()
+    known = sum(clean.knows(layer.diff_id) for layer in layers) if clean else 0
     hits = _file_hits(artifact, searcher)
     if artifact.kind == "image" and artifact.image is not None:
         hits = _engine_hits(engine or open_engine(env), artifact.image, searcher, clean, owner)
@@ -74,10 +77,11 @@ def search_artifact(
             own.append(hit)
     notes = [*at_hand.ignored, *_first(searcher.unread)]
     if credentials := {path for path in foreign if unwanted(path.rpartition("!")[2]) is None}:
-        notes.append(
-            f"{len(credentials)} files of installed packages have what looks like a credential; such files are public."
-        )
+        files = "1 file" if len(credentials) == 1 else f"{len(credentials)} files"
+        notes.append(f"What looks like a credential in {files} of installed packages is published with them.")
     done = f"{show_bytes(artifact.size)} searched for {_counted(at_hand)} and for credentials in well-known formats"
+    if known:
+        done += f"; {known} of {len(layers)} layers had been before"
     return Searched(judge(own, owner.place, mend=_MEND), (done,), tuple(notes))
 
 
@@ -137,20 +141,21 @@ class _Owner:
         """Return the place of the file at a hit's path."""
         layer, inside = _split(path)
         label = f"layer {layer}, " if layer else ""
-        key = None
+        key, in_key = None, ""
         settings = self._settings
         if f"{STATE_DIR_NAME}/" in inside:
             directory, _, rest = inside.rpartition(f"{STATE_DIR_NAME}/")[2].partition("/")
             if directory in self._keys and rest:
-                key, type_ = self._keys[directory]
+                (key, type_), in_key = self._keys[directory], rest
                 settings = settings_for(self._settings, key, type_)
-        return Place(key, inside, self._artifact.name, settings.secrets, label)
+        return Place(key, inside, self._artifact.name, settings.secrets, label, in_key)
 
 
 def _split(path: str) -> tuple[str, str]:
     """Return the number of the layer, where there is one, and the path in it."""
     found = _LAYER.fullmatch(path)
-    return (found[1], found[2]) if found else ("", path.removeprefix("!"))
+    layer, inside = (found[1], found[2]) if found else ("", path.removeprefix("!"))
+    return layer, inside.removeprefix("./")  # as some builders call what is in a layer
 
 
 def _text_hits(artifact: Artifact, searcher: Searcher) -> Iterator[Hit]:
@@ -176,7 +181,7 @@ def _engine_hits(
 ) -> Iterator[Hit]:
     """Yield what is in the layers of an image: in all of them, or, where only a few are new, in what these brought."""
     new = [layer for layer in image.facts.layers if clean is None or not clean.knows(layer.diff_id)]
-    places = _places(new, image)
+    places = _places(new, image) if len(new) < len(image.facts.layers) else None
     if places is not None:
         for place in places:
             with engine.files(image.facts.id, place) as stream:
@@ -197,17 +202,28 @@ def _engine_hits(
 
 
 def _places(layers: Sequence[Layer], image: ReadImage) -> list[str] | None:
-    """Return the directories that have all that ``layers`` brought; ``None`` where that cannot be told."""
-    found: set[str] = set()
+    """Return the directories that have all that ``layers`` brought; ``None`` where that cannot be told.
+
+    A file that one of them replaces would not be seen there any more, so no two may bring anything to one directory;
+    but statebake's own state layer brings what no other layer has.
+    """
+    targets: list[str] = []
+    state: list[str] = []
     for layer in layers:
         words = (layer.instruction or "").split()
-        target = words[-1].rstrip("/") if words[:1] in (["COPY"], ["ADD"], ["WORKDIR"]) else ""
         if words[-2:] == [STATE_LAYER, "/"] and len(image.states) == 1:
-            target = image.states[0].path
-        if not target.startswith("/"):
+            state.append(image.states[0].path)
+        elif words[:1] in (["COPY"], ["ADD"]) and words[-1].startswith("/"):
+            targets.append(words[-1].rstrip("/"))
+        elif words[:1] != ["WORKDIR"]:
             return None
-        found.add(target)
-    return sorted(path for path in found if not any(path.startswith(f"{other}/") for other in found))
+    if not all(targets) or any(_is_below(one, other) for one, other in permutations(targets, 2)):
+        return None
+    return [*targets, *(path for path in state if not any(_is_below(path, target) for target in targets))]
+
+
+def _is_below(path: str, directory: str) -> bool:
+    return f"{path}/".startswith(f"{directory}/")
 
 
 def _search_file(searcher: Searcher, name: str, path: Path, size: int | None = None) -> Iterator[Hit]:
