@@ -14,13 +14,12 @@ _SECRET_NAME = re.compile(
     r"|(?:^|_|PG)PASS$|_PWD$|_PAT$|_SAS$|_DSN$|^AWS_",
     re.IGNORECASE,
 )
-# Names that would match, and whose values everybody may see: settings of AWS clients, what is public by its nature, and
-# the fingerprint that Python's own images carry.
+# Names that would match, and whose values everybody may see: settings of AWS clients, what is public by its nature.
 _PLAIN_NAME = re.compile(
     r"^AWS_(?:DEFAULT_|PROFILE|CONFIG_|REGION|ROLE_|ACCOUNT|ENDPOINT|EXECUTION_|LAMBDA_|SDK_|STS_|S3_|EC2_|USE_|CA_|CSM_"
     r"|MAX_ATTEMPTS|RETRY_|PAGER|CLI_|PAGINAT|METADATA_|NODEJS_|XRAY_|IGNORE_|DATA_PATH|DEFAULTS_|LOG_|NO_|ENABLE_"
     r"|DISABLE_|REQUEST_|RESPONSE_|SIGV4A?_|APPRUNNER_|EMF_|BATCH_|VPC_|STACK_|ENV)"
-    r"|PUBLIC_?KEY|PUBLISHABLE|^GPG_KEY$|^TOKENIZERS_|SECRETS?_(?:NAME|ARN|ID|PATH|BACKEND|SCOPE)$",
+    r"|PUBLIC_?KEY|PUBLISHABLE|^TOKENIZERS_|SECRETS?_(?:NAME|ARN|PATH|BACKEND|SCOPE)$",
     re.IGNORECASE,
 )
 # Up to the last @ before a slash: a password may have an @ in it.

@@ -79,6 +79,7 @@ ENCODERS: dict[str, Callable[[str], str | bytes]] = {
 @example(value="ümläut/+ &=%'\"<x>~\\\n😀", before="a", after="b")
 @example(value="SGVsbG8gd29ybGQ/Kw==", before="", after="")
 @example(value="'\"'\"'\"'\"", before="'", after='"')
+@example(value='00000"\r0', before="", after="'")
 @example(value="x" * 7 + "\xad", before="", after="")
 def test_every_form_is_found(encoder, value, before, after):
     """A secret is found in what every encoder makes of it and of text around it, at any alignment."""

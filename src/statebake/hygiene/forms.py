@@ -10,7 +10,6 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, quote_plus
-from xml.sax.saxutils import quoteattr
 
 from statebake.hygiene.secrets import Secret, encoded
 
@@ -21,12 +20,16 @@ LONGEST = 1 << 14
 _URL_SAFE = ("", "/", "!'()*", "*", ";/?:@&=+$,#!'()*", "/:@!$&'()*+,;=")
 # Characters that some encoders of JSON escape though they need not: PHP, Go, Jinja, .NET.
 _JSON_ESCAPED = ("/", "<>&", "<>&'", "<>&'\"+`")
-_HTML_QUOTES = (
+_XML_SPACE = {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}  # in attributes
+_HTML_SIGNS: tuple[Mapping[str, str], ...] = (
+    {},
+    {'"': "&quot;"},
     {'"': "&quot;", "'": "&#x27;"},
     {'"': "&#34;", "'": "&#39;"},
     {'"': "&quot;", "'": "&#39;"},
-    {'"': "&quot;"},
     {'"': "&quot;", "'": "&apos;"},
+    _XML_SPACE,
+    {**_XML_SPACE, '"': "&quot;"},
 )
 
 
@@ -116,7 +119,8 @@ def _json(text: str) -> Iterator[str]:
 
 def _html(text: str) -> Iterator[str]:
     bare = html.escape(text, quote=False)
-    for form in (bare, *(_replaced(bare, quotes) for quotes in _HTML_QUOTES), quoteattr(text)[1:-1]):
+    for signs in _HTML_SIGNS:
+        form = _replaced(bare, signs)
         yield form
         yield form.encode("ascii", "xmlcharrefreplace").decode()
 

@@ -31,6 +31,7 @@ _NUMBER = re.compile(r"[+-]?[\d_.,]+(?:e[+-]?\d+)?[a-z%]{0,2}")
 _WORD = re.compile(r"[a-z]+")
 _HOST = re.compile(r"(?:(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}|\d{1,3}(?:\.\d{1,3}){3})(?::\d{1,5})?/?")
 _HOST_PORT = re.compile(r"[a-z0-9.-]+:\d{2,5}")
+_FINGERPRINT = re.compile(r"[0-9A-F]{40}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ][\d:.]+(?:Z|[+-]\d\d:?\d\d)?)?")
 _PLACEHOLDER = re.compile(
     r"<[^<>]*>|\$\{?\w+\}?|\$\([^()]*\)|\{\{.*\}\}|%\w+%|\{\w+\}|\[\w+\]|[x*.#-]+"
@@ -65,6 +66,11 @@ def why_not(value: str) -> str | None:
     if value.lower().startswith(("arn:aws:", "projects/")) and "/" in value and " " not in value:
         return "its value is the name of a resource"
     return None
+
+
+def is_fingerprint(name: str, value: str) -> bool:
+    """Return whether a variable has the fingerprint of a public key: Python's own images have one in ``GPG_KEY``."""
+    return "GPG" in name and _FINGERPRINT.fullmatch(value) is not None
 
 
 def is_plain(value: str) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import BinaryIO
 
+from statebake.hygiene.hits import Hit
 from statebake.hygiene.matchers import Matcher, Needle, best_matcher
 from statebake.hygiene.patterns import Literal, Patterns
 from statebake.hygiene.secrets import Secret
-from statebake.hygiene.walk import FILE_NAME, Hit, Walk
+from statebake.hygiene.walk import FILE_NAME, Walk
 
 __all__ = ["FILE_NAME", "Hit", "Literal", "Searcher"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from statebake.hygiene.ordinary import SHORTEST, is_plain, why_not
+from statebake.hygiene.ordinary import SHORTEST, is_fingerprint, is_plain, why_not
 from statebake.hygiene.parts import parts_of, password_of_url
 from statebake.model.patterns import matches
 from statebake.redact import looks_secret
@@ -58,7 +58,7 @@ def secrets_at_hand(env: Mapping[str, str], *, names: Sequence[str] = (), read: 
     for name in sorted(env):
         value = env[name].strip()
         wanted = any(matches(pattern, name) for pattern in names)
-        if not (wanted or looks_secret(name) or (name in read and not is_plain(value))):
+        if is_fingerprint(name, value) or not (wanted or looks_secret(name) or (name in read and not is_plain(value))):
             continue
         part, value = _what_counts(value, whole=wanted or looks_secret(name))
         if (why := why_not(value)) is not None:

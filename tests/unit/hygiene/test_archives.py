@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import random
 import sys
 import tarfile
 import zipfile
@@ -158,6 +159,17 @@ def test_stored_bytes_are_told_of_once(search, made):
     data = made.zip({"a.gz": gzip.compress(secret.value.encode(), 0)}, zipfile.ZIP_STORED)
     assert secret.value.encode() in data
     assert search.places(data, secret, path="x.zip") == [("x.zip!a.gz!a", 0)]
+
+
+def test_many_bytes_that_are_stored(search, made):
+    """What is stored in a large file is told of once, too, where windows and pieces of it end at any place."""
+    secret = made.secret()
+    value = secret.value.encode()
+    content = random.Random(1).randbytes(1_048_000) + value + random.Random(2).randbytes(700_000) + value + b"x"
+    data = gzip.compress(content, 0)
+    assert [path for path, _ in search.places(data, secret, path="a.gz")] == ["a.gz!a"] * 2
+    packed = made.zip({"a": content, "b.gz": gzip.compress(value, 0)}, zipfile.ZIP_STORED)
+    assert [path for path, _ in search.places(packed, secret, path="z")] == ["z!a", "z!a", "z!b.gz!b"]
 
 
 def test_names_in_archives_are_judged(search, made):

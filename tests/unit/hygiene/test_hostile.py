@@ -8,6 +8,7 @@ import io
 import lzma
 import random
 import tarfile
+import time
 import zipfile
 import zlib
 
@@ -165,6 +166,27 @@ def test_no_space_for_what_is_kept(made, monkeypatch):
     [hit] = searcher.search("t", io.BytesIO(data))
     assert hit.path == "t!x.zip"
     assert searcher.unread == [f"t!x.zip has no directory at its end{LEFT}"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        gzip.compress(b"") * 50_000,
+        ("-----BEGIN PRIVATE " + "KEY-----" + "aaaa: " * 40).encode() * 4000,
+        b"eyJ" + b"a" * 10 + b".eyJ" * 250_000,
+        b"://a:b" + b"@c" * 500_000,
+        b"x://" * 250_000 + b"@",
+        b"sk-" * 200_000 + b"T3BlbkFJ" * 20_000,
+        b"\x90" * 10 + b"PK\x05\x06" * 250_000,
+        b"https://password" + b"password" * 30 + b":" + b"password" * 24 + b"Q@h.net/",
+    ],
+    ids=["empty members", "headers", "dots", "at signs", "schemes", "keys", "ends", "words"],
+)
+def test_what_might_take_long(search, data):
+    """No content takes long: 20 s would be a thousand times more than it should, on any machine."""
+    begin = time.process_time()
+    search(data)
+    assert time.process_time() - begin < 20
 
 
 def test_many_members(search, made):

@@ -120,6 +120,24 @@ def test_paths_can_be_printed(search, made):
     assert hit.path == "a\\x1b[31m\\nb\\udcff"
 
 
+def test_many_files_at_once(made):
+    """Small files that are searched together have their own hits, and nothing is found from one to the next."""
+    secret = made.secret()
+    value = secret.value.encode()
+    contents = [b"abc" + value, value[:10], value[10:], b"", b"x" * (2 * CHUNK) + value, value]
+    given = []
+
+    def files():
+        for number, content in enumerate(contents):
+            stream = io.BytesIO(content)
+            yield str(number), stream, None
+            given.append(stream.read())
+
+    hits = Searcher([secret]).search_all(files())
+    assert sorted((hit.path, hit.offset) for hit in hits) == [("0", 3), ("4", 2 * CHUNK), ("5", 0)]
+    assert given == [b""] * len(contents), "each was read to its end before the next was asked for"
+
+
 def test_many_searches(made):
     """One searcher can search any number of files."""
     secret = made.secret()

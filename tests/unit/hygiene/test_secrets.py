@@ -40,7 +40,6 @@ def test_values_of_names_that_look_like_secrets(name):
         "AWS_PROFILE",
         "AWS_ROLE_ARN",
         "PATH",
-        "GPG_KEY",
         "SSH_PUBLIC_KEY",
         "HOSTNAME",
     ],
@@ -49,6 +48,12 @@ def test_values_of_other_names(name):
     """What everybody may see is no secret, and is not spoken of."""
     found = secrets_at_hand({name: VALUE})
     assert (found.secrets, found.ignored) == ((), ())
+
+
+def test_the_fingerprint_in_images_of_python():
+    """The variable that Python's own images have is in every image that is made from them."""
+    assert secrets_at_hand({"GPG_KEY": "A035C8C19219BA821ECEA86B64E628F8D684696D"}).secrets == ()
+    assert len(secrets_at_hand({"GPG_KEY": f"-----BEGIN x-----\n{VALUE}"}).secrets) == 1
 
 
 def test_names_of_the_project():

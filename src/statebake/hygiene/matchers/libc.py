@@ -30,15 +30,20 @@ class LibcMatcher:
         self._by_text: dict[bytes, list[tuple[int, Needle]]] = {}
         for number, needle in enumerate(needles):
             self._by_text.setdefault(needle.data.translate(_FOLD), []).append((number, needle))
+        self._texts = tuple(self._by_text)
+        self._texts_without_zeros = tuple(
+            text for text, entries in self._by_text.items() if any(b"\0" not in needle.data for _, needle in entries)
+        )
 
     def find(self, haystack: bytes) -> Iterator[tuple[int, int]]:
         """See ``Matcher``."""
         folded = haystack.translate(_FOLD)
+        texts = self._texts if b"\0" in haystack else self._texts_without_zeros
         if self._strstr is None:
-            occurring = [text for text in self._by_text if text in folded]
+            occurring = [text for text in texts if text in folded]
         else:
             strstr = self._strstr
-            occurring = [text for text in self._by_text if strstr(folded, text)]
+            occurring = [text for text in texts if strstr(folded, text)]
         for text in occurring:
             left = list(self._by_text[text])
             for at in self._places(folded, text):

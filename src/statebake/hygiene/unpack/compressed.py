@@ -87,6 +87,7 @@ class Unpacked:
                 self._source.unread(self._now.unused_data)
                 more = self._again is not None and self._source.peek(len(self._again)).startswith(self._again)
                 self._now = self._new() if more else None
+                self._piece = _FIRST_PIECE
             if out:
                 self._budget.take(len(out))
                 return out

@@ -28,7 +28,8 @@ def tar_members(tap: Tap, see: Callable[[bytes, int], None]) -> Iterator[Member]
     """Yield the files, each to be read before the next.
 
     ``see`` is handed all else, with its offset: headers, and what fills blocks. Raises ``Unreadable`` where the archive
-    is not one any more; what comes there is still in ``tap``.
+    is not one any more; what comes there is still in ``tap``. An archive's bytes are told in these pieces only: a text
+    that begins in one member and ends in the next is no text of anything.
     """
     name: str | None = None
     size: int | None = None
