@@ -112,7 +112,7 @@ def test_refresh_in_build(docker, pip_conf, service, new_image, tmp_path):
     args = ("--refresh-in-build", *flags, *names, *secrets, "--tag", tag)
     result = bake(docker, project, *args, env=service.env).ok()
     image = image_of(result)
-    assert set(result.json["projects"][0]) == {"project", "directory", "image"}
+    assert set(result.json["projects"][0]) == {"project", "directory", "verification", "image"}
     assert not (project / "src/weather/defs/.local_defs_state").exists()
     assert image["id"] == image_id(docker, tag)
     keys = ["ForecastsComponent[all]", "StationsComponent[north]", "StationsComponent[south]"]

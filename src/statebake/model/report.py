@@ -42,7 +42,7 @@ class Report:
     Attributes:
         command: ``check`` or ``verify``.
         subject: the project's directory, the artifact's path, or the image's name, with its platform.
-        kind: ``project``, ``wheel``, ``pex``, ``layout`` or ``image``.
+        kind: ``project``, ``wheel``, ``pex``, ``environment``, ``layout`` or ``image``; ``unknown`` after an error.
         checks: what was done, a sentence each: ``3 keys compared with src/shop``.
         findings: what is wrong, errors first.
         keys: every expected key.

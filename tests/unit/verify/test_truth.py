@@ -122,6 +122,9 @@ def test_no_ignore_file(state, host, severity):
         ({}, False),
         ({"pyproject.toml": "[tool.dg]"}, False),
         ({"pyproject.toml": "no ["}, False),
+        ({"pyproject.toml": "tool = 1"}, False),
+        ({"pyproject.toml": "[tool]\ndg = 1"}, False),
+        ({"pyproject.toml": "[tool.dg]\nproject = 1"}, False),
         ({"other/pyproject.toml": '[tool.dg.project]\nroot_module = "shop"'}, False),
         ({".deps/shop-1.whl/pyproject.toml": '[tool.dg.project]\nroot_module = "shop"'}, False),
     ],
@@ -143,6 +146,16 @@ def test_a_declaration_is_missing(state):
     """A component without its defs.yaml does not exist, for each key that was declared there."""
     truth = judge(pex(state, files=FILES - {"shop/defs/things/defs.yaml"}), now=NOW)
     assert found(truth) == [(Code.NO_DECLARATION, "a"), (Code.NO_DECLARATION, "b")]
+
+
+def test_a_declaration_whose_path_repeats_the_package(state, build):
+    """Where the package's name is in the path twice, the file that is there is found."""
+    place = build.record("a").components[0]
+    deep = replace(place, declared_at="src/shop/defs/shop/defs/defs.yaml:1")
+    first, second = state.keys
+    other = replace(state, keys=(replace(first, record=replace(first.record, components=(deep,))), second))
+    assert found(judge(pex(other, files=FILES | {"shop/defs/shop/defs/defs.yaml"}), now=NOW)) == []
+    assert found(judge(pex(other), now=NOW)) == [(Code.NO_DECLARATION, "a")]
 
 
 def test_directories_that_nobody_expects(state, build):
