@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ from statebake.model.normalize import normalize
 from statebake.model.record import ComponentRef, Record, Stale, dump_json, read_record
 from statebake.model.state_config import DefsStateManagementType
 from statebake.model.transaction import commit_keys, replace_file, storage_error
-from statebake.model.tree import TreeFile, TreeSummary, sha256_of, summarize_dir
+from statebake.model.tree import TreeFile, TreeSummary, read_each, summarize_dir
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ def prepare(
     state_dir: Path,
     staged: Path,
     check: Callable[[], None] = lambda: None,
-    read: Callable[[TreeFile], str] = sha256_of,
+    read: Callable[[Sequence[TreeFile]], Iterable[str]] = read_each,
 ) -> Prepared:
     """Validate and digest what is in ``staged``, and write its record.
 
-    ``read`` reads each file, once, and returns its SHA-256 in hexadecimal. ``check`` is called when ``staged`` is known
-    to be state, and refuses it by raising. Raises ``StatebakeError``:
-    ``FETCH_WROTE_NOTHING``, ``FETCH_LEFT_FOREIGN``, ``NEWER_FORMAT`` (of the old record), ``COMMIT_FAILED``,
-    ``READ_ONLY``, and what ``check`` raises. The state is as it was, then and otherwise.
+    ``read`` reads each file, once, and returns the SHA-256 of each in hexadecimal. ``check`` is called when ``staged``
+    is known to be state, and refuses it by raising. Raises ``StatebakeError``: ``FETCH_WROTE_NOTHING``,
+    ``FETCH_LEFT_FOREIGN``, ``NEWER_FORMAT`` (of the old record), ``COMMIT_FAILED``, ``READ_ONLY``, and what ``check``
+    raises. The state is as it was, then and otherwise.
     """
     place = state_dir / staged.name
     summary = _validate(fetched, staged, read)
@@ -144,7 +144,7 @@ def parse_time(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
-def _validate(fetched: Fetched, staged: Path, read: Callable[[TreeFile], str]) -> TreeSummary:
+def _validate(fetched: Fetched, staged: Path, read: Callable[[Sequence[TreeFile]], Iterable[str]]) -> TreeSummary:
     if staged.is_symlink():
         raise StatebakeError(
             Code.FETCH_LEFT_FOREIGN,

@@ -11,8 +11,9 @@ import hashlib
 import os
 import stat
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -119,21 +120,29 @@ def summarize(files: Iterable[tuple[str, int, Callable[[], BinaryIO] | str]], *,
     return TreeSummary(digest=f"sha256:{total.hexdigest()}", files=count, bytes=size, empty=empty)
 
 
-def sha256_of(file: TreeFile) -> str:
-    """Read a file and return its SHA-256, in hexadecimal; raises ``OSError``."""
-    return _sha256(lambda: file.source.open("rb"))
+def read_each(files: Sequence[TreeFile]) -> Iterator[str]:
+    """Read files and yield the SHA-256 of each, in hexadecimal; raises ``OSError``."""
+    for file in files:
+        yield _sha256(partial(_open, file))
+
+
+def _open(file: TreeFile) -> BinaryIO:
+    return file.source.open("rb")
 
 
 def summarize_dir(
-    root: Path, files: Iterable[TreeFile] | None = None, read: Callable[[TreeFile], str] = sha256_of
+    root: Path,
+    files: Sequence[TreeFile] | None = None,
+    read: Callable[[Sequence[TreeFile]], Iterable[str]] = read_each,
 ) -> TreeSummary:
     """Return the summary of the key directory ``root``; raises as ``list_files`` does, and ``OSError``.
 
     ``files`` are those of ``root``, where the caller has listed them already. ``read`` reads each of them, once, and
-    returns its SHA-256.
+    returns the SHA-256 of each, in the same order.
     """
+    files = list_files(root) if files is None else files
     return summarize(
-        ((file.path, file.size, read(file)) for file in (list_files(root) if files is None else files)),
+        ((file.path, file.size, sha256) for file, sha256 in zip(files, read(files), strict=True)),
         state_is_dir=(root / STATE_NAME).is_dir(),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
@@ -13,9 +13,8 @@ from statebake.config import SecretSettings
 from statebake.errors import StatebakeError
 from statebake.hygiene import Hit, Place, Searcher, judge
 from statebake.model.finding import Finding, Severity
-from statebake.model.tree import TreeFile, sha256_of
+from statebake.model.tree import TreeFile, read_each
 
-_CHUNK = 1 << 20
 _MOST_LINES = 10
 
 
@@ -31,16 +30,13 @@ class StateSearch:
         if self.settings.mode == "off":
             self.searcher = None
 
-    def read(self, file: TreeFile) -> str:
-        """Read a file once: search it, and return its SHA-256 in hexadecimal."""
+    def read(self, files: Sequence[TreeFile]) -> Iterable[str]:
+        """Read files once: search them, and return the SHA-256 of each, in hexadecimal."""
         if self.searcher is None:
-            return sha256_of(file)
-        with file.source.open("rb") as source:
-            stream = _Digesting(source)
-            self._hits += self.searcher.search(file.path, cast("BinaryIO", stream), file.size)
-            while stream.read(_CHUNK):
-                pass
-        return stream.digest.hexdigest()
+            return read_each(files)
+        digests: list[str] = []
+        self._hits += self.searcher.search_all(_digested(files, digests))
+        return digests
 
     def findings(self, key: str, where: str) -> tuple[Finding, ...]:
         """Return what was found, errors first; raises ``StatebakeError`` where a secret was, with all of them in it."""
@@ -68,6 +64,15 @@ def _refused(key: str, errors: Sequence[Finding]) -> StatebakeError:
         next_step=first.next_step,
         detail="\n".join(lines) or None,
     )
+
+
+def _digested(files: Iterable[TreeFile], digests: list[str]) -> Iterator[tuple[str, BinaryIO, int]]:
+    """Yield files to be read to their ends, one after another, and note their digests."""
+    for file in files:
+        with file.source.open("rb") as source:
+            stream = _Digesting(source)
+            yield file.path, cast("BinaryIO", stream), file.size
+            digests.append(stream.digest.hexdigest())
 
 
 class _Digesting(io.RawIOBase):
