@@ -46,6 +46,7 @@ class Baked:
 
     pex: Path
     project: Path
+    refreshed: list[dict]
     report: dict
     checked: dict
     digests: dict[str, str]
@@ -59,7 +60,7 @@ def baked(tmp_path_factory):
     project = copy_example("jaffle", root / "jaffle")
     with Service.start(root) as service:
         env = {**service.env, **with_dagster("1.13")}
-        statebake("refresh", "--project", project, cwd=root, env=env).ok()
+        refreshed = statebake("refresh", "--project", project, "--format", "json", cwd=root, env=env).ok().json
     quiet = with_dagster("1.13")  # the service is gone: nothing that follows may fetch
     check = statebake("check", "--project", project, "--format", "json", cwd=root, env=quiet).ok().json
     report = bake(project, root / "jaffle.pex", "--no-refresh", env=quiet).ok().json
@@ -67,6 +68,7 @@ def baked(tmp_path_factory):
     return Baked(
         pex=root / "jaffle.pex",
         project=project.rename(root / "moved away"),
+        refreshed=refreshed["projects"][0]["refresh"]["keys"],
         report=report["projects"][0],
         checked=check["projects"][0]["check"],
         digests=before,
@@ -82,6 +84,15 @@ def assets(out):
 def test_check(baked):
     """After a refresh, every key of the example has its state."""
     assert baked.checked == {"ok": True, "keys": 3, "findings": []}
+
+
+@pytest.mark.needs("dagster-1.13")
+def test_nothing_is_taken_for_a_secret(baked):
+    """The search for secrets finds nothing in the example's state, nor in its PEX, with dbt and Dagster in it."""
+    assert {key["key"]: key["warnings"] for key in baked.refreshed} == {key: [] for key in KEYS}
+    [report] = baked.report["verification"]["reports"]
+    assert report["findings"] == []
+    assert [check for check in report["checks"] if "searched for" in check]
 
 
 @pytest.mark.needs("dagster-1.13", "namespaces")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from statebake.hygiene import scrub
 from statebake.model.record import read_record
 from statebake.refresh.prune import prune
 from support.cli import run, statebake
@@ -55,7 +56,7 @@ Path("answer.json").write_text(json.dumps({"assets": keys, "built": result.succe
 def test_a_pruned_project_loads_and_runs(tmp_path):
     """What is pruned from a real dbt key directory is what was planted; the definitions load, and dbt runs, without.
 
-    A refresh prunes by itself, and ``!pattern`` keeps something.
+    A refresh prunes by itself, and ``!pattern`` keeps something. What a scrub changes is no matter either.
     """
     project = copy_example("jaffle", tmp_path / "jaffle")
     write_tree(project / "dbt", PLANTED)
@@ -80,6 +81,16 @@ def test_a_pruned_project_loads_and_runs(tmp_path):
     assert left == {name: content for name, content in before.items() if name not in gone}
     assert {"project/target/manifest.json", "project/target/partial_parse.msgpack", "project/profiles.yml"} <= set(left)
     assert report.files == len(gone)
+
+    remote = "https://{}git.shop.internal/shop.git"
+    git = {
+        "HEAD": "ref: refs/heads/main\n",
+        "objects/x": "",
+        "config": f"[remote]\n\turl = {remote.format('loader:s3cr3t9@')}\n",
+    }
+    write_tree(key_dir / "project/.git", git)  # as it is kept by an `exclude` of "!**/.git"
+    assert scrub(key_dir) == ("project/.git/config",)
+    assert "url = https://git.shop.internal/shop.git" in (key_dir / "project/.git/config").read_text()
 
     shutil.rmtree(project / "dbt")  # only the state is left to load from
     assert load(project) == {"assets": DBT_ASSETS, "built": True}

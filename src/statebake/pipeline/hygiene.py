@@ -79,7 +79,7 @@ def search_artifact(
     if credentials := {path for path in foreign if unwanted(path.rpartition("!")[2]) is None}:
         files = "1 file" if len(credentials) == 1 else f"{len(credentials)} files"
         notes.append(f"What looks like a credential in {files} of installed packages is published with them.")
-    done = f"{show_bytes(artifact.size)} searched for {_counted(at_hand)} and for credentials in well-known formats"
+    done = f"{show_bytes(artifact.size)} searched for {_sought(at_hand)}"
     if known:
         done += f"; {known} of {len(layers)} layers had been before"
     return Searched(judge(own, owner.place, mend=_MEND), (done,), tuple(notes))
@@ -103,7 +103,7 @@ def search_tree(opened: OpenProject, snapshot: Snapshot, env: Mapping[str, str])
             hit for file in list_files(found.path) for hit in _search_file(searcher, file.path, file.source, file.size)
         ]
         findings += judge(hits, partial(_at, place), mend="have the component leave it out")
-    done = f"state searched for {_counted(at_hand)} and for credentials in well-known formats"
+    done = f"state searched for {_sought(at_hand)}"
     return Searched(tuple(findings), (done,), (*at_hand.ignored, *_first(searcher.unread)))
 
 
@@ -231,9 +231,10 @@ def _search_file(searcher: Searcher, name: str, path: Path, size: int | None = N
         yield from searcher.search(name, stream, size)
 
 
-def _counted(at_hand: SecretsAtHand) -> str:
+def _sought(at_hand: SecretsAtHand) -> str:
     names = len({secret.name for secret in at_hand.secrets})
-    return f"the value of {names} {'secret' if names == 1 else 'secrets'}"
+    values = f"the value of {names} {'secret' if names == 1 else 'secrets'} and for " if names else ""
+    return f"{values}credentials in well-known formats"
 
 
 def _first(notes: list[str]) -> list[str]:
