@@ -17,7 +17,6 @@ from statebake.cli import human
 from statebake.cli.board import Board, Progress
 from statebake.cli.console import columns, echo, open_console
 from statebake.cli.image_view import headline, inputs_lines, report_lines, written_lines
-from statebake.cli.verified_view import failed_lines, not_named, not_written, passed_lines
 from statebake.cli.view import View
 from statebake.errors import Code, StatebakeError
 from statebake.model.finding import Severity
@@ -164,6 +163,8 @@ class TextView(View):
             self._out.print(line)
 
     def bake_report(self, target: Target, report: BakeReport) -> None:
+        from statebake.cli.verified_view import not_written
+
         if not self._passed(target, report.verified, not_written(report.output)):
             return
         source = report.dependencies
@@ -195,6 +196,8 @@ class TextView(View):
             self._out.print(_in_project(line, target) or "", style="dim" if line.startswith("  next") else "")
 
     def image_report(self, target: Target, report: ImageReport) -> None:
+        from statebake.cli.verified_view import not_named
+
         if not self._passed(target, report.verified, not_named(target.settings.docker.tags)):
             return
         mark = _OK if report.proof.manifest.keys else _ODD
@@ -204,7 +207,9 @@ class TextView(View):
             self._out.print(line, style="dim" if line.startswith("  next") else "")
 
     def _passed(self, target: Target, verified: Verified, lost: str) -> bool:
-        """Show what is wrong with what a bake has made, and return whether it passed; ``lost``: what it has not got."""
+        """Show what is wrong with what a bake has made, and return whether it passed; ``lost``: what became of it."""
+        from statebake.cli.verified_view import failed_lines
+
         if verified.exit:
             for line in failed_lines(verified, self._env):
                 self._out.print(line)
@@ -216,6 +221,8 @@ class TextView(View):
         return True
 
     def _how_verified(self, verified: Verified) -> None:
+        from statebake.cli.verified_view import passed_lines
+
         for line in passed_lines(verified, self._env):
             self._out.print(line)
 
