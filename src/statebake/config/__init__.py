@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
+from statebake.config.build_options import split_config_settings
+from statebake.config.build_project import BuildProject, find_build_project
 from statebake.config.cascade import ResolvedConfig, resolve
-from statebake.config.detect import configure, with_detected
+from statebake.config.detect import configure, find_defs_dir, with_detected
 from statebake.config.dg import DgProject
 from statebake.config.environment import unknown_variables
-from statebake.config.interpreter import Interpreter, choose_python
+from statebake.config.interpreter import (
+    Interpreter,
+    VirtualEnvironment,
+    choose_python,
+    configured_python,
+    environments,
+)
 from statebake.config.modules import import_root, module_path, source_roots
 from statebake.config.policy import selects, settings_for
 from statebake.config.project import Project, find_projects
 from statebake.config.render import markdown_table, render_rows
 from statebake.config.schema import SETTINGS, Kind, Setting
-from statebake.config.settings import BuilderCompat, DockerSettings, Limit, PexSettings, PolicySettings, Settings
+from statebake.config.settings import (
+    BuilderCompat,
+    DockerSettings,
+    Limit,
+    OnBuild,
+    PexSettings,
+    PolicySettings,
+    Settings,
+)
 from statebake.config.toml_file import TomlFile, load_if_there, load_toml, table_at
 from statebake.config.values import show
 
 __all__ = [
     "SETTINGS",
+    "BuildProject",
     "BuilderCompat",
     "DgProject",
     "DockerSettings",
     "Interpreter",
     "Kind",
     "Limit",
+    "OnBuild",
     "PexSettings",
     "PolicySettings",
     "Project",
@@ -31,8 +49,13 @@ __all__ = [
     "Setting",
     "Settings",
     "TomlFile",
+    "VirtualEnvironment",
     "choose_python",
     "configure",
+    "configured_python",
+    "environments",
+    "find_build_project",
+    "find_defs_dir",
     "find_projects",
     "import_root",
     "load_if_there",
@@ -45,6 +68,7 @@ __all__ = [
     "settings_for",
     "show",
     "source_roots",
+    "split_config_settings",
     "table_at",
     "unknown_variables",
     "with_detected",

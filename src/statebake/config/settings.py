@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 HostName = Literal["dagster", "native"]
 FailurePolicy = Literal["fail", "stale"]
 Isolation = Literal["fork", "spawn"]
+OnBuild = Literal["refresh", "check", "off"]
 BuilderCompat = Literal["buildkit", "docker-20.10", "buildah", "classic"]
 DEFAULT_JOBS = 32
 DEFAULT_RETRIES = 2
@@ -117,6 +118,9 @@ class Settings:
     allow_runtime_fetch: tuple[str, ...] = ()
     allow_differences: tuple[str, ...] = ()
     lock: Path | None = None
+    build_backend: str | None = None
+    backend_path: tuple[str, ...] = ()
+    on_build: OnBuild = "check"
     policy: PolicySettings = PolicySettings()
     pex: PexSettings = PexSettings()
     docker: DockerSettings = DockerSettings()

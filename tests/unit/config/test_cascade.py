@@ -89,6 +89,9 @@ VALUES = {
     "policy.min_definitions": ("0", 0),
     "policy.min_total_definitions": ("12", 12),
     "pex.entry_point": ("acme.cli:main", "acme.cli:main"),
+    "build_backend": ("acme.build:backend", "acme.build:backend"),
+    "backend_path": ("tools,more/tools", ("tools", "more/tools")),
+    "on_build": ("refresh", "refresh"),
     "lock": ("uv.lock", Path("uv.lock")),
     "docker.tags": ("app,app:1", ("app", "app:1")),
     "docker.file": ("docker/Dockerfile", Path("docker/Dockerfile")),
@@ -147,6 +150,24 @@ def test_every_setting_from_everywhere(tmp_path, setting):
     pyproject.unlink()
     (tmp_path / "statebake.toml").write_text(f"# a comment\n{setting.name} = {toml!r}\n")
     assert given_by() == (expected, "statebake.toml:2")
+
+
+@pytest.mark.parametrize("dash", ["-", "_"])
+def test_spellings_of_the_build_system(project, dash):
+    """The wrapped backend's settings may be spelled as ``[build-system]`` spells them."""
+    lines = f'build{dash}backend = "hatchling.build"\nbackend{dash}path = ["tools"]\n'
+    settings = resolve(project(pyproject=f"[tool.statebake]\n{lines}"), {}, {}).settings
+    assert (settings.build_backend, settings.backend_path) == ("hatchling.build", ("tools",))
+
+
+def test_both_spellings(project):
+    """A setting that is there in two spellings is refused, with both places."""
+    error = refused(project(pyproject='[tool.statebake]\nbuild-backend = "a"\nbuild_backend = "a"\n'))
+    assert error.code is Code.CONFIGS_DISAGREE
+    first, _, second = (error.where or "").partition(" and ")
+    assert first.endswith("pyproject.toml:2")
+    assert second.endswith("pyproject.toml:3")
+
 
 
 def test_flag_paths_from_cwd(tmp_path):
