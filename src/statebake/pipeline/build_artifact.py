@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -45,29 +45,25 @@ def build_sdist(inner: Inner, contents: Contents, directory: Path, config_settin
 
 def finish_wheel(built: Path, contents: Contents, backend: str, directory: Path) -> None:
     """Put ``contents`` into a wheel that ``backend`` made, prove it, and have it in ``directory``."""
-
-    def complete(path: Path) -> Path:
-        return path if complete_wheel(built, path, contents, backend) else built
-
-    _finish(built, directory, complete, lambda path: _prove_wheel(path, contents, built.name))
+    with _finished(built, directory) as path:
+        complete_wheel(built, path, contents, backend)
+        _prove_wheel(path, contents, built.name)
 
 
 def finish_sdist(built: Path, contents: Contents, backend: str, directory: Path) -> None:
     """Put ``contents`` into a source distribution that ``backend`` made, prove it, and have it in ``directory``."""
-
-    def complete(path: Path) -> Path:
+    with _finished(built, directory) as path:
         complete_sdist(built, path, contents, backend)
-        return path
-
-    _finish(built, directory, complete, lambda path: _prove_sdist(path, contents, built.name))
+        _prove_sdist(path, contents, built.name)
 
 
-def _finish(built: Path, directory: Path, complete: Callable[[Path], Path], prove: Callable[[Path], None]) -> None:
+@contextmanager
+def _finished(built: Path, directory: Path) -> Iterator[Path]:
+    """Give the path to write to; what is there afterwards appears in ``directory``."""
     with _beside(directory) as scratch:
         try:
-            made = complete(scratch / built.name)
-            prove(made)
-            made.replace(directory / built.name)
+            yield scratch / built.name
+            (scratch / built.name).replace(directory / built.name)
         except OSError as error:
             raise StatebakeError(
                 Code.OUTPUT_FAILED,

@@ -54,8 +54,8 @@ def find_build_python(
     notes = []
     for environment in environments(project, env):
         name = environment.origin.removeprefix("env ")
-        if _is_same(environment.path, own.prefix) and required is None:
-            continue  # it has what the build requires; whether that is all, nobody knows
+        if name != environment.origin and os.path.realpath(environment.path) == os.path.realpath(own.prefix):
+            continue  # the frontend has set it, to the build's own
         try:
             python = environment.interpreter()
             missing = _missing(python, wanted, project, env)
@@ -64,9 +64,9 @@ def find_build_python(
             continue
         if not missing:
             return BuildPython(python, tuple(notes))
-        if not _is_same(environment.path, own.prefix):
-            notes.append(f"The {name} is not used, for it lacks {', '.join(missing)}.")
+        notes.append(f"The {name} is not used, for it lacks {', '.join(missing)}.")
     python = Interpreter(own.python, "the build's own")
+    # Where nobody says what the project requires, it may lack something that only shows when code is imported.
     if required is not None and not _missing(python, wanted, project, env):
         return BuildPython(python, tuple(notes))
     return BuildPython(None, tuple(notes))
@@ -109,12 +109,5 @@ def _missing(python: Interpreter, wanted: Sequence[str], project: Project, env: 
         raise StatebakeError(
             Code.NO_INTERPRETER, f"{path} does not say what is installed in it", where=path, next_step=hint
         )
-    return _without(wanted, finished.stdout.split())
-
-
-def _without(wanted: Sequence[str], found: Sequence[str]) -> list[str]:
+    found = finished.stdout.split()
     return [name for name in wanted if name not in found]
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    return os.path.realpath(one) == os.path.realpath(other)

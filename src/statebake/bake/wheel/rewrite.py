@@ -18,11 +18,11 @@ _CHUNK = 1 << 20
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 
 
-def complete_wheel(built: Path, output: Path, contents: Contents, backend: str) -> bool:
-    """Write the wheel ``built``, which ``backend`` made, with ``contents`` to ``output``; return whether that differs.
+def complete_wheel(built: Path, output: Path, contents: Contents, backend: str) -> None:
+    """Write the wheel ``built``, which ``backend`` made, with ``contents`` to ``output``.
 
-    Nothing is written where the wheel has all of it already, and no other state. What is put in comes before the
-    metadata, without a time of its own: the same contents make the same bytes.
+    State that is in there already is replaced. What is put in comes before the metadata, without a time of its own: the
+    same contents make the same bytes, also of a wheel that had them.
 
     Raises ``StatebakeError``: ``BACKEND_FAILED`` for what is no wheel, ``LEFT_OUT_BY_BACKEND``; and ``OSError``.
     """
@@ -31,11 +31,8 @@ def complete_wheel(built: Path, output: Path, contents: Contents, backend: str) 
             names = archive.namelist()
             record = _record(names, backend, built.name)
             changes = wheel_changes(contents, frozenset(names), dict(_configs(archive)), backend)
-            if _has_all(archive, changes):
-                return False
             with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as target:
                 _rewrite(archive, record, changes, target)
-            return True
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, ValueError, NotImplementedError) as error:
         raise no_wheel(backend, built.name, f"it cannot be read ({error})") from error
 
@@ -72,24 +69,6 @@ def _write(target: zipfile.ZipFile, file: StateFile) -> tuple[str, str, str]:
         return row(file.path, hashlib.sha256(data).digest(), len(data))
     write_file(target, info, file.source)
     return row(file.path, _digest(file.source), info.file_size)
-
-
-def _has_all(archive: zipfile.ZipFile, changes: Changes) -> bool:
-    """Return whether an archive has exactly the state, with the same content, and all else that would be added."""
-    there = {name for name in archive.namelist() if changes.removes(name) and not name.endswith("/")}
-    wanted = {file.path for file in changes.added if changes.removes(file.path)}
-    if there != wanted or len(wanted) != len(changes.added):
-        return False
-    return all(_same(archive, file) for file in changes.added)
-
-
-def _same(archive: zipfile.ZipFile, file: StateFile) -> bool:
-    with archive.open(file.path) as stream:
-        digest = hashlib.sha256()
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    wanted = hashlib.sha256((file.text or "").encode()).digest() if file.source is None else _digest(file.source)
-    return digest.digest() == wanted
 
 
 def _digest(path: Path) -> bytes:
