@@ -28,33 +28,56 @@ BACKENDS = {
     "flit-core": ("flit-core", "flit_core.buildapi"),
 }
 FRONTENDS = ("build", "uv", "pip")
-TREE = """(state_path / ".config").mkdir(parents=True); (state_path / ".config" / "x").write_text("hidden");\
- (state_path / "target").mkdir(); (state_path / "target" / "a.py").write_text("1"); (state_path / "empty").touch()"""
+TREE = """
+    from pathlib import Path
+
+    from statebake import ComponentLoadContext
+
+    from shop.components import Text
 
 
-def statebake_wheel(root: Path) -> Path:
-    """Build statebake's wheel below ``root`` and return its directory, in which pip and uv look for it."""
-    build("wheel", copy_repository(root / "clone"), root / "wheels")
-    return root / "wheels"
+    class Tree(Text):
+        '''Has a directory as its state, with what backends like to leave out.'''
+
+        def write_state_to_path(self, state_path: Path) -> None:
+            for name in (".config/x", "target/a.py", "build/b", "empty"):
+                (state_path / name).parent.mkdir(parents=True, exist_ok=True)
+                (state_path / name).write_text("" if name == "empty" else name)
+
+        def build_defs_from_state(self, context: ComponentLoadContext, state_path: Path) -> str:
+            files = (path for path in state_path.rglob("*") if path.is_file())
+            return " ".join(sorted(path.relative_to(state_path).as_posix() for path in files))
+"""
+PRINTED = "three\none\n.config/x build/b empty target/a.py\n"
+"""What the program of such a project prints."""
+
+
+def local_wheels(root: Path) -> Path:
+    """Gather the wheels of statebake, of the backends, and of all that they require, in a directory below ``root``."""
+    made = build("wheel", copy_repository(root / "clone"), root / "wheels")
+    names = [requirement for requirement, _ in BACKENDS.values()]
+    download = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary", ":all:", "--dest", made.parent]
+    run([*download, made, *names], cwd=root).ok()
+    return made.parent
 
 
 @dataclass(frozen=True)
 class Builder:
-    """The frontends, who find statebake's wheel in ``wheels``."""
+    """The frontends, whose environments are made of what is in ``wheels``, and of nothing else."""
 
     wheels: Path
 
     def env(self, extra: Mapping[str, str | None] | None = None) -> dict[str, str | None]:
         """Return what the environment of a build has besides."""
-        links = filter(None, [os.environ.get("PIP_FIND_LINKS"), str(self.wheels)])
-        found = {"PIP_FIND_LINKS": " ".join(links), "UV_FIND_LINKS": str(self.wheels), **EPOCH}
+        found: dict[str, str | None] = {"PIP_NO_INDEX": "1", "UV_NO_INDEX": "1", **EPOCH}
+        found |= {"PIP_FIND_LINKS": str(self.wheels), "UV_FIND_LINKS": str(self.wheels)}
         found["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         return {**found, **(extra or {})}
 
     def run(
         self, frontend: str, project: Path, out: Path, *options: str, env: Mapping[str, str | None] | None = None
     ) -> Result:
-        """Have a frontend build a wheel into ``out``: ``build`` by way of a source distribution, the others directly."""
+        """Have a frontend build a wheel into ``out``: ``build`` by way of an sdist, the others directly."""
         argv: dict[str, list[str | Path]] = {
             "build": [sys.executable, "-m", "build", "--installer", "uv", "--outdir", out, *options, project],
             "uv": [UV, "build", "--wheel", "--python", sys.executable, "--out-dir", out, *options, project],
@@ -62,7 +85,9 @@ class Builder:
         }
         return run(argv[frontend], cwd=project.parent, env=self.env(env))
 
-    def wheel(self, frontend: str, project: Path, out: Path, *options: str, env: Mapping[str, str | None] | None = None):
+    def wheel(
+        self, frontend: str, project: Path, out: Path, *options: str, env: Mapping[str, str | None] | None = None
+    ):
         """Return the wheel that a frontend builds."""
         self.run(frontend, project, out, *options, env=env).ok()
         [found] = out.glob("*.whl")
@@ -90,8 +115,14 @@ def wrapped_project(
     """
     project = native_project(
         root,
-        documents(component("one"), component("tree", text=TREE).replace("components.Text", "components.Code")),
-        {"pyproject.toml": pyproject, "src/shop/defs/more/component.yaml": component("three"), **(files or {})},
+        documents(component("one"), component("tree").replace("components.Text", "tree.Tree")),
+        {
+            "pyproject.toml": pyproject,
+            "src/shop/tree.py": TREE,
+            "src/shop/defs/more/defs.yaml": component("three"),
+            "src/shop/defs/older/component.yaml": "# Dagster's earlier name",
+            **(files or {}),
+        },
     )
     path = project / "pyproject.toml"
     path.write_text(path.read_text() + settings)

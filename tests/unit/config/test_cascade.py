@@ -169,7 +169,6 @@ def test_both_spellings(project):
     assert second.endswith("pyproject.toml:3")
 
 
-
 def test_flag_paths_from_cwd(tmp_path):
     """A relative path in a flag is taken from the current directory, elsewhere from the project."""
     flags, env = {"pex.output": Path("a.pex"), "python": "python3.12"}, {"STATEBAKE_LOCK": "uv.lock"}
