@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 from statebake.model.manifest import Manifest
-from support.builds import Builder, check_record, contents, load, local_wheels, wrapped_project
+from support.builds import check_record, contents, load, wrapped_project
 from support.cli import run, statebake
 from support.hooks import build_sdist, build_wheel, call_hook, only_wheel
 from support.installed import UV, unpack
 from support.native import component, state_dir
 
 STATE = "shop/defs/.local_defs_state"
-OWN = "checked with"
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +29,6 @@ def refreshed(tmp_path_factory) -> Path:
 def project(refreshed, tmp_path) -> Path:
     """A copy of it."""
     return Path(shutil.copytree(refreshed, tmp_path / "shop", symlinks=True))
-
-
-@pytest.fixture(scope="module")
-def builder(tmp_path_factory) -> Builder:
-    """Frontends with statebake's wheel at hand."""
-    return Builder(local_wheels(tmp_path_factory.mktemp("statebake")))
 
 
 def replaced(project: Path, old: str, new: str) -> None:

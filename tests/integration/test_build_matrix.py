@@ -12,23 +12,15 @@ from support.builds import (
     BACKENDS,
     FRONTENDS,
     PRINTED,
-    Builder,
     check_record,
     contents,
     expected_state,
     load,
-    local_wheels,
     wrapped_project,
 )
 from support.cli import run
 
 STATE = "shop/defs/.local_defs_state"
-
-
-@pytest.fixture(scope="module")
-def builder(tmp_path_factory) -> Builder:
-    """The frontends, with statebake's wheel at hand."""
-    return Builder(local_wheels(tmp_path_factory.mktemp("statebake")))
 
 
 @pytest.fixture(scope="module", params=list(BACKENDS))

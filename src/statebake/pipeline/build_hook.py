@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from statebake.bake.image.plan import INPUTS_DIR
 from statebake.bake.state_files import StateFile, state_files
 from statebake.bake.templates import render
 from statebake.bake.wheel.contents import Contents
@@ -27,6 +28,7 @@ from statebake.refresh import RefreshReport, Selection
 from statebake.verify.surroundings import DECLARATION_NAMES
 
 _OF_THE_PROJECT = ("dg.toml", "statebake.toml")
+_CONFIG_IN_SDIST = f"{INPUTS_DIR}/artifact-pyproject.toml"
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def _contents(build: BuildProject, found: FoundState, manifest: Manifest) -> Con
         )
     names = [sanitize_key(key) for key in kept_locally(found.discovery)]
     state = {name: list_files(found.snapshot.key_dirs[name].path) for name in names}
-    config = find_host(build.settings.host or project.host).artifact_config(project)
+    config = _config(build)
     import_path = root.relative_to(project.directory).as_posix()
     return Contents(
         package=package,
@@ -133,13 +135,28 @@ def _contents(build: BuildProject, found: FoundState, manifest: Manifest) -> Con
             StateFile(f"{package}/{path.relative_to(defs_dir).as_posix()}", source=path)
             for path in _files(defs_dir, DECLARATION_NAMES.__contains__)
         ),
-        config=None if config is None else render("artifact-pyproject.toml", project=config),
-        project_files=tuple(
-            StateFile(name, source=project.directory / name)
-            for name in _OF_THE_PROJECT
-            if (project.directory / name).is_file()
+        config=config,
+        project_files=(
+            *(
+                StateFile(name, source=project.directory / name)
+                for name in _OF_THE_PROJECT
+                if (project.directory / name).is_file()
+            ),
+            *([] if config is None else [StateFile(_CONFIG_IN_SDIST, text=config)]),
         ),
     )
+
+
+def _config(build: BuildProject) -> str | None:
+    """Return the text of the configuration that the framework must find.
+
+    In a source distribution it has been kept, for it may name the directory of the project, which is another one there.
+    """
+    kept = build.project.directory / _CONFIG_IN_SDIST
+    if build.in_sdist and kept.is_file():
+        return kept.read_text(encoding="utf-8", errors="replace")
+    config = find_host(build.settings.host or build.project.host).artifact_config(build.project)
+    return None if config is None else render("artifact-pyproject.toml", project=config)
 
 
 def _files(directory: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
