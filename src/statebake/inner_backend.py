@@ -69,7 +69,7 @@ def load_inner(name: str | None, backend_path: Sequence[str], project: Path, pyp
         )
     module, _, path = name.partition(":")
     _must_be_inside(backend_path, project, where)
-    sys.path[:0] = [str(project / directory) for directory in backend_path]
+    sys.path[:0] = [path for path in (str(project / place) for place in backend_path) if path not in sys.path]
     try:
         found: Any = importlib.import_module(module)
     except ModuleNotFoundError as error:

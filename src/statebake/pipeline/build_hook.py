@@ -55,11 +55,11 @@ def prepare_state(build: BuildProject, env: Mapping[str, str], own: BuildEnviron
     its manifest says what is expected. Raises ``StatebakeError``.
     """
     project, config = build.project, build.config
-    defs_dir = find_defs_dir(project, build.settings)
-    manifest = read_manifest(defs_dir) if build.in_sdist else None
-    if manifest is not None:
-        found = state_by_manifest(manifest, defs_dir)
-        return _checked(build, found, env, "by the manifest of the source distribution", manifest)
+    if build.in_sdist:
+        defs_dir = find_defs_dir(project, build.settings)
+        if manifest := read_manifest(defs_dir):
+            found = state_by_manifest(manifest, defs_dir)
+            return _checked(build, found, env, "by the manifest of the source distribution", manifest)
     host = find_host(build.settings.host or project.host)
     chosen = find_build_python(project, config, host.distribution, env, own)
     for note in chosen.notes:
@@ -69,7 +69,8 @@ def prepare_state(build: BuildProject, env: Mapping[str, str], own: BuildEnviron
             "There is no interpreter that has what the project requires: nothing is refreshed, and the state is "
             "checked by its files alone. STATEBAKE_PYTHON=PATH names one."
         )
-        return _checked(build, state_by_records(config, defs_dir), env, "by its files alone")
+        found = state_by_records(config, find_defs_dir(project, build.settings))
+        return _checked(build, found, env, "by its files alone")
     target = Target(project, config, str(chosen.interpreter.path), chosen.interpreter.origin)
     refreshed, found_here = _with_interpreter(build, target, without_frontend(env), observer)
     by = f"with {_short(chosen.interpreter.path, project)} ({chosen.interpreter.origin})"
