@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,15 +22,22 @@ STATE = "shop/defs/.local_defs_state"
 
 
 @pytest.fixture(scope="module")
-def refreshed(tmp_path_factory) -> Path:
-    """A refreshed project, to be copied."""
-    return wrapped_project(tmp_path_factory.mktemp("refreshed") / "shop", "flit-core")
+def refreshed(tmp_path_factory) -> Callable[[str], Path]:
+    """Gives a refreshed project by its backend, to be copied; each is made once."""
+    root = tmp_path_factory.mktemp("refreshed")
+    return functools.cache(lambda backend: wrapped_project(root / backend / "shop", backend))
 
 
 @pytest.fixture
-def project(refreshed, tmp_path) -> Path:
-    """A copy of it."""
-    return Path(shutil.copytree(refreshed, tmp_path / "shop", symlinks=True))
+def copied(refreshed, tmp_path) -> Callable[[str], Path]:
+    """Gives a copy of such a project."""
+    return lambda backend: Path(shutil.copytree(refreshed(backend), tmp_path / "shop", symlinks=True))
+
+
+@pytest.fixture
+def project(copied) -> Path:
+    """A copy of the quickest one."""
+    return copied("flit-core")
 
 
 def replaced(project: Path, old: str, new: str) -> None:
@@ -274,9 +283,9 @@ def test_state_behind_a_link(project, tmp_path):
 
 @pytest.mark.parametrize("backend", ["hatchling", "poetry-core", "setuptools"])
 @pytest.mark.parametrize("rule", ["shop/", "*/state\nstate/\n.local*", "*.yaml"])
-def test_ignored_by_git(tmp_path, backend, rule):
+def test_ignored_by_git(copied, tmp_path, backend, rule):
     """Whatever ``.gitignore`` rules match, the project's own path among it, nothing is lost without an error."""
-    project = wrapped_project(tmp_path / "shop", backend)
+    project = copied(backend)
     run(["git", "init", "--quiet"], cwd=tmp_path).ok()
     (tmp_path / ".gitignore").write_text(f"{rule}\n")
     (project / ".gitignore").write_text(f"{rule}\n")
@@ -384,9 +393,9 @@ def test_config_settings_of_the_backend(project, tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["hatchling", "setuptools", "uv_build", "poetry-core", "pdm-backend", "flit-core"])
-def test_hooks_are_those_of_the_backend(tmp_path, backend):
+def test_hooks_are_those_of_the_backend(copied, backend):
     """Frontends find the optional hooks that the wrapped backend has, and no others."""
-    project = wrapped_project(tmp_path / "shop", backend)
+    project = copied(backend)
     script = """
 import sys, importlib, statebake.backend as ours
 theirs = importlib.import_module(sys.argv[1])
@@ -427,12 +436,12 @@ def test_a_configuration_beside_pyproject(project, tmp_path):
     assert (source / "statebake.toml").read_text() == (project / "statebake.toml").read_text()
 
 
-def test_a_path_layout(tmp_path):
+def test_a_path_layout(copied, tmp_path):
     """A project without ``src`` is built as well."""
-    project = wrapped_project(tmp_path / "shop", "setuptools")
+    project = copied("setuptools")
     (project / "src/shop").rename(project / "shop")
     (project / "src").rmdir()
-    statebake("check", cwd=project)
+    statebake("check", cwd=project).ok()
     build_wheel(project, tmp_path / "out").ok()
     wheel = only_wheel(tmp_path / "out")
     check_record(wheel)
