@@ -18,6 +18,7 @@ import pytest
 
 from lab import leases, places
 from support.api import Api, serving
+from support.builds import Builder, local_wheels
 from support.dagster import dagster_python
 from support.engine import Docker, Tools, ready_tools, running_engine, running_registry, unique_name
 from support.mounts import image, mounted, reflink
@@ -207,6 +208,12 @@ def api() -> Iterator[Api]:
     """An HTTP server on loopback, in this process, that answers as a test tells it."""
     with serving() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
+    """Build frontends, whose isolated environments have this very statebake. Needs ``uv``."""
+    return Builder(local_wheels(tmp_path_factory.mktemp("statebake")))
 
 
 @pytest.fixture(scope="session")

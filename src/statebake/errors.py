@@ -45,6 +45,7 @@ class Code(Enum):
     BAD_REFERENCE = "SB114"
     EDITED_BY_HAND = "SB115"
     BAD_TEMPLATE = "SB116"
+    NO_BACKEND = "SB117"
     # 2xx: the project's own code and declarations
     BAD_YAML = "SB201"
     BAD_TYPE = "SB202"
@@ -134,6 +135,7 @@ class Code(Enum):
     ENGINE_FULL = "SB711"
     IMAGE_NOT_FOUND = "SB712"
     PUSH_FAILED = "SB713"
+    BACKEND_FAILED = "SB714"
 
     @property
     def exit(self) -> Exit:

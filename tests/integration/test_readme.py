@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from support.builds import Builder
 from support.cli import Result, run, statebake
 from support.dagster import REPO, dagster_python
 from support.engine import Docker
+from support.installed import UV
+from support.pexes import copy_example
 from support.service import Service
 from support.trees import write_tree
 
@@ -59,10 +62,47 @@ def test_images_path(service: Service, docker: Docker, tmp_path: Path) -> None:
         docker.run("rmi", "--force", "jaffle:1")
 
 
+def _weather(target: Path, service: Service) -> Path:
+    """Copy the native example and refresh it; its ``.venv`` has statebake."""
+    import sys
+
+    project = copy_example("weather", target)
+    (project / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    statebake("refresh", cwd=project, env=service.env).ok()
+    return project
+
+
+@pytest.mark.needs("uv")
+def test_build_path(service: Service, builder: Builder, tmp_path: Path) -> None:
+    """With the lines that the section on builds shows, the native example is built as it says."""
+    project = _weather(tmp_path / "weather", service)
+    lines = next(block for block in blocks("toml") if "statebake.backend" in block)
+    system, _, own = lines.partition("[tool.statebake]\n")
+    path = project / "pyproject.toml"
+    text = path.read_text().partition("\n[project]\n")[2]
+    path.write_text(f"{system}[project]\n{text}{own}")
+    shown = next(block for block in blocks("console") if "uv build" in block)
+    _prints_what_is_shown(shown, project, builder.env())
+    [wheel] = (project / "dist").glob("*.whl")
+    assert "3 keys" in statebake("verify", wheel, cwd=project).ok().out
+
+
+@pytest.mark.needs("uv")
+def test_build_hook_path(service: Service, builder: Builder, tmp_path: Path) -> None:
+    """So does the hook of hatchling."""
+    project = _weather(tmp_path / "weather", service)
+    lines = next(block for block in blocks("toml") if "[tool.hatch" in block)
+    path = project / "pyproject.toml"
+    path.write_text(path.read_text().replace('requires = ["hatchling', 'requires = ["statebake", "hatchling') + lines)
+    statebake("verify", builder.wheel("uv", project, tmp_path / "out"), cwd=project).ok()
+
+
 def _as_typed(command: str, cwd: Path, env: dict[str, str | None]) -> Result:
     program, *arguments = shlex.split(command)
     if program == "statebake":
         return statebake(*arguments, cwd=cwd, env=env)
+    if program == "uv":
+        return run([UV, *arguments], cwd=cwd, env=env)
     return run([cwd / program, *arguments], cwd=cwd, env=env)
 
 

@@ -4,8 +4,9 @@ from statebake.bake.dependencies import resolve_dependencies
 from statebake.bake.dependency_source import DependencySource, find_dependencies
 from statebake.bake.manifest import build_manifest, runtime_keys
 from statebake.bake.pex import build_pex
-from statebake.bake.plan import BakePlan, StateFile, plan_pex
+from statebake.bake.plan import BakePlan, plan_pex
 from statebake.bake.sources import SourceFile, collect_sources
+from statebake.bake.state_files import StateFile
 
 __all__ = [
     "BakePlan",

@@ -8,19 +8,9 @@ from pathlib import Path
 
 from statebake.bake.dependency_source import DependencySource
 from statebake.bake.sources import SourceFile
-from statebake.model.keys import IGNORE_NAME, MANIFEST_NAME, RECORD_NAME, STATE_DIR_NAME, sanitize_key
+from statebake.bake.state_files import StateFile, state_files, state_path
 from statebake.model.manifest import Manifest
-from statebake.model.record import dump_json
 from statebake.model.tree import TreeFile
-
-
-@dataclass(frozen=True)
-class StateFile:
-    """A file of the state in the artifact: copied from ``source``, or written from ``text``."""
-
-    path: str
-    source: Path | None = None
-    text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,24 +58,13 @@ def plan_pex(
     ``entry_point`` is ``module`` or ``-m module`` (run it) or ``module:function`` (call it); ``defs_path`` is the defs
     dir's path in the artifact; ``state`` has every key directory's files by directory name.
     """
-    state_dir = f"{defs_path}/{STATE_DIR_NAME}" if defs_path != "." else STATE_DIR_NAME
-    files = [
-        StateFile(f"{state_dir}/{IGNORE_NAME}", text="*\n"),
-        StateFile(f"{state_dir}/{MANIFEST_NAME}", text=manifest.dumps()),
-    ]
-    for record in manifest.keys:
-        name = sanitize_key(record.key)
-        files.extend(StateFile(f"{state_dir}/{name}/{file.path}", source=file.source) for file in state[name])
-        if record.fetched_at is not None:
-            text = dump_json(record.without_volatile().to_json())
-            files.append(StateFile(f"{state_dir}/{name}/{RECORD_NAME}", text=text))
     return BakePlan(
         output=output,
         python=python,
         entry_point=entry_point_args(entry_point),
         pex_args=tuple(pex_args),
         sources=sources,
-        state=tuple(sorted(files, key=lambda file: file.path)),
+        state=state_files(state_path(defs_path), state, manifest),
         dependencies=dependencies,
         config=config,
         manifest=manifest,

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from statebake.config.build_options import split_config_settings
+from statebake.config.build_project import BuildProject, find_build_project
 from statebake.config.cascade import ResolvedConfig, resolve
-from statebake.config.detect import configure, with_detected
+from statebake.config.detect import configure, find_defs_dir, with_detected
 from statebake.config.dg import DgProject
 from statebake.config.environment import unknown_variables
-from statebake.config.interpreter import Interpreter, choose_python
+from statebake.config.interpreter import (
+    Interpreter,
+    VirtualEnvironment,
+    choose_python,
+    configured_python,
+    environments,
+)
 from statebake.config.modules import import_root, module_path, source_roots
 from statebake.config.policy import selects, settings_for
 from statebake.config.project import Project, find_projects
@@ -17,6 +25,7 @@ from statebake.config.settings import (
     DepthOfVerification,
     DockerSettings,
     Limit,
+    OnBuild,
     PexSettings,
     PolicySettings,
     SecretSettings,
@@ -27,6 +36,7 @@ from statebake.config.values import show
 
 __all__ = [
     "SETTINGS",
+    "BuildProject",
     "BuilderCompat",
     "DepthOfVerification",
     "DgProject",
@@ -34,6 +44,7 @@ __all__ = [
     "Interpreter",
     "Kind",
     "Limit",
+    "OnBuild",
     "PexSettings",
     "PolicySettings",
     "Project",
@@ -42,8 +53,13 @@ __all__ = [
     "Setting",
     "Settings",
     "TomlFile",
+    "VirtualEnvironment",
     "choose_python",
     "configure",
+    "configured_python",
+    "environments",
+    "find_build_project",
+    "find_defs_dir",
     "find_projects",
     "import_root",
     "load_if_there",
@@ -56,6 +72,7 @@ __all__ = [
     "settings_for",
     "show",
     "source_roots",
+    "split_config_settings",
     "table_at",
     "unknown_variables",
     "with_detected",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _GROUPS = frozenset(name.partition(".")[0] for name in BY_NAME if "." in name)
 _KEYS, _LIMITS = "keys", "limits"
+_ALIASES = {setting.alias: setting.name for setting in SETTINGS if setting.alias}
 _NAMES = frozenset(BY_NAME) | _GROUPS | {_KEYS, _LIMITS}
 _LIMIT = Setting(_LIMITS, Kind.COUNT, None, "", "")
 _SHORT: Mapping[str, Mapping[type, str]] = {"secrets": {str: "mode", list: "names"}}
@@ -153,7 +154,7 @@ def _file(file: TomlFile, prefix: tuple[str, ...]) -> dict[str, _Given]:
     for keys, value in _flatten(file, prefix, table):
         line = file.line(*prefix, *keys)
         origin, where = located(file.path.name, line), located(str(file.path), line)
-        name = ".".join(keys)
+        name = _ALIASES.get(".".join(keys), ".".join(keys))
         if keys[0] == _LIMITS:
             count = _given(_LIMIT, value, file.path.parent, origin, where, name=limit_name(keys[1]))
             layer[limit_name(keys[1])] = replace(count, value=Limit(keys[1], cast("int", count.value)))
@@ -161,6 +162,8 @@ def _file(file: TomlFile, prefix: tuple[str, ...]) -> dict[str, _Given]:
             name = key_setting(keys[1], inner)
             given = _given(BY_NAME[inner], value, file.path.parent, origin, where, name=name)
             layer[name] = replace(given, value=_KeyValue(keys[1], inner, given.value))
+        elif name in layer:
+            raise _spelled_twice(name, layer[name], where)
         elif name in BY_NAME:
             layer[name] = _given(BY_NAME[name], value, file.path.parent, origin, where)
         else:
@@ -222,6 +225,15 @@ def _bad_setting(
         f"{name or setting.name} is {shown} ({origin}); expected: {setting.type.value}",
         where=where,
         next_step=f"correct {origin.removeprefix('flag ').removeprefix('env ')}",
+    )
+
+
+def _spelled_twice(name: str, first: _Given, where: str) -> StatebakeError:
+    return StatebakeError(
+        Code.CONFIGS_DISAGREE,
+        f"{name} is set twice, as {name} and as {BY_NAME[name].alias}",
+        where=f"{first.where} and {where}",
+        next_step="remove one of the two",
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from statebake.config.cascade import ResolvedConfig, resolve
 from statebake.config.modules import detect_module, module_path
 from statebake.config.settings import Settings
+from statebake.errors import Code, StatebakeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +39,25 @@ def with_detected(resolved: ResolvedConfig, project: Project) -> ResolvedConfig:
     detected = {name: "detected" for name, value in filled.items() if value != given[name]}
     settings = Settings.from_flat(filled, keys=resolved.settings.keys, limits=resolved.settings.limits)
     return replace(resolved, settings=settings, origins={**resolved.origins, **detected})
+
+
+def find_defs_dir(project: Project, settings: Settings) -> Path:
+    """Return the directory of the module that holds the definitions, as the project's files tell; nothing is imported.
+
+    Raises ``StatebakeError`` (``BAD_SETTING``) where they do not.
+    """
+    module = settings.defs_module
+    found = module_path(project.directory, module) if module else None
+    if found is None:
+        raise StatebakeError(
+            Code.BAD_SETTING,
+            f"The module of the definitions, {module}, is no package or module of this project."
+            if module
+            else "It is not known which package of this project holds the definitions.",
+            where=str(project.config_file),
+            next_step='name it: [tool.statebake] defs_module = "…"',
+        )
+    return found if found.is_dir() else found.parent
 
 
 def _detected(project: Project, settings: Settings) -> dict[str, object]:

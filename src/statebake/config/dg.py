@@ -7,6 +7,7 @@ not read.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +20,11 @@ from statebake.errors import Code, StatebakeError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,16 @@ def read_dg(directory: Path, pyproject: TomlFile | None) -> DgConfig | None:
     if given is not None:
         raise config.bad(f"directory_type is {given!r}; expected: `project` or `workspace`", "directory_type")
     return config
+
+
+def configures_project(name: str, text: str) -> bool:
+    """Return whether a file called ``name`` has what Dagster looks for (``dagster_shared.utils.config``, 1.13)."""
+    try:
+        data = tomllib.loads(text)
+    except ValueError:
+        return False
+    project = table_at(data, "project") if name == "dg.toml" else table_at(data, "tool", "dg", "project")
+    return isinstance(project, dict) and bool(project.get("root_module") or project.get("defs_module"))
 
 
 def dg_project(directory: Path, config: DgConfig) -> DgProject:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from statebake.errors import Code, StatebakeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from statebake.config.project import Project
     from statebake.config.settings import Settings
@@ -45,13 +45,42 @@ def choose_python(
     Raises ``StatebakeError`` (``NO_INTERPRETER``) where the first of these that is there cannot be run.
     """
     if settings.python is not None:
-        return Interpreter(_configured(project.directory, settings.python, origin, env), origin)
+        return configured_python(project, settings.python, origin, env)
+    place = next(iter(environments(project, env)), None)
+    return place.interpreter() if place else Interpreter(Path(own).absolute(), "statebake's own")
+
+
+@dataclass(frozen=True)
+class VirtualEnvironment:
+    """A virtual environment that nobody configured, and how it was found: ``project .venv``."""
+
+    path: Path
+    origin: str
+
+    def interpreter(self) -> Interpreter:
+        """Return its interpreter; raises ``StatebakeError`` (``NO_INTERPRETER``) where it cannot be run."""
+        return Interpreter(_in_venv(self.path, _NAMES[self.origin]), self.origin)
+
+
+_NAMES = {
+    "project .venv": "the project's .venv",
+    "workspace .venv": "the workspace's .venv",
+    "env VIRTUAL_ENV": "VIRTUAL_ENV",
+}
+
+
+def environments(project: Project, env: Mapping[str, str]) -> Iterator[VirtualEnvironment]:
+    """Yield the virtual environments that may be the project's, the most likely first."""
     for owner, directory in (("project", project.directory), ("workspace", project.workspace)):
         if directory is not None and (directory / ".venv").is_dir():
-            return Interpreter(_in_venv(directory / ".venv", f"the {owner}'s .venv"), f"{owner} .venv")
+            yield VirtualEnvironment(directory / ".venv", f"{owner} .venv")
     if virtual_env := env.get("VIRTUAL_ENV"):
-        return Interpreter(_in_venv(Path(virtual_env).absolute(), "VIRTUAL_ENV"), "env VIRTUAL_ENV")
-    return Interpreter(Path(own).absolute(), "statebake's own")
+        yield VirtualEnvironment(Path(virtual_env).absolute(), "env VIRTUAL_ENV")
+
+
+def configured_python(project: Project, python: Path, origin: str, env: Mapping[str, str]) -> Interpreter:
+    """Return the interpreter that ``origin`` names; raises ``StatebakeError`` (``NO_INTERPRETER``)."""
+    return Interpreter(_configured(project.directory, python, origin, env), origin)
 
 
 def _configured(base: Path, python: Path, origin: str, env: Mapping[str, str]) -> Path:

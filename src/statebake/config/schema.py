@@ -35,6 +35,8 @@ class Kind(Enum):
     SWITCH = "`true` or `false`"
     VERIFICATION = "`truth` or `sealed`"
     BUILDER_COMPAT = "`buildkit`, `docker-20.10`, `buildah` or `classic`"
+    ON_BUILD = "`refresh`, `check` or `off`"
+    BACKEND = "`module` or `module:object`"
     TEXT = "string"
     PORT = "port number, 1 to 65535"
     STRATEGIES = "list of `LOCAL_FILESYSTEM`, `VERSIONED_STATE_STORAGE`, `LEGACY_CODE_SERVER_SNAPSHOTS`"
@@ -58,6 +60,7 @@ class Setting:
         help: what it means, one or two sentences of Markdown.
         flag: its option on the command line.
         default_help: what a ``None`` default comes to, in words.
+        alias: another spelling of its key that files may have.
         per_key: whether it can be set for some keys only, in ``[tool.statebake.keys."PATTERN"]``; under its own name,
             with the dot (``policy.max_age``), where it has one.
     """
@@ -69,6 +72,7 @@ class Setting:
     flag: str
     default_help: str = ""
     per_key: bool = False
+    alias: str = ""
 
     @property
     def env(self) -> str:
@@ -342,6 +346,32 @@ SETTINGS: tuple[Setting, ...] = (
         "The lock or requirements file that names the dependencies.",
         "--lock",
         "found in the project",
+    ),
+    Setting(
+        "build_backend",
+        Kind.BACKEND,
+        None,
+        "The build backend that `statebake.backend` wraps, as it would stand in `[build-system]`; may be spelled "
+        "`build-backend`.",
+        "-C statebake.build_backend",
+        "none",
+        alias="build-backend",
+    ),
+    Setting(
+        "backend_path",
+        Kind.TEXTS,
+        (),
+        "Directories of the project that the wrapped backend is imported from; may be spelled `backend-path`.",
+        "-C statebake.backend_path",
+        alias="backend-path",
+    ),
+    Setting(
+        "on_build",
+        Kind.ON_BUILD,
+        "check",
+        "What a build of the project does before the state goes into it: `refresh` it and check it, only `check` it; "
+        "`off`: neither, and no state goes in either.",
+        "-C statebake.on_build",
     ),
     Setting(
         "bake.verify",

@@ -16,6 +16,7 @@ FailurePolicy = Literal["fail", "stale"]
 Isolation = Literal["fork", "spawn"]
 SecretsMode = Literal["error", "warn", "off"]
 DepthOfVerification = Literal["truth", "sealed"]
+OnBuild = Literal["refresh", "check", "off"]
 BuilderCompat = Literal["buildkit", "docker-20.10", "buildah", "classic"]
 DEFAULT_JOBS = 32
 DEFAULT_RETRIES = 2
@@ -137,6 +138,9 @@ class Settings:
     allow_differences: tuple[str, ...] = ()
     lock: Path | None = None
     secrets: SecretSettings = SecretSettings()
+    build_backend: str | None = None
+    backend_path: tuple[str, ...] = ()
+    on_build: OnBuild = "check"
     policy: PolicySettings = PolicySettings()
     bake: BakeSettings = BakeSettings()
     pex: PexSettings = PexSettings()

@@ -201,6 +201,8 @@ _PARSERS: dict[Kind, Callable[[object, Path], object]] = {
     Kind.SIZE: _size,
     Kind.SHARE: _share,
     Kind.BUILDER_COMPAT: _one_of("buildkit", "docker-20.10", "buildah", "classic"),
+    Kind.ON_BUILD: _one_of("refresh", "check", "off"),
+    Kind.BACKEND: _matching(re.compile(rf"{_MODULE}(?::{_MODULE})?")),
     Kind.TEXT: lambda value, _base: _text(value).strip(),
     Kind.PORT: _port,
     Kind.STRATEGIES: _strategies,

@@ -229,9 +229,14 @@ def check_state(
     """
     early = (ahead or {}).get(opened.state_dir)
     snapshot = early.result() if early else read_snapshot(opened.state_dir)
-    settings, discovery = opened.target.settings, opened.discovery
+    return snapshot, judge_state(opened.target.config, opened.discovery, snapshot)
+
+
+def judge_state(config: ResolvedConfig, discovery: Discovery, snapshot: Snapshot) -> CheckReport:
+    """Return what is wrong with state that was read, by all that the settings ask for."""
+    settings = config.settings
     report = check(discovery, snapshot, settings.allow_runtime_fetch, settings.allow_differences)
     facts = facts_of_project(discovery, snapshot)
-    where = opened.target.config.origins["policy.require_keys"]
+    where = config.origins["policy.require_keys"]
     broken = policy_findings(facts, settings, datetime.now(timezone.utc), where=where)
-    return snapshot, report.plus([*broken, *schema_findings(states_of_project(discovery, snapshot, settings))])
+    return report.plus([*broken, *schema_findings(states_of_project(discovery, snapshot, settings))])

@@ -20,9 +20,10 @@ from statebake.bake import (
 from statebake.bake.files import write_output
 from statebake.bake.templates import render
 from statebake.check import Snapshot
-from statebake.config import import_root
+from statebake.config import Project, import_root
 from statebake.errors import Code, StatebakeError
 from statebake.hosts import Host, find_host
+from statebake.model.discovery import Discovery
 from statebake.model.finding import Finding
 from statebake.model.keys import sanitize_key
 from statebake.model.manifest import Manifest
@@ -105,7 +106,11 @@ def _must_not_destroy(output: Path, opened: OpenProject, sources: Sequence[Sourc
 
 def manifest_of(opened: OpenProject, snapshot: Snapshot, env: Mapping[str, str]) -> Manifest:
     """Return what an artifact with the state in ``snapshot``, which was checked, says that it carries."""
-    discovery, project = opened.discovery, opened.target.project
+    return manifest_for(opened.target.project, opened.discovery, snapshot, env)
+
+
+def manifest_for(project: Project, discovery: Discovery, snapshot: Snapshot, env: Mapping[str, str]) -> Manifest:
+    """Return the manifest of ``project`` with what was found in it, as ``manifest_of`` does."""
     keys = discovery.local_keys
     dirs = {sanitize_key(key): snapshot.key_dirs[sanitize_key(key)] for key in keys}
     return build_manifest(

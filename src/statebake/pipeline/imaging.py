@@ -20,7 +20,7 @@ from statebake.bake.requirement_text import requirement_text
 from statebake.bake.runtime_wheel import build_runtime_wheel
 from statebake.bake.sources import own_tops
 from statebake.bake.templates import TEMPLATES_DIR, render
-from statebake.config import BuilderCompat, Project, Settings, import_root, module_path
+from statebake.config import BuilderCompat, Project, Settings, find_defs_dir, import_root
 from statebake.errors import Code, StatebakeError
 from statebake.hosts import Host, find_host
 from statebake.model.discovery import Discovery
@@ -58,7 +58,7 @@ def plan_image_of(
     project, settings = target.project, target.settings
     host = find_host(settings.host or project.host)
     run = host.image_run(project, settings)
-    defs_dir = discovery.defs_dir if discovery else _defs_dir(target)
+    defs_dir = discovery.defs_dir if discovery else find_defs_dir(project, settings)
     root = import_root(project.directory, defs_dir).resolve()
     if not root.is_relative_to(project.directory):
         raise StatebakeError(
@@ -89,22 +89,6 @@ def plan_image_of(
         builder=builder,
     )
     return ImageParts(plan, Inputs(files), source)
-
-
-def _defs_dir(target: Target) -> Path:
-    """Return where the project's files say that its definitions are."""
-    project, module = target.project, target.settings.defs_module
-    found = module_path(project.directory, module) if module else None
-    if found is None:
-        raise StatebakeError(
-            Code.BAD_SETTING,
-            f"The module of the definitions, {module}, is no package or module of this project."
-            if module
-            else "It is not known which package of this project holds the definitions.",
-            where=str(project.config_file),
-            next_step='name it: [tool.statebake] defs_module = "…"',
-        )
-    return found if found.is_dir() else found.parent
 
 
 def _dependencies(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from statebake.config import backends
 from statebake.errors import Code
 from statebake.model.keys import IGNORE_NAME
 from statebake.verify.cause import Cause, ProjectFacts, first_match
@@ -31,24 +32,13 @@ _SETTINGS: Mapping[str, Sequence[tuple[str, ...]]] = {
 """Where patterns are that keep files out, below ``[tool]``: also those of the sdist that a wheel may be built from."""
 
 
-_BACKENDS = {
-    "setuptools": "setuptools",
-    "hatchling": "hatchling",
-    "poetry": "poetry-core",
-    "pdm": "pdm-backend",
-    "flit_core": "flit-core",
-    "uv_build": "uv_build",
-}
-
-
 def backend_of(pyproject: Mapping[str, Any]) -> str:
-    """Return the name of the build backend in ``[build-system]``; setuptools where there is none (PEP 517)."""
-    table = pyproject.get("build-system")
-    given = table.get("build-backend") if isinstance(table, Mapping) else None
-    if not isinstance(given, str):
-        return "setuptools"
-    top = given.partition(":")[0].partition(".")[0]
-    return _BACKENDS.get(top, given)
+    """Return the name of the build backend, also of one that statebake wraps; setuptools where none is named (PEP 517).
+
+    It is the name of its distribution, where that is known.
+    """
+    given = backends.backend_of(pyproject)
+    return "setuptools" if given is None else backends.distribution_of(given) or given
 
 
 def left_out(facts: ProjectFacts, files: Sequence[str]) -> Cause:

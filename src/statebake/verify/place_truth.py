@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 
+from statebake.config.dg import configures_project
 from statebake.errors import Code
 from statebake.model.finding import Finding, Severity
 from statebake.model.keys import IGNORE_NAME, LAST_NAME, STAGING_NAME, sanitize_key
@@ -16,11 +16,6 @@ from statebake.verify.copies import Copies, Copy
 from statebake.verify.expected import ExpectedKey
 from statebake.verify.subject import Subject
 from statebake.verify.surroundings import join
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _SHOWN = 3
 
@@ -203,16 +198,7 @@ def _lost_declaration(declared_at: str, package: str, copy: Copy, subject: Subje
 
 
 def _configures(path: str, subject: Subject) -> bool:
-    """Return whether a file has what Dagster looks for (``dagster_shared.utils.config``, 1.13)."""
-    try:
-        data = tomllib.loads(subject.around.configs[path])
-    except ValueError:
-        return False
-    tables = ("project",) if path.rpartition("/")[2] == "dg.toml" else ("tool", "dg", "project")
-    project: object = data
-    for table in tables:
-        project = project.get(table) if isinstance(project, dict) else None
-    return isinstance(project, dict) and bool(project.get("root_module") or project.get("defs_module"))
+    return configures_project(path.rpartition("/")[2], subject.around.configs[path])
 
 
 def _unlisted(copies: Copies, subject: Subject) -> Iterator[Finding]:

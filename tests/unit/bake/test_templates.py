@@ -61,7 +61,7 @@ def test_the_artifacts_pyproject():
     project = {"root_module": "depot", "code_location_name": "dépôt 😀", "registry_modules": ["a.*"]}
     text = render("artifact-pyproject.toml", project=project)
     assert tomllib.loads(text) == {"tool": {"dg": {"directory_type": "project", "project": project}}}
-    assert "statebake bake" in text.splitlines()[0]
+    assert "Written by statebake" in text.splitlines()[0]
 
 
 def test_any_key_of_the_projects_table_survives():

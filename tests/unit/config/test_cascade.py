@@ -95,6 +95,9 @@ VALUES = {
     "policy.min_total_definitions": ("12", 12),
     "bake.verify": ("sealed", "sealed"),
     "pex.entry_point": ("acme.cli:main", "acme.cli:main"),
+    "build_backend": ("acme.build:backend", "acme.build:backend"),
+    "backend_path": ("tools,more/tools", ("tools", "more/tools")),
+    "on_build": ("refresh", "refresh"),
     "lock": ("uv.lock", Path("uv.lock")),
     "docker.tags": ("app,app:1", ("app", "app:1")),
     "docker.file": ("docker/Dockerfile", Path("docker/Dockerfile")),
@@ -163,6 +166,23 @@ def test_secrets_in_short(project):
     assert (names.secrets.mode, names.secrets.names) == ("error", ("SHOP_*",))
     assert refused(project("[tool.statebake]\nsecrets = 1")).code is Code.BAD_SETTING
     assert refused(project('[tool.statebake]\nsecrets = "some"')).where.endswith("pyproject.toml:2")
+
+
+@pytest.mark.parametrize("dash", ["-", "_"])
+def test_spellings_of_the_build_system(project, dash):
+    """The wrapped backend's settings may be spelled as ``[build-system]`` spells them."""
+    lines = f'build{dash}backend = "hatchling.build"\nbackend{dash}path = ["tools"]\n'
+    settings = resolve(project(pyproject=f"[tool.statebake]\n{lines}"), {}, {}).settings
+    assert (settings.build_backend, settings.backend_path) == ("hatchling.build", ("tools",))
+
+
+def test_both_spellings(project):
+    """A setting that is there in two spellings is refused, with both places."""
+    error = refused(project(pyproject='[tool.statebake]\nbuild-backend = "a"\nbuild_backend = "a"\n'))
+    assert error.code is Code.CONFIGS_DISAGREE
+    first, _, second = (error.where or "").partition(" and ")
+    assert first.endswith("pyproject.toml:2")
+    assert second.endswith("pyproject.toml:3")
 
 
 def test_flag_paths_from_cwd(tmp_path):

@@ -22,7 +22,7 @@ def test_examples_are_valid(tmp_path):
     blocks = text.split("```toml\n")[1:]
     for block in blocks:
         text = block.partition("```")[0]
-        if "directory_type" in text:
+        if "directory_type" in text or "[tool.hatch" in text:
             continue
         for old in tmp_path.glob("*.toml"):
             old.unlink()
@@ -30,7 +30,7 @@ def test_examples_are_valid(tmp_path):
         (tmp_path / name).write_text(text)
         assert "default" in resolve(tmp_path, {}, {}).origins.values()
         assert any(origin.startswith(name) for origin in resolve(tmp_path, {}, {}).origins.values())
-    assert len(blocks) == 8
+    assert len(blocks) == 11
 
 
 def test_names_do_not_clash():

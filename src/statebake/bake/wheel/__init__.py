@@ -1,0 +1,1 @@
+"""Putting the state into what a build backend has made: wheels and source distributions."""

@@ -1,0 +1,146 @@
+"""What a distribution of a project must have inside, and what that changes in one that a backend has made; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from statebake.bake.state_files import StateFile, state_path
+from statebake.config.dg import configures_project
+from statebake.errors import Code, StatebakeError
+from statebake.model.manifest import Manifest
+
+CONFIG_NAMES = ("dg.toml", "pyproject.toml")
+"""What Dagster is configured by: the first that is in a directory counts there."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What must be inside. Paths are those of the code as it is imported: ``shop/defs/…``.
+
+    Attributes:
+        package: the directory of the definitions, ``shop/defs``.
+        import_root: the directory of the project on the import path, ``src``; empty for the project itself.
+        has_code: the package has Python files.
+        manifest: what ``state`` is.
+        state: the state directory, file by file.
+        declarations: the files that declare components.
+        config: the text of the ``pyproject.toml`` that the framework must find inside of a wheel, if any.
+        project_files: what a build from the source distribution reads; paths relative to the project.
+    """
+
+    package: str
+    import_root: str
+    has_code: bool
+    manifest: Manifest
+    state: tuple[StateFile, ...]
+    declarations: tuple[StateFile, ...] = ()
+    config: str | None = None
+    project_files: tuple[StateFile, ...] = ()
+
+    @property
+    def state_dir(self) -> str:
+        """The path of the state directory."""
+        return state_path(self.package)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is done to an archive.
+
+    Attributes:
+        state_dir: the path inside of it that everything is removed from.
+        added: what is put in, sorted by path.
+    """
+
+    state_dir: str
+    added: tuple[StateFile, ...]
+
+    def removes(self, path: str) -> bool:
+        """Return whether what is at ``path`` is not kept."""
+        return path.rstrip("/") == self.state_dir or path.startswith(f"{self.state_dir}/")
+
+
+def roots_of_wheel(names: Collection[str]) -> tuple[str, ...]:
+    """Return the directories of a wheel that are installed where packages are imported from (PyPA, "Binary ..."), empty
+    for the top, or with a slash at the end.
+    """
+    data = sorted({name.partition("/")[0] for name in names if name.partition("/")[0].endswith(".data")})
+    return ("", *(f"{place}/{scheme}/" for place in data for scheme in ("purelib", "platlib")))
+
+
+def wheel_changes(contents: Contents, names: Collection[str], configs: Mapping[str, str], backend: str) -> Changes:
+    """Return what is done to a wheel that ``backend`` made and that has the files ``names``.
+
+    ``configs``: the text of its configuration files, by path. Raises ``StatebakeError`` (``LEFT_OUT_BY_BACKEND``) where
+    it lacks the code itself.
+    """
+    root = _root_with_code(contents, names, backend)
+    added = [*_at(root, contents.state), *_missing(_at(root, contents.declarations), names)]
+    if contents.config is not None and not _configured(f"{root}{contents.package}", root, configs):
+        places = [f"{root}pyproject.toml", f"{root}{contents.package.partition('/')[0]}/pyproject.toml"]
+        place = next((place for place in places if place not in names), None)
+        if place is None:
+            raise StatebakeError(
+                Code.LEFT_OUT_BY_BACKEND,
+                "There is no room in the wheel for the configuration that Dagster looks for: it has files called "
+                "pyproject.toml without a [tool.dg.project].",
+                where=places[0],
+                next_step="put the project's own pyproject.toml there, or leave these files out",
+            )
+        added.append(StateFile(place, text=contents.config))
+    return _changes(f"{root}{contents.state_dir}", added)
+
+
+def sdist_changes(contents: Contents, names: Collection[str], top: str) -> Changes:
+    """Return what is done to a source distribution with the directory ``top`` and the files ``names``."""
+    root = f"{top}/{contents.import_root}/" if contents.import_root else f"{top}/"
+    others = [*_at(root, contents.declarations), *_at(f"{top}/", contents.project_files)]
+    return _changes(f"{root}{contents.state_dir}", [*_at(root, contents.state), *_missing(others, names)])
+
+
+def _root_with_code(contents: Contents, names: Collection[str], backend: str) -> str:
+    """Return the root that has the package, or, where that has no code, its topmost package."""
+    wanted = contents.package if contents.has_code else contents.package.partition("/")[0]
+    declared = {file.path for file in contents.declarations}
+    for root in roots_of_wheel(names):
+        place = f"{root}{wanted}/"
+        if any(
+            name.startswith(place)
+            and not name.endswith("/")
+            and not name.startswith(f"{root}{contents.state_dir}/")
+            and name[len(root) :] not in declared
+            for name in names
+        ):
+            return root
+    raise StatebakeError(
+        Code.LEFT_OUT_BY_BACKEND,
+        f"The package {wanted.replace('/', '.')} itself is not in the wheel that {backend} made.",
+        where=wanted,
+        next_step="see which packages the build backend finds, and name this one",
+    )
+
+
+def _configured(directory: str, root: str, configs: Mapping[str, str]) -> bool:
+    """Return whether a module in ``directory`` finds a configuration in one of the directories up to ``root``."""
+    place = directory
+    while True:
+        for name in CONFIG_NAMES:
+            path = f"{place.rstrip('/')}/{name}".lstrip("/")
+            if path in configs and configures_project(name, configs[path]):
+                return True
+        if place.rstrip("/") == root.rstrip("/"):
+            return False
+        place = place.rstrip("/").rpartition("/")[0]
+
+
+def _at(root: str, files: Collection[StateFile]) -> list[StateFile]:
+    return [replace(file, path=f"{root}{file.path}") for file in files]
+
+
+def _missing(files: Collection[StateFile], names: Collection[str]) -> list[StateFile]:
+    return [file for file in files if file.path not in names]
+
+
+def _changes(state_dir: str, added: Collection[StateFile]) -> Changes:
+    return Changes(state_dir, tuple(sorted(added, key=lambda file: file.path)))

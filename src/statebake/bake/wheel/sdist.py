@@ -1,0 +1,106 @@
+"""Writing a source distribution anew with the state in it (PyPA specifications, "Source distribution format").
+
+What else is in it stays as its backend made it; only the compression is done again.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import shutil
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from statebake.bake.state_files import StateFile
+from statebake.bake.wheel.contents import Contents, sdist_changes
+from statebake.errors import Code, StatebakeError
+
+_CHUNK = 1 << 20
+_MTIME = 315619200
+"""1980-01-02, UTC: a day after the first one that a zip file can hold, for a wheel may be made of what is unpacked."""
+
+
+def complete_sdist(built: Path, output: Path, contents: Contents, backend: str) -> None:
+    """Write the source distribution ``built``, which ``backend`` made, with ``contents`` to ``output``.
+
+    ``built`` is unpacked in its own directory, but for the members in it. Raises ``StatebakeError``
+    (``BACKEND_FAILED``) for what is no source distribution, and ``OSError``.
+    """
+    plain = built.with_name(f"{built.name}.tar")
+    try:
+        with gzip.open(built) as packed, plain.open("wb") as stream:
+            shutil.copyfileobj(packed, stream, _CHUNK)
+        with tarfile.open(plain, "r:") as archive, plain.open("rb") as read:
+            members = archive.getmembers()
+            top = _top(members, built.name, backend)
+            names = {_name(member) for member in members if not member.isdir()}
+            changes = sdist_changes(contents, names, top)
+            # No name and no time in the header: the same content is the same file.
+            with output.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as write:
+                for member, start, end in _extents(members):
+                    if not changes.removes(_name(member)):
+                        _copy(read, write, start, end)
+                _append(write, changes.added)
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise no_sdist(backend, built.name, f"it cannot be read ({error})") from error
+    finally:
+        plain.unlink(missing_ok=True)
+
+
+def no_sdist(backend: str, name: str, why: str) -> StatebakeError:
+    """Return the error that a backend made something else than a source distribution."""
+    return StatebakeError(
+        Code.BACKEND_FAILED,
+        f"What {backend} made is no source distribution that can be read: {why}.",
+        where=name,
+        next_step="look at what it makes by itself: STATEBAKE_ON_BUILD=off, or [build-system] build-backend = "
+        f'"{backend}"',
+    )
+
+
+def _top(members: list[tarfile.TarInfo], name: str, backend: str) -> str:
+    tops = {_name(member).partition("/")[0] for member in members}
+    if len(tops) != 1:
+        raise no_sdist(backend, name, f"it has {len(tops)} directories at its top, not one")
+    return tops.pop()
+
+
+def _name(member: tarfile.TarInfo) -> str:
+    return member.name.removeprefix("./")
+
+
+def _extents(members: list[tarfile.TarInfo]) -> Iterator[tuple[tarfile.TarInfo, int, int]]:
+    """Yield every member with the range of bytes that it takes, the headers before it included."""
+    starts = [0, *(member.offset for member in members[1:])]  # before the first there may be a header for all
+    last = members[-1]
+    blocks = -(-last.size // tarfile.BLOCKSIZE) if last.isreg() else 0
+    ends = [*starts[1:], last.offset_data + blocks * tarfile.BLOCKSIZE]
+    yield from zip(members, starts, ends, strict=True)
+
+
+def _copy(read: IO[bytes], write: gzip.GzipFile, start: int, end: int) -> None:
+    read.seek(start)
+    while start < end:
+        chunk = read.read(min(end - start, _CHUNK))
+        if not chunk:
+            raise tarfile.ReadError("it ends too early")
+        write.write(chunk)
+        start += len(chunk)
+
+
+def _append(write: gzip.GzipFile, files: tuple[StateFile, ...]) -> None:
+    with tarfile.open(fileobj=write, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+        for file in files:
+            info = tarfile.TarInfo(file.path)
+            info.mtime, info.mode = _MTIME, 0o644
+            if file.source is None:
+                data = (file.text or "").encode()
+                info.size = len(data)
+                archive.addfile(info, io.BytesIO(data))
+            else:
+                info.size = file.source.stat().st_size
+                with file.source.open("rb") as stream:
+                    archive.addfile(info, stream)

@@ -1,0 +1,106 @@
+"""Having the wrapped backend build, putting in what it left out, and proving that it is in there."""
+
+from __future__ import annotations
+
+import gzip
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from statebake.bake.wheel.contents import Contents
+from statebake.bake.wheel.rewrite import complete_wheel
+from statebake.bake.wheel.sdist import complete_sdist
+from statebake.errors import Code, StatebakeError
+from statebake.inner_backend import Inner
+from statebake.verify import compare, read_files, read_tar
+
+
+def build_wheel(
+    inner: Inner,
+    contents: Contents,
+    directory: Path,
+    config_settings: Mapping[str, Any] | None,
+    metadata_directory: str | None,
+) -> str:
+    """Have ``inner`` build a wheel, and return its name in ``directory`` when ``contents`` were proved to be in it.
+
+    It appears only then. Raises ``StatebakeError``: ``BACKEND_FAILED``, ``LEFT_OUT_BY_BACKEND``, ``ARTIFACT_MISMATCH``,
+    ``OUTPUT_FAILED``; and whatever the backend raises.
+    """
+    with _beside(directory) as scratch:
+        built = inner.make("build_wheel", "wheel", scratch, config_settings, metadata_directory)
+        finish_wheel(built, contents, inner.name, directory)
+    return built.name
+
+
+def build_sdist(inner: Inner, contents: Contents, directory: Path, config_settings: Mapping[str, Any] | None) -> str:
+    """Have ``inner`` build a source distribution, as ``build_wheel`` does."""
+    with _beside(directory) as scratch:
+        built = inner.make("build_sdist", "source distribution", scratch, config_settings)
+        finish_sdist(built, contents, inner.name, directory)
+    return built.name
+
+
+def finish_wheel(built: Path, contents: Contents, backend: str, directory: Path) -> None:
+    """Put ``contents`` into a wheel that ``backend`` made, prove it, and have it in ``directory``."""
+    with _finished(built, directory) as path:
+        complete_wheel(built, path, contents, backend)
+        _prove_wheel(path, contents, built.name)
+
+
+def finish_sdist(built: Path, contents: Contents, backend: str, directory: Path) -> None:
+    """Put ``contents`` into a source distribution that ``backend`` made, prove it, and have it in ``directory``."""
+    with _finished(built, directory) as path:
+        complete_sdist(built, path, contents, backend)
+        _prove_sdist(path, contents, built.name)
+
+
+@contextmanager
+def _finished(built: Path, directory: Path) -> Iterator[Path]:
+    """Give the path to write to; what is there afterwards appears in ``directory``."""
+    with _beside(directory) as scratch:
+        try:
+            yield scratch / built.name
+            (scratch / built.name).replace(directory / built.name)
+        except OSError as error:
+            raise StatebakeError(
+                Code.OUTPUT_FAILED,
+                f"{built.name} cannot be written with the state in it: {error.strerror or error}.",
+                where=str(error.filename or directory),
+                next_step="free some space, or make the file readable",
+            ) from error
+
+
+@contextmanager
+def _beside(directory: Path) -> Iterator[Path]:
+    """Give a directory on the same file system, so that the last step is a rename."""
+    try:
+        scratch = tempfile.TemporaryDirectory(prefix=".statebake-", dir=directory)
+    except OSError as error:
+        raise StatebakeError(
+            Code.OUTPUT_FAILED,
+            f"Nothing can be written there: {error.strerror}.",
+            where=str(directory),
+            next_step="name another directory for what is built",
+        ) from error
+    with scratch as name:
+        yield Path(name)
+
+
+def _prove_wheel(path: Path, contents: Contents, name: str) -> None:
+    read = read_files(path)
+    compare(read.states, contents.manifest, name)
+    if unlisted := read.around.unlisted:
+        raise StatebakeError(
+            Code.ARTIFACT_MISMATCH,
+            f"The RECORD of the wheel does not list {unlisted[0]}.",
+            where=name,
+            next_step="report this, with the backend that is wrapped",
+        )
+
+
+def _prove_sdist(path: Path, contents: Contents, name: str) -> None:
+    with gzip.open(path) as stream:
+        compare(read_tar(cast(BinaryIO, stream), str(path)), contents.manifest, name)

@@ -1,0 +1,171 @@
+"""What a build of the project does besides the build: refresh, check, and say what must be in what is built."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from statebake.bake.image.plan import INPUTS_DIR
+from statebake.bake.state_files import StateFile, state_files
+from statebake.bake.templates import render
+from statebake.bake.wheel.contents import Contents
+from statebake.check import CheckReport
+from statebake.config import BuildProject, Project, find_defs_dir, import_root
+from statebake.errors import Code, StatebakeError
+from statebake.hosts import find_host
+from statebake.model.keys import STATE_DIR_NAME, sanitize_key
+from statebake.model.manifest import Manifest
+from statebake.model.tree import list_files
+from statebake.pipeline import OpenProject, Target, check_state, plan, refresh, side_by_side, start_run
+from statebake.pipeline.baking import manifest_for
+from statebake.pipeline.build_python import BuildEnvironment, find_build_python, without_frontend
+from statebake.pipeline.state_by_files import FoundState, read_manifest, state_by_manifest, state_by_records
+from statebake.progress import Observer
+from statebake.refresh import RefreshReport, Selection
+from statebake.verify.surroundings import DECLARATION_NAMES
+
+_OF_THE_PROJECT = ("dg.toml", "statebake.toml")
+_CONFIG_IN_SDIST = f"{INPUTS_DIR}/artifact-pyproject.toml"
+
+
+@dataclass(frozen=True)
+class BuildState:
+    """What became of the state before a build.
+
+    Attributes:
+        by: what checked it, in words: ``with .venv/bin/python (project .venv)``.
+        refreshed: how the refresh ended, where there was one.
+        checked: what is wrong with the state; ``None`` where a refresh failed before.
+        contents: what must be in what is built; ``None`` where that is not to be built.
+    """
+
+    by: str
+    refreshed: RefreshReport | None = None
+    checked: CheckReport | None = None
+    contents: Contents | None = None
+
+
+def prepare_state(build: BuildProject, env: Mapping[str, str], own: BuildEnvironment, observer: Observer) -> BuildState:
+    """Refresh and check the state, as ``on_build`` says, and return what must be in what is built.
+
+    The project's code runs in its own interpreter only. In an unpacked source distribution nothing is refreshed, and
+    its manifest says what is expected. Raises ``StatebakeError``.
+    """
+    project, config = build.project, build.config
+    if build.in_sdist:
+        defs_dir = find_defs_dir(project, build.settings)
+        if manifest := read_manifest(defs_dir):
+            found = state_by_manifest(manifest, defs_dir)
+            return _checked(build, found, env, "by the manifest of the source distribution", manifest)
+    host = find_host(build.settings.host or project.host)
+    chosen = find_build_python(project, config, host.distribution, env, own)
+    for note in chosen.notes:
+        observer.warning(note)
+    if chosen.interpreter is None:
+        observer.warning(
+            "There is no interpreter that has what the project requires: nothing is refreshed, and the state is "
+            "checked by its files alone. STATEBAKE_PYTHON=PATH names one."
+        )
+        found = state_by_records(config, find_defs_dir(project, build.settings))
+        return _checked(build, found, env, "by its files alone")
+    target = Target(project, config, str(chosen.interpreter.path), chosen.interpreter.origin)
+    refreshed, found_here = _with_interpreter(build, target, without_frontend(env), observer)
+    by = f"with {_short(chosen.interpreter.path, project)} ({chosen.interpreter.origin})"
+    if found_here is None:
+        return BuildState(by, refreshed)
+    checked = _checked(build, found_here, env, by)
+    return BuildState(by, refreshed, checked.checked, checked.contents)
+
+
+def _with_interpreter(
+    build: BuildProject, target: Target, env: Mapping[str, str], observer: Observer
+) -> tuple[RefreshReport | None, FoundState | None]:
+    run = start_run([target], env)
+    wanted = build.settings.on_build == "refresh" and not build.in_sdist
+
+    async def work(opened: OpenProject) -> tuple[RefreshReport | None, FoundState | None]:
+        report = None
+        if wanted:
+            refresh_plan = plan(opened, Selection(), datetime.now(timezone.utc))
+            report = await refresh(opened, refresh_plan, run, observer)
+            if report.exit:
+                return report, None
+        snapshot, checked = check_state(opened)
+        return report, FoundState(opened.discovery, snapshot, checked)
+
+    [result] = side_by_side([target], env, work, run=run if wanted else None)
+    if isinstance(result, StatebakeError):
+        raise result
+    return result
+
+
+def _checked(
+    build: BuildProject, found: FoundState, env: Mapping[str, str], by: str, manifest: Manifest | None = None
+) -> BuildState:
+    if found.report.exit:
+        return BuildState(by, None, found.report)
+    manifest = manifest or manifest_for(build.project, found.discovery, found.snapshot, env)
+    return BuildState(by, None, found.report, _contents(build, found, manifest))
+
+
+def _contents(build: BuildProject, found: FoundState, manifest: Manifest) -> Contents:
+    project, defs_dir = build.project, found.discovery.defs_dir
+    root = import_root(project.directory, defs_dir)
+    package = defs_dir.resolve().relative_to(root.resolve()).as_posix()
+    if package == ".":
+        raise StatebakeError(
+            Code.BAD_SETTING,
+            "The definitions are a single module: its state would lie beside all packages that are installed.",
+            where=str(defs_dir),
+            next_step="make the module a package: a directory with an __init__.py",
+        )
+    names = [sanitize_key(key) for key in found.discovery.local_keys]
+    state = {name: list_files(found.snapshot.key_dirs[name].path) for name in names}
+    config = _config(build)
+    import_path = root.relative_to(project.directory).as_posix()
+    return Contents(
+        package=package,
+        import_root="" if import_path == "." else import_path,
+        has_code=any(_files(defs_dir, lambda name: name.endswith(".py"))),
+        manifest=manifest,
+        state=state_files(f"{package}/{STATE_DIR_NAME}", state, manifest),
+        declarations=tuple(
+            StateFile(f"{package}/{path.relative_to(defs_dir).as_posix()}", source=path)
+            for path in _files(defs_dir, DECLARATION_NAMES.__contains__)
+        ),
+        config=config,
+        project_files=(
+            *(
+                StateFile(name, source=project.directory / name)
+                for name in _OF_THE_PROJECT
+                if (project.directory / name).is_file()
+            ),
+            *([] if config is None else [StateFile(_CONFIG_IN_SDIST, text=config)]),
+        ),
+    )
+
+
+def _config(build: BuildProject) -> str | None:
+    """Return the text of the configuration that the framework must find.
+
+    In a source distribution it has been kept, for it may name the directory of the project, which is another one there.
+    """
+    kept = build.project.directory / _CONFIG_IN_SDIST
+    if build.in_sdist and kept.is_file():
+        return kept.read_text(encoding="utf-8", errors="replace")
+    config = find_host(build.settings.host or build.project.host).artifact_config(build.project)
+    return None if config is None else render("artifact-pyproject.toml", project=config)
+
+
+def _files(directory: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
+    """Yield the files below a package's directory with a ``wanted`` name, sorted; the state is no part of it."""
+    for place, directories, names in os.walk(directory):
+        directories[:] = sorted(name for name in directories if not name.startswith(".") and name != "__pycache__")
+        yield from (Path(place, name) for name in sorted(names) if wanted(name))
+
+
+def _short(path: Path, project: Project) -> str:
+    return str(path.relative_to(project.directory) if path.is_relative_to(project.directory) else path)

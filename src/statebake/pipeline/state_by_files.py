@@ -1,0 +1,136 @@
+"""Checking state by its files alone, where no code of the project can run: its records say what is expected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from statebake.check import CheckReport, Snapshot, check, read_snapshot
+from statebake.config import ResolvedConfig
+from statebake.errors import Code, StatebakeError
+from statebake.model.discovery import Component, Discovery, Interpreter
+from statebake.model.finding import Finding, Severity
+from statebake.model.keys import MANIFEST_NAME, STATE_DIR_NAME, sanitize_key
+from statebake.model.manifest import Manifest
+from statebake.model.record import ComponentRef, Record
+from statebake.pipeline import judge_state
+
+_NO_INTERPRETER = Interpreter("", "", "")
+_LARGEST_MANIFEST = 64 << 20
+
+
+@dataclass(frozen=True)
+class FoundState:
+    """State that was looked at, and what is wrong with it."""
+
+    discovery: Discovery
+    snapshot: Snapshot
+    report: CheckReport
+
+
+def state_by_records(config: ResolvedConfig, defs_dir: Path) -> FoundState:
+    """Return the state in ``defs_dir``: every key that has a record is expected.
+
+    State without a record is an error: only the project's code could tell whose it is.
+    """
+    state_dir = defs_dir / STATE_DIR_NAME
+    snapshot = read_snapshot(state_dir)
+    records = [found.record for found in snapshot.key_dirs.values() if found.record]
+    discovery = discovery_of(records, records[0].host if records else "", defs_dir)
+    if not records:
+        return FoundState(discovery, snapshot, CheckReport((), 0).plus([*_strange(snapshot), *_nothing(state_dir)]))
+    report = judge_state(config, discovery, snapshot)
+    known = [finding for finding in report.findings if finding.code is not Code.ORPHAN]
+    return FoundState(discovery, snapshot, CheckReport((), report.keys).plus([*known, *_strange(snapshot)]))
+
+
+def state_by_manifest(manifest: Manifest, defs_dir: Path) -> FoundState:
+    """Return the state in ``defs_dir`` of an unpacked source distribution: what its ``manifest`` lists is expected.
+
+    It was held to the project's policy when the distribution was made.
+    """
+    snapshot = read_snapshot(defs_dir / STATE_DIR_NAME)
+    discovery = discovery_of(manifest.keys, manifest.host, defs_dir)
+    report = check(discovery, snapshot, allow_runtime_fetch=["*"])
+    told = {finding.key for finding in report.errors}
+    return FoundState(discovery, snapshot, report.plus(_differing(manifest, snapshot, told)))
+
+
+def read_manifest(defs_dir: Path) -> Manifest | None:
+    """Return the manifest beside the state in ``defs_dir``, or ``None``.
+
+    Raises ``StatebakeError``: ``BAD_RECORD``, ``NEWER_FORMAT``.
+    """
+    path = defs_dir / STATE_DIR_NAME / MANIFEST_NAME
+    try:
+        if not path.is_file() or path.stat().st_size > _LARGEST_MANIFEST:
+            return None
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise StatebakeError(
+            Code.FOREIGN_FILE,
+            f"The manifest cannot be read: {error.strerror}.",
+            where=str(path),
+            next_step="make it readable",
+        ) from error
+    return Manifest.loads(text, str(path))
+
+
+def discovery_of(records: Sequence[Record], host: str, defs_dir: Path) -> Discovery:
+    """Return what a discovery would have found when ``records`` were written."""
+    components = [
+        Component(
+            id=0,
+            type=ref.type,
+            declared_at=ref.declared_at,
+            key=record.key,
+            management_type=record.management_type,
+        )
+        for record in records
+        for ref in record.components or (ComponentRef("", ""),)
+    ]
+    numbered = tuple(replace(component, id=number) for number, component in enumerate(components))
+    return Discovery(host=host, python=_NO_INTERPRETER, defs_dir=defs_dir, components=numbered, failures=())
+
+
+def _strange(snapshot: Snapshot) -> Iterator[Finding]:
+    for found in snapshot.key_dirs.values():
+        if found.record_error:
+            yield Finding.of_error(found.record_error)
+        elif found.record is None and not (found.summary and found.summary.files == 0):
+            yield Finding(
+                Code.UNRECORDED,
+                Severity.ERROR,
+                None,
+                "The state has no record, and without an interpreter that has what the project requires nothing can "
+                "tell whose it is.",
+                str(found.path),
+                "statebake refresh, or name the project's interpreter: STATEBAKE_PYTHON",
+            )
+
+
+def _nothing(state_dir: Path) -> Iterator[Finding]:
+    yield Finding(
+        Code.MISSING_STATE,
+        Severity.ERROR,
+        None,
+        f"There is no state: {state_dir} has no key with a record.",
+        str(state_dir),
+        "statebake refresh; for a project that has no state-backed components: STATEBAKE_ON_BUILD=off",
+    )
+
+
+def _differing(manifest: Manifest, snapshot: Snapshot, told: set[str | None]) -> Iterator[Finding]:
+    for record in manifest.keys:
+        found = snapshot.key_dirs.get(sanitize_key(record.key))
+        if record.key in told or found is None or found.summary is None or found.summary.digest == record.digest:
+            continue
+        yield Finding(
+            Code.DIGEST_MISMATCH,
+            Severity.ERROR,
+            record.key,
+            "The state is not the one that the source distribution was made with, by its manifest.",
+            str(found.path),
+            "unpack the source distribution anew, or make a new one",
+        )

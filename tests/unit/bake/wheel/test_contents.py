@@ -1,0 +1,118 @@
+"""What is done to a wheel or sdist, decided from the names in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from statebake.bake.state_files import StateFile
+from statebake.bake.wheel.contents import Contents, sdist_changes, wheel_changes
+from statebake.errors import Code, StatebakeError
+from statebake.model.manifest import Manifest
+
+STATE = "shop/defs/.local_defs_state"
+YAML = StateFile("shop/defs/a/defs.yaml", source=Path("defs.yaml"))
+DG = '[tool.dg.project]\nroot_module = "shop"\n'
+
+
+def contents(**fields) -> Contents:
+    given = {
+        "package": "shop/defs",
+        "import_root": "src",
+        "has_code": True,
+        "manifest": Manifest("shop", "statebake 1", "native 1", None, ()),
+        "state": (StateFile(f"{STATE}/.gitignore", text="*\n"), StateFile(f"{STATE}/K/state", text="x")),
+        "declarations": (YAML,),
+    }
+    return Contents(**{**given, **fields})
+
+
+def added(names, configs=None, **fields) -> list[str]:
+    changes = wheel_changes(contents(**fields), set(names), configs or {}, "inner")
+    assert list(changes.added) == sorted(changes.added, key=lambda file: file.path)
+    return [file.path for file in changes.added]
+
+
+def test_what_is_added():
+    """State always, declarations and configuration where they are not there yet."""
+    state = [f"{STATE}/.gitignore", f"{STATE}/K/state"]
+    assert added(["shop/defs/__init__.py"]) == [*state, YAML.path]
+    assert added(["shop/defs/__init__.py", YAML.path]) == state
+    assert added(["shop/defs/__init__.py", YAML.path], config=DG) == ["pyproject.toml", *state]
+
+
+@pytest.mark.parametrize(
+    ("configs", "place"),
+    [
+        ({"pyproject.toml": DG}, None),
+        ({"dg.toml": '[project]\nroot_module = "shop"'}, None),
+        ({"shop/pyproject.toml": DG}, None),
+        ({"shop/defs/dg.toml": '[project]\nroot_module = "shop"'}, None),
+        ({"other/pyproject.toml": DG}, "pyproject.toml"),
+        ({"pyproject.toml": "[other]"}, "shop/pyproject.toml"),
+        ({"pyproject.toml": "not toml ["}, "shop/pyproject.toml"),
+    ],
+)
+def test_configuration(configs, place):
+    """A configuration that Dagster finds from the package is left; another file of that name is not overwritten."""
+    names = ["shop/defs/__init__.py", *configs]
+    found = [path for path in added(names, configs, config=DG) if path.endswith("pyproject.toml")]
+    assert found == ([place] if place else [])
+
+
+def test_no_room_for_the_configuration():
+    """Where both places are taken by something else, nothing is overwritten."""
+    configs = {"pyproject.toml": "", "shop/pyproject.toml": ""}
+    with pytest.raises(StatebakeError) as caught:
+        added(["shop/defs/__init__.py", *configs], configs, config=DG)
+    assert caught.value.code is Code.LEFT_OUT_BY_BACKEND
+
+
+@pytest.mark.parametrize("root", ["shop-1.data/purelib/", "shop-1.data/platlib/"])
+def test_data_directories(root):
+    """A package that a wheel has in its data directory gets its state there."""
+    names = [f"{root}shop/defs/__init__.py", "shop-1.dist-info/RECORD"]
+    assert added(names, config=DG) == [
+        *(f"{root}{path}" for path in ("pyproject.toml", f"{STATE}/.gitignore", f"{STATE}/K/state", YAML.path))
+    ]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [[], ["shop/__init__.py"], [f"{STATE}/K/state", YAML.path], ["shop/defs/"], ["src/shop/defs/__init__.py"]],
+)
+def test_code_that_is_missing(names):
+    """State is not put beside a package that is not there."""
+    with pytest.raises(StatebakeError) as caught:
+        added(names)
+    assert caught.value.code is Code.LEFT_OUT_BY_BACKEND
+    assert "The package shop.defs itself is not in the wheel that inner made." in caught.value.message
+
+
+def test_definitions_without_code():
+    """A defs directory with nothing but declarations needs its package only, and backends leave it out."""
+    assert YAML.path in added(["shop/__init__.py"], has_code=False)
+
+
+def test_what_is_removed():
+    """All in the state directory is removed, the directory or a link in its place too; what is like it is not."""
+    changes = wheel_changes(contents(), {"shop/defs/__init__.py"}, {}, "inner")
+    for path in (STATE, f"{STATE}/", f"{STATE}/K/old", f"{STATE}/.staging/lock"):
+        assert changes.removes(path)
+    for path in (f"{STATE}.py", "shop/defs/__init__.py", "other/.local_defs_state/K/state"):
+        assert not changes.removes(path)
+
+
+def test_sdist():
+    """In an sdist everything is at its path in the project; files that a build reads are not overwritten."""
+    files = (StateFile("dg.toml", text="a"), StateFile("statebake.toml", text="b"))
+    changes = sdist_changes(contents(project_files=files), {"shop-1/dg.toml", "shop-1/src/shop/x.py"}, "shop-1")
+    assert [file.path for file in changes.added] == [
+        f"shop-1/src/{STATE}/.gitignore",
+        f"shop-1/src/{STATE}/K/state",
+        f"shop-1/src/{YAML.path}",
+        "shop-1/statebake.toml",
+    ]
+    flat = sdist_changes(contents(import_root=""), set(), "shop-1")
+    assert flat.state_dir == f"shop-1/{STATE}"

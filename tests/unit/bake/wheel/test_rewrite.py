@@ -1,0 +1,207 @@
+"""Writing wheels and sdists anew."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+import time
+import zipfile
+
+import pytest
+
+from statebake.bake.state_files import StateFile
+from statebake.bake.wheel.contents import Contents
+from statebake.bake.wheel.rewrite import complete_wheel
+from statebake.bake.wheel.sdist import complete_sdist
+from statebake.errors import Code, StatebakeError
+from statebake.model.manifest import Manifest
+
+STATE = "shop/defs/.local_defs_state"
+INFO = "shop-1.dist-info"
+
+
+@pytest.fixture
+def contents(tmp_path) -> Contents:
+    """One file from a source, one from a text."""
+    (tmp_path / "source").write_bytes(b"new" * 1000)
+    return Contents(
+        package="shop/defs",
+        import_root="src",
+        has_code=True,
+        manifest=Manifest("shop", "statebake 1", "native 1", None, ()),
+        state=(StateFile(f"{STATE}/.gitignore", text="*\n"), StateFile(f"{STATE}/K/state", source=tmp_path / "source")),
+    )
+
+
+def write_wheel(path, extra=(), *, record=True, prefix=b""):
+    """Write a wheel with entries of every kind: stored, packed, with a comment, an extra field, a time, a mode."""
+    with path.open("wb") as stream:
+        stream.write(prefix)
+        with zipfile.ZipFile(stream, "w") as archive:
+            for number, name in enumerate(["shop/", "shop/__init__.py", "shop/defs/__init__.py", *extra]):
+                info = zipfile.ZipInfo(name, (2001, 2, 3, 4, 5, 2 * number))
+                info.compress_type = zipfile.ZIP_DEFLATED if number % 2 else zipfile.ZIP_STORED
+                info.external_attr = (0o40755 if name.endswith("/") else 0o100755) << 16
+                info.comment, info.extra = b"a comment", b"\xff\xff\x02\x00ab"
+                archive.writestr(info, b"" if name.endswith("/") else b"text" * 100)
+            archive.writestr(f"{INFO}/WHEEL", "Wheel-Version: 1.0\n")
+            if record:
+                rows = "".join(f"{name},,\n" for name in archive.namelist() if not name.endswith("/"))
+                archive.writestr(zipfile.ZipInfo(f"{INFO}/RECORD", (2001, 1, 1, 1, 1, 2)), f"{rows}{INFO}/RECORD,,\n")
+    return path
+
+
+def raw(path, name: str) -> bytes:
+    """Return the bytes of an entry, its header included."""
+    with zipfile.ZipFile(path) as archive:
+        infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
+        starts = [info.header_offset for info in infos]
+        at = archive.NameToInfo[name].header_offset
+        end = next((start for start in starts if start > at), archive.start_dir)
+    return path.read_bytes()[at:end]
+
+
+def test_entries_are_copied(tmp_path, contents):
+    """What is kept is the same to the byte, in its order; what is put in has no time; the result is a zip file."""
+    built = write_wheel(tmp_path / "built.whl", [f"{STATE}/", f"{STATE}/old/state"])
+    complete_wheel(built, tmp_path / "out.whl", contents, "inner")
+    with zipfile.ZipFile(tmp_path / "out.whl") as archive:
+        assert archive.testzip() is None
+        names = archive.namelist()
+        ours = [info for info in archive.infolist() if info.filename.startswith(STATE)]
+        assert archive.read(f"{STATE}/K/state") == b"new" * 1000
+        assert archive.getinfo(f"{INFO}/RECORD").date_time == (2001, 1, 1, 1, 1, 2)
+        kept = archive.getinfo("shop/defs/__init__.py")
+    assert names == [
+        *("shop/", "shop/__init__.py", "shop/defs/__init__.py"),
+        *(f"{STATE}/.gitignore", f"{STATE}/K/state", f"{INFO}/WHEEL", f"{INFO}/RECORD"),
+    ]
+    assert {(info.date_time, info.external_attr) for info in ours} == {((1980, 1, 1, 0, 0, 0), 0o100644 << 16)}
+    assert (kept.comment, kept.extra, kept.external_attr) == (b"a comment", b"\xff\xff\x02\x00ab", 0o100755 << 16)
+    for name in (*names[:3], f"{INFO}/WHEEL"):
+        assert raw(tmp_path / "out.whl", name) == raw(built, name)
+
+
+def test_again(tmp_path, contents):
+    """A wheel that has the state already becomes the same file, whenever that is."""
+    built = write_wheel(tmp_path / "built.whl")
+    complete_wheel(built, tmp_path / "one.whl", contents, "inner")
+    time.sleep(0.01)
+    complete_wheel(tmp_path / "one.whl", tmp_path / "two.whl", contents, "inner")
+    assert (tmp_path / "one.whl").read_bytes() == (tmp_path / "two.whl").read_bytes()
+
+
+def test_descriptors(tmp_path, contents):
+    """Entries that a stream was written with, whose sizes come behind them, are copied whole."""
+
+    class Stream(io.RawIOBase):
+        def __init__(self):
+            self.data = bytearray()
+
+        def writable(self):
+            return True
+
+        def write(self, data):
+            self.data += bytes(data)
+            return len(data)
+
+    stream = Stream()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("shop/defs/__init__.py", f"{INFO}/RECORD"):
+            archive.writestr(name, f"{INFO}/RECORD,,\n")
+    (tmp_path / "built.whl").write_bytes(stream.data)
+    complete_wheel(tmp_path / "built.whl", tmp_path / "out.whl", contents, "inner")
+    with zipfile.ZipFile(tmp_path / "out.whl") as archive:
+        assert archive.testzip() is None
+        assert archive.read("shop/defs/__init__.py") == f"{INFO}/RECORD,,\n".encode()
+
+
+def test_a_prefix(tmp_path, contents):
+    """Bytes before the first entry, as a script has them, do not move anything."""
+    built = write_wheel(tmp_path / "built.whl", prefix=b"#!/bin/sh\n" * 9)
+    complete_wheel(built, tmp_path / "out.whl", contents, "inner")
+    with zipfile.ZipFile(tmp_path / "out.whl") as archive:
+        assert archive.testzip() is None
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda path: path.write_bytes(b""), "cannot be read"),
+        (lambda path: path.write_bytes(write_wheel(path).read_bytes()[:-30]), "cannot be read"),
+        (lambda path: write_wheel(path, record=False), "it has no RECORD"),
+        (lambda path: write_wheel(path, ["other.dist-info/RECORD"]), "it has several RECORDs"),
+        (lambda path: write_wheel(path, [f"{INFO}/RECORD.jws"]), "its RECORD is signed"),
+    ],
+)
+def test_no_wheel(tmp_path, contents, make, why):
+    """What is no wheel, or must not be changed, is refused by name."""
+    make(tmp_path / "built.whl")
+    with pytest.raises(StatebakeError) as caught:
+        complete_wheel(tmp_path / "built.whl", tmp_path / "out.whl", contents, "inner")
+    assert caught.value.code is Code.BACKEND_FAILED
+    assert caught.value.message.startswith("What inner made is no wheel that can be read: ")
+    assert why in caught.value.message
+
+
+def write_sdist(path, names, *, links=(), kind=tarfile.PAX_FORMAT):
+    with tarfile.open(path, "w:gz", format=kind, pax_headers={"comment": "for all"}) as archive:
+        for name in names:
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime = 700, 1234567890.25
+            archive.addfile(info, io.BytesIO(b"x" * 700))
+        for name in links:
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = tarfile.SYMTYPE, "/elsewhere"
+            archive.addfile(info)
+    return path
+
+
+@pytest.mark.parametrize("kind", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+def test_sdist(tmp_path, contents, kind):
+    """Members are kept as they are, with long names and times; old state, or a link in its place, is not."""
+    long = f"shop-1/{'long/' * 60}ø.py"
+    kept = ["shop-1/PKG-INFO", long, "shop-1/src/shop/x.py"]
+    old = [f"shop-1/src/{STATE}/old/state"]
+    built = write_sdist(tmp_path / "built.tar.gz", [*kept[:2], *old, kept[2]], kind=kind)
+    complete_sdist(built, tmp_path / "out.tar.gz", contents, "inner")
+    with tarfile.open(tmp_path / "out.tar.gz") as archive, tarfile.open(built) as before:
+        assert archive.getnames() == [*kept, f"shop-1/src/{STATE}/.gitignore", f"shop-1/src/{STATE}/K/state"]
+        for name in kept:
+            assert archive.getmember(name).get_info() == before.getmember(name).get_info()
+        assert archive.extractfile(f"shop-1/src/{STATE}/K/state").read() == b"new" * 1000
+    built = write_sdist(tmp_path / "link.tar.gz", kept, links=[f"shop-1/src/{STATE}"], kind=kind)
+    complete_sdist(built, tmp_path / "again.tar.gz", contents, "inner")
+    with tarfile.open(tmp_path / "again.tar.gz") as archive:
+        assert f"shop-1/src/{STATE}" not in archive.getnames()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".tar") == []
+
+
+def test_sdist_bytes(tmp_path, contents):
+    """The same members and state make the same file, whenever and from wherever it is packed."""
+    built = write_sdist(tmp_path / "built.tar.gz", ["shop-1/PKG-INFO"])
+    complete_sdist(built, tmp_path / "one.tar.gz", contents, "inner")
+    plain = gzip.decompress(built.read_bytes())
+    (tmp_path / "other.tar.gz").write_bytes(gzip.compress(plain, 1, mtime=5))
+    complete_sdist(tmp_path / "other.tar.gz", tmp_path / "two.tar.gz", contents, "inner")
+    assert (tmp_path / "one.tar.gz").read_bytes() == (tmp_path / "two.tar.gz").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.write_bytes(b"text"),
+        lambda path: path.write_bytes(gzip.compress(b"text" * 1000)),
+        lambda path: path.write_bytes(write_sdist(path, ["shop-1/a"]).read_bytes()[:100]),
+        lambda path: write_sdist(path, []),
+        lambda path: write_sdist(path, ["shop-1/a", "other/b"]),
+    ],
+)
+def test_no_sdist(tmp_path, contents, make):
+    """What is no source distribution is refused by name, and nothing is left beside it."""
+    make(tmp_path / "built.tar.gz")
+    with pytest.raises(StatebakeError) as caught:
+        complete_sdist(tmp_path / "built.tar.gz", tmp_path / "out.tar.gz", contents, "inner")
+    assert caught.value.code is Code.BACKEND_FAILED
+    assert not (tmp_path / "built.tar.gz.tar").exists()
