@@ -94,9 +94,9 @@ def test_clean_layers(docker: Docker, own: Path, tag: str, tmp_path: Path) -> No
         result = bake(docker, own, "--no-refresh", "--tag", tag, env={**env, **more}).ok()
         return " ".join(result.json["projects"][0]["verification"]["reports"][0]["checks"])
 
-    assert "layers had been before" not in checks()
-    assert "2 of 2 layers had been before" in checks()
-    assert "layers had been before" not in checks(OTHER_TOKEN=VALUE[::-1])
+    assert "layers were searched before" not in checks()
+    assert "2 of 2 layers were searched before" in checks()
+    assert "layers were searched before" not in checks(OTHER_TOKEN=VALUE[::-1])
     (own / "Dockerfile").write_text("FROM scratch\nCOPY public /base\nCOPY src /app/src\nCOPY secret /app/secret\n")
     result = bake(docker, own, "--no-refresh", "--tag", tag, env=env)
     assert (result.code, [code for _, code, _ in findings(result)]) == (5, ["SB501"])

@@ -81,7 +81,7 @@ def search_artifact(
         notes.append(f"What looks like a credential in {files} of installed packages is published with them.")
     done = f"{show_bytes(artifact.size)} searched for {_sought(at_hand)}"
     if known:
-        done += f"; {known} of {len(layers)} layers had been before"
+        done += f"; {known} of {len(layers)} layers were searched before"
     return Searched(judge(own, owner.place, mend=_MEND), (done,), tuple(notes))
 
 
