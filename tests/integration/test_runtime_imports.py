@@ -56,6 +56,14 @@ def test_only_yaml_is_imported_beside_the_standard_library():
     assert {name for name in tops if name not in sys.stdlib_module_names} - {"__main__"} == {"statebake"}
 
 
+def test_a_check_imports_no_more_than_it_needs():
+    """What only bakes, images and the search for secrets need is not imported for a check."""
+    code = "import sys, statebake.cli.state, statebake.pipeline, statebake.check; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"statebake.hygiene", "statebake.engine", "statebake.bake", "docker", "jinja2", "pex", "hyperscan"}
+    assert set(run.stdout.split()) & heavy == set()
+
+
 def test_every_name_is_there():
     """Every public name can be had, and is listed by dir()."""
     assert all(getattr(statebake, name) is not None for name in statebake.__all__)
