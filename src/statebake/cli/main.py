@@ -19,24 +19,43 @@ from statebake.redact import redact
 
 
 class Group(click.Group):
-    """Lists the commands in the order of the work, and imports the one that is asked for only."""
+    """Lists the commands in the order of the work, and imports the one that is asked for only.
 
-    _commands: ClassVar[dict[str, tuple[str, str]]] = {
-        "refresh": ("statebake.cli.state", "refresh_command"),
-        "status": ("statebake.cli.state", "status_command"),
-        "check": ("statebake.cli.state", "check_command"),
-        "gc": ("statebake.cli.garbage", "gc_command"),
-        "bake": ("statebake.cli.artifacts", "bake_group"),
-        "verify": ("statebake.cli.verify", "verify_command"),
-        "dockerfile": ("statebake.cli.dockerfile", "dockerfile_command"),
-        "inspect": ("statebake.cli.artifacts", "inspect_command"),
-        "dev": ("statebake.cli.dev", "dev_command"),
-        "config": ("statebake.cli.settings", "config_command"),
-        "explain": ("statebake.cli.explain", "explain_command"),
+    So what the list says of a command is written down here, where it is known without importing that.
+    """
+
+    _commands: ClassVar[dict[str, tuple[str, str, str]]] = {
+        "refresh": (
+            "statebake.cli.state",
+            "refresh_command",
+            "Fetch every component's state and commit what is valid.",
+        ),
+        "status": ("statebake.cli.state", "status_command", "Show every key: age, size, digest and health."),
+        "check": ("statebake.cli.state", "check_command", "Prove that every key has its state."),
+        "gc": ("statebake.cli.garbage", "gc_command", "Remove state that no component uses."),
+        "bake": ("statebake.cli.artifacts", "bake_group", "Make an artifact that carries the state."),
+        "verify": (
+            "statebake.cli.verify",
+            "verify_command",
+            "Prove that an artifact carries its state, and loads with no network.",
+        ),
+        "dockerfile": (
+            "statebake.cli.dockerfile",
+            "dockerfile_command",
+            "Write a Dockerfile whose last layer is the state.",
+        ),
+        "inspect": ("statebake.cli.artifacts", "inspect_command", "Read what an artifact carries, without running it."),
+        "dev": ("statebake.cli.dev", "dev_command", "Run a command that refreshes state at each load."),
+        "config": ("statebake.cli.settings", "config_command", "Print every setting's value and where it came from."),
+        "explain": ("statebake.cli.explain", "explain_command", "Tell the whole story of an error code."),
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(self._commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in self._commands.items()])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._commands:
@@ -47,7 +66,7 @@ class Group(click.Group):
             ctx.fail(f"No such command {cmd_name!r}.{hint}")
         from importlib import import_module
 
-        module, name = self._commands[cmd_name]
+        module, name, _ = self._commands[cmd_name]
         command: click.Command = getattr(import_module(module), name)
         return command
 
