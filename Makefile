@@ -15,6 +15,8 @@ BIN := .venv/bin
 VENVS := .cache/venvs
 # Many tests wait for something, so one more than there are cores.
 TEST_PROCESSES ?= $(shell expr $$(nproc 2>/dev/null || echo 1) + 1)
+# A file is one process's, in the order of their names: the unit tests, which are short, come last and fill the gaps.
+SIDE_BY_SIDE := --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 STAMP := .cache/stamps
 # The oldest and the newest Python that are at hand: the unit tests run on these as well.
 OTHER_PYTHONS ?= $(shell tests/tools/other-pythons)
@@ -35,10 +37,11 @@ $(STAMP)/dev: $(STAMP)/install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group lint --group test
 	@touch $@
 
-# An interpreter with a real Dagster, dbt and DuckDB, as a user's project has it.
+# An interpreter with a real Dagster, dbt and DuckDB, as a user's project has it. It is compiled here, once: tests start
+# it hundreds of times, and where PYTHONDONTWRITEBYTECODE is set each start would compile Dagster anew.
 $(STAMP)/dagster-%: $(STAMP)/dev tests/tools/dagster-%.txt
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENVS)/dagster-$*
-	$(BIN)/uv pip install --quiet --python $(VENVS)/dagster-$*/bin/python -r tests/tools/dagster-$*.txt
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(VENVS)/dagster-$*/bin/python -r tests/tools/dagster-$*.txt
 	@touch $@
 
 .PHONY: help demo check test benchmark benchmark-images benchmark-secrets benchmark-verify engine engine-stop install clean
@@ -54,8 +57,9 @@ check: $(STAMP)/dev
 	$(BIN)/lint-imports
 
 test: check $(STAMP)/dagster-1.12 $(STAMP)/dagster-1.13
-	@for python in $(OTHER_PYTHONS); do tests/tools/unit-tests-on $$python || exit 1; done
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m compileall -q src tests
+	@for python in $(OTHER_PYTHONS); do tests/tools/unit-tests-on $$python $(SIDE_BY_SIDE) || exit 1; done
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 benchmark: $(STAMP)/dagster-1.13
 	$(BIN)/python benchmarks/refresh.py $(BENCHMARK_ARGS)
