@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 NAMES = frozenset({"profiles.yml", "profiles.yaml"})
@@ -37,17 +36,18 @@ def written_passwords(content: bytes) -> list[str]:
         return []
     try:
         document = yaml.safe_load(content)
-    except (yaml.YAMLError, ValueError, RecursionError):
+    # LookupError, AttributeError: a tag that does not fit its value, `!!int ""`.
+    except (yaml.YAMLError, ValueError, RecursionError, LookupError, AttributeError):
         return []
-    return sorted(
-        {".".join(path) for path, value in islice(_values(document), _MOST_VALUES) if _is_written(path, value)}
-    )
+    return sorted({".".join(path) for path, value in _values(document) if _is_written(path, value)})
 
 
 def _values(document: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield every value that is no table and no list; an alias in YAML can make far more of them than there are."""
+    """Yield values that are no table and no list; an alias in YAML can make far more of all of them than there are."""
     waiting: list[tuple[tuple[str, ...], Any]] = [((), document)]
-    while waiting:
+    for _ in range(_MOST_VALUES):
+        if not waiting:
+            return
         path, value = waiting.pop()
         if isinstance(value, dict) and len(path) < _DEEPEST:
             waiting.extend(((*path, str(name)), item) for name, item in value.items())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -62,3 +64,13 @@ def test_nothing_to_find(name):
     """Without needles nothing is found, and in nothing neither."""
     assert list(_matcher(name, []).find(b"abc")) == []
     assert list(_matcher(name, [Needle(b"abc")]).find(b"")) == []
+
+
+@pytest.mark.parametrize("name", MATCHERS)
+def test_several_threads(name):
+    """Threads that search at the same time find what each would find alone."""
+    matcher = _matcher(name, [Needle(b"abcdefgh")])
+    haystack = b"x" * (1 << 20) + b"abcdefgh"
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: list(matcher.find(haystack)), range(64)))
+    assert found == [[(0, 1 << 20)]] * 64

@@ -55,8 +55,16 @@ def test_a_key_file_that_is_written_out():
         b"x: &x [1]\ny: *x\n",
         BOMB.encode(),
         b"a: &a\n  b: *a\n",
+        b"a: &a [*a]\n",
+        BOMB.replace("[x]", "[]").encode(),
+        b"a: {password: !!int ''}\n",
+        b"a: !!bool x\n",
+        b"a: !!timestamp x\n",
     ],
-    ids=["no-text", "no-yaml", "list", "alias", "bomb", "loop"],
+    ids=[
+        *("no-text", "no-yaml", "list", "alias", "bomb", "loop", "loop of lists", "bomb of nothing"),
+        *("no-number", "no-boolean", "no-time"),
+    ],
 )
 def test_odd_files(content):
     """A file that is no profile, or made to take forever, yields nothing, soon."""

@@ -20,7 +20,7 @@ class Needle:
 
 
 class Matcher(Protocol):
-    """Finds many needles at once.
+    """Finds many needles at once, in several threads if that is asked of it.
 
     Attributes:
         name: what it is, for people.

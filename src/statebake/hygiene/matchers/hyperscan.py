@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import hyperscan
 
@@ -21,6 +23,7 @@ class HyperscanMatcher:
         self._needles = tuple(needles)
         self._before = tuple(max(0, len(needle.data) - _LONGEST) // 2 for needle in self._needles)
         self._database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+        self._own = threading.local()  # a scratch for each thread: no two may use one at a time
         if self._needles:
             self._database.compile(
                 expressions=[
@@ -40,7 +43,7 @@ class HyperscanMatcher:
         def keep(number: int, _begin: int, end: int, _flags: int, _context: object) -> None:
             found.append((number, end))
 
-        self._database.scan(haystack, match_event_handler=keep)
+        self._database.scan(haystack, match_event_handler=keep, scratch=self._scratch())
         told: set[int] = set()
         for number, end in found:
             needle, before = self._needles[number], self._before[number]
@@ -49,6 +52,11 @@ class HyperscanMatcher:
                 yield number, at
                 if needle.once:
                     told.add(number)
+
+    def _scratch(self) -> Any:
+        if not hasattr(self._own, "scratch"):
+            self._own.scratch = hyperscan.Scratch(self._database)
+        return self._own.scratch
 
 
 def _once(needle: Needle) -> int:
