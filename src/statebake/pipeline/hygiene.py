@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import permutations
+from itertools import dropwhile, permutations
 from pathlib import Path
 
 from statebake.check import Snapshot
 from statebake.config import Settings, settings_for
-from statebake.engine import Engine, Layer, open_engine
+from statebake.engine import Engine, open_engine
 from statebake.hygiene import Hit, Place, Searcher, SecretsAtHand, judge, unwanted
 from statebake.model.finding import Finding
 from statebake.model.keys import STATE_DIR_NAME, STATE_LAYER, sanitize_key
@@ -28,7 +28,12 @@ from statebake.verify.image import SavedImage
 from statebake.verify.oci_layout import ReadImage, layer_streams
 
 _INSTALLED = re.compile(r"(?:^|[/!])(?:site-packages/|dist-packages/|\.deps/[^/!]+[/!])([^/!]+)")
-_SYSTEM = ("usr/", "lib/", "lib64/", "etc/ssl/", "var/lib/dpkg/", "bin/", "sbin/")
+# Not all of usr/: many images have their project in usr/src.
+_SYSTEM = (
+    *("usr/bin/", "usr/include/", "usr/lib", "usr/sbin/", "usr/share/"),
+    *("usr/local/bin/", "usr/local/include/", "usr/local/lib", "usr/local/sbin/", "usr/local/share/"),
+    *("bin/", "etc/ssl/", "lib/", "lib64/", "sbin/", "var/lib/dpkg/"),
+)
 _INSTALLED_FROM = "direct_url.json"  # PEP 610: has the URL that a package came from, with what was in it
 _LAYER = re.compile(r"layer (\d+)!(.*)", re.DOTALL)
 _MOST_NOTES = 5
@@ -130,11 +135,11 @@ class _Owner:
         The value of a secret at hand never does.
         """
         _, inside = _split(hit.path)
-        if hit.name is not None or inside.endswith(_INSTALLED_FROM):
+        if hit.name is not None or inside.endswith(_INSTALLED_FROM) or STATE_DIR_NAME in inside:
             return False
         package = _INSTALLED.search(inside)
         if package is not None:
-            return package[1] not in self._tops and STATE_DIR_NAME not in inside
+            return package[1] not in self._tops
         return self._artifact.image is not None and inside.startswith(_SYSTEM)
 
     def place(self, path: str) -> Place:
@@ -180,8 +185,9 @@ def _engine_hits(
     engine: Engine, image: ReadImage, searcher: Searcher, clean: CleanLayers | None, owner: _Owner
 ) -> Iterator[Hit]:
     """Yield what is in the layers of an image: in all of them, or, where only a few are new, in what these brought."""
-    new = [layer for layer in image.facts.layers if clean is None or not clean.knows(layer.diff_id)]
-    places = _places(new, image) if len(new) < len(image.facts.layers) else None
+    layers = image.facts.layers
+    new = {layer.diff_id for layer in layers if clean is None or not clean.knows(layer.diff_id)}
+    places = _places(image, new) if any(layer.diff_id not in new for layer in layers) else None
     if places is not None:
         for place in places:
             with engine.files(image.facts.id, place) as stream:
@@ -196,30 +202,35 @@ def _engine_hits(
     numbers = saved.numbers()
     for name in sorted(numbers, key=numbers.__getitem__):
         yield from (replace(hit, path=f"layer {numbers[name] + 1}{hit.path}") for hit in found.get(name, ()))
-    if clean is not None:
-        dirty = {numbers[name] for name in numbers if not all(map(owner.is_public, found.get(name, ())))}
-        clean.add(layer.diff_id for number, layer in enumerate(image.facts.layers) if number not in dirty)
+    if clean is not None:  # a layer that an image has twice is one file
+        searched = {numbers[name]: found[name] for name in numbers if name in found}
+        clean.add(layers[number].diff_id for number, hits in searched.items() if all(map(owner.is_public, hits)))
 
 
-def _places(layers: Sequence[Layer], image: ReadImage) -> list[str] | None:
-    """Return the directories that have all that ``layers`` brought; ``None`` where that cannot be told.
+def _places(image: ReadImage, new: Collection[str]) -> list[str] | None:
+    """Return the directories that have all that the ``new`` layers, by their digests, brought.
 
-    A file that one of them replaces would not be seen there any more, so no two may bring anything to one directory;
-    but statebake's own state layer brings what no other layer has.
+    ``None`` where that cannot be told. A file that a later layer replaces would not be seen there any more, so of the
+    first new layer and all above it no two may bring anything to one directory; but statebake's own state layer brings
+    what no other layer has.
     """
-    targets: list[str] = []
+    targets: dict[str, bool] = {}
     state: list[str] = []
-    for layer in layers:
-        words = (layer.instruction or "").split()
+    for layer in dropwhile(lambda layer: layer.diff_id not in new, image.facts.layers):
+        words, is_new = (layer.instruction or "").split(), layer.diff_id in new
         if words[-2:] == [STATE_LAYER, "/"] and len(image.states) == 1:
-            state.append(image.states[0].path)
+            state += [image.states[0].path] if is_new else []
         elif words[:1] in (["COPY"], ["ADD"]) and words[-1].startswith("/"):
-            targets.append(words[-1].rstrip("/"))
+            target = words[-1].rstrip("/")
+            if not target or target in targets:
+                return None
+            targets[target] = is_new
         elif words[:1] != ["WORKDIR"]:
             return None
-    if not all(targets) or any(_is_below(one, other) for one, other in permutations(targets, 2)):
+    if any(_is_below(one, other) for one, other in permutations(targets, 2)):
         return None
-    return [*targets, *(path for path in state if not any(_is_below(path, target) for target in targets))]
+    read = [target for target, is_new in targets.items() if is_new]
+    return [*read, *(path for path in state if not any(_is_below(path, target) for target in read))]
 
 
 def _is_below(path: str, directory: str) -> bool:
