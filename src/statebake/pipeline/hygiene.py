@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import dropwhile, permutations
 from pathlib import Path
+from typing import BinaryIO
 
 from statebake.check import Snapshot
+from statebake.check.snapshot import unreadable as unreadable_state
 from statebake.config import Settings, settings_for
 from statebake.engine import Engine, open_engine
 from statebake.hygiene import Hit, Place, Searcher, SecretsAtHand, judge, unwanted
@@ -23,6 +26,7 @@ from statebake.pipeline import OpenProject
 from statebake.pipeline.clean_layers import CleanLayers
 from statebake.pipeline.inspecting import Artifact
 from statebake.pipeline.secrets import secrets_of, state_searcher
+from statebake.verify.artifact import unreadable
 from statebake.verify.files import walk_directory
 from statebake.verify.image import SavedImage
 from statebake.verify.oci_layout import ReadImage, layer_streams
@@ -91,7 +95,10 @@ def search_artifact(
 
 
 def search_tree(opened: OpenProject, snapshot: Snapshot, env: Mapping[str, str]) -> Searched:
-    """Return what must not be in the state of a work tree and is."""
+    """Return what must not be in the state of a work tree and is.
+
+    Raises ``StatebakeError`` where state cannot be read any more: ``FOREIGN_FILE``, and what ``list_files`` raises.
+    """
     project, settings, discovery = opened.target.project, opened.target.settings, opened.discovery
     at_hand = secrets_of(project, settings, env)
     searcher = state_searcher(project, opened.state_dir, at_hand, env)
@@ -102,11 +109,11 @@ def search_tree(opened: OpenProject, snapshot: Snapshot, env: Mapping[str, str])
         own = settings_for(settings, key, component.type).secrets
         if found is None or found.summary is None or own.mode == "off":
             continue
-
         place = Place(key, "", component.declared_at, own)
-        hits = [
-            hit for file in list_files(found.path) for hit in _search_file(searcher, file.path, file.source, file.size)
-        ]
+        try:
+            hits = list(searcher.search_all(_streams((file.path, file.source) for file in list_files(found.path))))
+        except OSError as error:
+            raise unreadable_state(error, found.path) from error
         findings += judge(hits, partial(_at, place), mend="have the component leave it out")
     done = f"state searched for {_sought(at_hand)}"
     return Searched(tuple(findings), (done,), (*at_hand.ignored, *_first(searcher.unread)))
@@ -174,10 +181,13 @@ def _file_hits(artifact: Artifact, searcher: Searcher) -> Iterator[Hit]:
         for number, stream in layer_streams(path, artifact.image.facts.id):
             yield from searcher.search(f"layer {number + 1}", stream)
     elif path.is_dir():
-        for name in sorted(walk_directory(path, "an artifact").files):
-            yield from _search_file(searcher, name, path / name)
+        names = sorted(walk_directory(path, "an artifact").files)
+        try:
+            yield from searcher.search_all(_streams((name, path / name) for name in names))
+        except OSError as error:
+            raise unreadable("an artifact", f"it cannot be read ({error})", artifact.name) from error
     else:
-        for hit in _search_file(searcher, path.name, path):
+        for hit in searcher.search_all(_streams([(path.name, path)])):
             yield replace(hit, path=hit.path.removeprefix(f"{path.name}!"))
 
 
@@ -237,9 +247,11 @@ def _is_below(path: str, directory: str) -> bool:
     return f"{path}/".startswith(f"{directory}/")
 
 
-def _search_file(searcher: Searcher, name: str, path: Path, size: int | None = None) -> Iterator[Hit]:
-    with path.open("rb") as stream:
-        yield from searcher.search(name, stream, size)
+def _streams(files: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, BinaryIO, int]]:
+    """Yield files, by what they are called, each open until the next one is asked for."""
+    for name, path in files:
+        with path.open("rb") as stream:
+            yield name, stream, os.fstat(stream.fileno()).st_size
 
 
 def _sought(at_hand: SecretsAtHand) -> str:
