@@ -1,4 +1,4 @@
-"""What importing statebake brings along: a deployed program pays for it at every start."""
+"""What importing statebake brings along: a deployed program, or every command, pays for it at every start."""
 
 import re
 import subprocess
@@ -54,6 +54,14 @@ def test_only_yaml_is_imported_beside_the_standard_library():
     names = [f"statebake.runtime.{file.stem}" for file in (SOURCES / "statebake/runtime").glob("[a-z]*.py")]
     tops = {name.split(".")[0] for name in modules_after(f"import {', '.join(names)}")}
     assert {name for name in tops if name not in sys.stdlib_module_names} - {"__main__"} == {"statebake"}
+
+
+def test_commands_begin_without_what_only_some_need():
+    """What every command imports has neither the tools that make artifacts nor the search for secrets."""
+    code = "import sys, statebake.cli, statebake.pipeline; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    heavy = ("docker", "hyperscan", "jinja2", "pex", "statebake.hygiene")
+    assert [name for name in modules if name.startswith(heavy)] == []
 
 
 def test_every_name_is_there():

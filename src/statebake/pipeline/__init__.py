@@ -39,7 +39,6 @@ from statebake.hosts import Worker, discover_request, open_worker
 from statebake.model.discovery import Discovery
 from statebake.model.keys import STATE_DIR_NAME
 from statebake.pipeline.schemas import schema_findings, states_of_project
-from statebake.pipeline.secrets import secrets_of, state_searcher
 from statebake.process import run_interruptible
 from statebake.progress import Observer
 from statebake.redact import redact
@@ -194,6 +193,8 @@ def start_run(
 
 async def refresh(opened: OpenProject, refresh_plan: RefreshPlan, run: Run, observer: Observer) -> RefreshReport:
     """Do what the plan says; see ``execute_refresh``. What is fetched is searched for the secrets of ``run.env``."""
+    from statebake.pipeline.secrets import secrets_of, state_searcher
+
     project = opened.target.project
     at_hand = secrets_of(project, opened.target.settings, run.env)
     report = await execute_refresh(

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from statebake.errors import Code, StatebakeError
 from statebake.hosts import FetchRequest, Worker, log_tail
-from statebake.hygiene import SCRUBBED, Searcher, scrub
 from statebake.model.discovery import refs
 from statebake.model.finding import Finding
 from statebake.model.keys import STATE_NAME, key_problem, sanitize_key
@@ -29,9 +28,11 @@ from statebake.refresh.history import LastFailure, write_failures
 from statebake.refresh.plan import PlannedFetch, RefreshPlan
 from statebake.refresh.prune import prune
 from statebake.refresh.report import RefreshReport
-from statebake.refresh.search import StateSearch
 from statebake.refresh.slots import Slots
 from statebake.refresh.stale import keep_old_state
+
+if TYPE_CHECKING:
+    from statebake.hygiene import Searcher
 
 T = TypeVar("T")
 
@@ -247,6 +248,9 @@ class _Refresh:
 
     def prepare(self, fetch: PlannedFetch, attempts: _Attempts) -> Prepared:
         """Take out what is no state, and validate the rest; runs in a thread."""
+        from statebake.hygiene import SCRUBBED, scrub  # not at the start of every command
+        from statebake.refresh.search import StateSearch
+
         staged, settings = self.staging / fetch.name, fetch.settings
         search = StateSearch(self.searcher, settings.secrets)
         if settings.secrets.scrub:
