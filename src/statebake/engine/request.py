@@ -118,8 +118,9 @@ def _secret(request: BuildRequest, secret: str, env: Mapping[str, str]) -> tuple
 
 
 def _values(directory: Path, source: str) -> list[str]:
-    """Return what is secret in a small file: all of it where it is one word, else what stands behind ``=`` or ``:``, or,
-    in a ``.netrc``, behind ``password``.
+    """Return what is secret in a small file: all of it where it is one word, else what stands behind its ``=`` or ``:``.
+
+    Of a ``.netrc`` that is what stands behind ``password``.
     """
     try:
         text = (directory / source).expanduser().read_bytes()[: 64 << 10].decode("utf-8", "replace")

@@ -84,7 +84,7 @@ def search_artifact(
             foreign.add(hit.path)
         else:
             own.append(hit)
-    notes = [*at_hand.ignored, *_first(searcher.unread)]
+    notes = [*at_hand.ignored, *_first([note.removeprefix("!") for note in searcher.unread])]
     if credentials := {path for path in foreign if unwanted(path.rpartition("!")[2]) is None}:
         files = "1 file" if len(credentials) == 1 else f"{len(credentials)} files"
         notes.append(f"What looks like a credential in {files} of installed packages is published with them.")
