@@ -118,7 +118,7 @@ def _secret(request: BuildRequest, secret: str, env: Mapping[str, str]) -> tuple
 
 
 def _values(directory: Path, source: str) -> list[str]:
-    """Return what is secret in a small file: all of it where it is one word, else what stands behind its ``=`` or ``:``.
+    """Return what is secret in a small file: all of it where it is one word, else what stands behind ``=`` or ``:``.
 
     Of a ``.netrc`` that is what stands behind ``password``.
     """
