@@ -392,6 +392,17 @@ def test_config_settings_of_the_backend(project, tmp_path):
     assert only_ours.ok().out == "['None']\n"
 
 
+def test_arguments_by_name(project):
+    """A frontend may give a hook's arguments by their names (PEP 517); the wrapped backend gets them likewise."""
+    hook = "prepare_metadata_for_build_wheel"
+    body = "return f'{metadata_directory} {config_settings}'"
+    own_backend(project, "return None", f"def {hook}(metadata_directory, config_settings=None):\n    {body}\n")
+    settings = {"statebake.on_build": "off", "a": "b"}
+    called = call_hook(project, hook, named={"metadata_directory": "place", "config_settings": settings})
+    assert called.ok().out == "place {'a': 'b'}\n"
+    assert call_hook(project, hook, named={"metadata_directory": "place"}).ok().out == "place None\n"
+
+
 @pytest.mark.parametrize("backend", ["hatchling", "setuptools", "uv_build", "poetry-core", "pdm-backend", "flit-core"])
 def test_hooks_are_those_of_the_backend(copied, backend):
     """Frontends find the optional hooks that the wrapped backend has, and no others."""

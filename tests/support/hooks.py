@@ -12,10 +12,16 @@ from support.cli import Result, run
 
 
 def call_hook(
-    project: Path, hook: str, *arguments: object, env: Mapping[str, str | None] | None = None, prefix: str = ""
+    project: Path,
+    hook: str,
+    *arguments: object,
+    named: Mapping[str, object] | None = None,
+    env: Mapping[str, str | None] | None = None,
+    prefix: str = "",
 ) -> Result:
     """Call a hook of ``statebake.backend`` in a process of its own; it prints what the hook returned."""
-    code = f"{prefix}\nimport statebake.backend\nprint(statebake.backend.{hook}(*{arguments!r}))"
+    call = f"{hook}(*{arguments!r}, **{dict(named or {})!r})"
+    code = f"{prefix}\nimport statebake.backend\nprint(statebake.backend.{call})"
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # uv_build is one
     return run([sys.executable, "-c", code], cwd=project, env={**EPOCH, "PATH": programs, **(env or {})})
 

@@ -84,10 +84,13 @@ def _delegate(name: str) -> Callable[..., Any]:
     place = _OPTIONAL_HOOKS[name]
 
     def hook(*arguments: Any, **named: Any) -> Any:
-        given = arguments[place] if len(arguments) > place else named.pop(_CONFIG_SETTINGS, None)
+        by_place = len(arguments) > place
         with ending_cleanly():
-            _, inner, others = _load(given)
-        return getattr(inner.hooks, name)(*arguments[:place], others, *arguments[place + 1 :], **named)
+            _, inner, others = _load(arguments[place] if by_place else named.get(_CONFIG_SETTINGS))
+        call = getattr(inner.hooks, name)
+        if by_place:
+            return call(*arguments[:place], others, *arguments[place + 1 :], **named)
+        return call(*arguments, **{**named, _CONFIG_SETTINGS: others})
 
     hook.__name__ = name
     return hook

@@ -38,13 +38,13 @@ def markdown_table() -> str:
 
 def _row(setting: Setting) -> tuple[str, ...]:
     default = setting.default_help or ("empty" if setting.default == () else f"`{show(setting.type, setting.default)}`")
-    repeatable = ", repeatable" if setting.type.is_list else ""
+    many = ", repeatable" if setting.flag.startswith("--") else ", with commas"  # frontends take it once
     return (
         f"`{setting.name}`",
         setting.type.value,
         default,
         f"`{setting.env}`",
-        f"`{setting.flag}`{repeatable}",
+        f"`{setting.flag}`{many if setting.type.is_list else ''}",
         "yes" if setting.per_key else "",
         setting.help,
     )

@@ -286,7 +286,7 @@ SETTINGS: tuple[Setting, ...] = (
         Kind.SWITCH,
         False,
         "Take credentials out of git remotes in fetched state, and leave out files that should not ship, such as "
-        "`.env`, `.git` and private keys.",
+        "`.env`, `.venv` and private keys.",
         "--scrub",
         per_key=True,
     ),

@@ -118,14 +118,18 @@ def _secret(request: BuildRequest, secret: str, env: Mapping[str, str]) -> tuple
 
 
 def _values(directory: Path, source: str) -> list[str]:
-    """Return what is secret in a small file: all of it where it is one word, else what stands behind its ``=``."""
+    """Return what is secret in a small file: all of it where it is one word, else what stands behind ``=`` or ``:``.
+
+    Of a ``.netrc`` that is what stands behind ``password``.
+    """
     try:
         text = (directory / source).expanduser().read_bytes()[: 64 << 10].decode("utf-8", "replace")
     except OSError:
         return []  # the builder tells what is wrong with it
     if len(text.split()) == 1:
         return [text.strip()]
-    return [match[1].strip() for match in re.finditer(r"[=:]\s*(\S.*)", text)]
+    found = re.finditer(r"[=:]\s*(\S.*)|\bpassword\s+([^\s=:]\S*)", text)
+    return [(match[1] or match[2]).strip() for match in found]
 
 
 def must_be_others(args: Sequence[str]) -> None:

@@ -90,7 +90,8 @@ def _finding(code: Code, path: str, hits: Sequence[Hit], place: Place, mend: str
     rule = shlex.quote(hits[0].rule)
     next_step = f"{mend}; if it is no secret: --allow-secret {rule}"
     if code is Code.UNWANTED_FILE:
-        next_step = "leave it out with `exclude` or --scrub, or allow it by its path in secrets.allow"
+        how = "`exclude`" if "/.git/" in f"/{path}" else "`exclude` or --scrub"  # which keeps git's checkouts
+        next_step = f"leave it out with {how}, or allow it by its path in secrets.allow"
     elif code is Code.LOCAL_PATH:
         next_step = f"have the component write relative paths, or allow it: --allow-secret {rule}"
     return Finding(code, severity, place.key, message, place.where, next_step)

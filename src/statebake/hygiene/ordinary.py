@@ -20,8 +20,9 @@ _WORDS = re.compile(
     r"|sha|org|project|team|app|web|site|url|uri|value|string|text|word|example|examples|sample|demo|dummy|fake|mock"
     r"|placeholder|redacted|hidden|masked|test|tests|testing|dev|devel|development|prod|production|staging|stage|live"
     r"|sandbox|foo|bar|baz|qux|spam|eggs|abc|abcd|abcdef|abcdefgh|xyz|qwerty|qwertyui|qwertyuiop|asdf|asdfgh|letmein"
-    r"|welcome|hello|world|iloveyou|tiger|scott|postgres|postgresql|mysql|redis|mongo|minio|rabbitmq|pserver|anoncvs|airflow|dagster|dbt"
-    r"|snowflake|databricks|duckdb|fivetran|airbyte|tableau|github|gitlab|docker|aws|azure|gcp|google)+"
+    r"|welcome|hello|world|iloveyou|tiger|scott|postgres|postgresql|mysql|redis|mongo|minio|rabbitmq|pserver|anoncvs"
+    r"|airflow|dagster|dbt|snowflake|databricks|duckdb|fivetran|airbyte|tableau|github|gitlab|docker|aws|azure|gcp"
+    r"|google)+"
 )
 _LONGEST_WORDS = 40
 _MOST_DIGITS = 6

@@ -36,7 +36,11 @@ _EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist")
 _CERTIFICATES = ("cacert.pem", "cert.pem", "ca.pem", "roots.pem", "ca-certificates.pem")
 _SYSTEM = ("etc/ssl/", "usr/share/ca-certificates/", "usr/lib/ssl/")
 
-SCRUBBED = (*(name for name in _FILES if name != ".env.*"), ".env.*", *(f"!{name}" for name in _EXAMPLES), ".venv/")
+SCRUBBED = (
+    *_FILES,
+    *(f"!{name}" for name in (*_EXAMPLES, *_CERTIFICATES)),
+    *(f"{name}/" for name in _DIRECTORIES if name != ".git"),
+)
 """The patterns, in gitignore syntax, of what a scrub leaves out. A checkout stays: its remotes are scrubbed."""
 
 

@@ -60,7 +60,7 @@ def find_build_python(
             python = environment.interpreter()
             missing = _missing(python, wanted, project, env)
         except StatebakeError as error:
-            notes.append(f"The {name} is not used: {error.message}.")
+            notes.append(f"The {name} is not used: {error.message.rstrip('.')}.")
             continue
         if not missing:
             return BuildPython(python, tuple(notes))

@@ -78,8 +78,8 @@ def build_image(
     """Build the image, prove and verify that it carries the state, name it, and push it if that is asked for.
 
     ``snapshot`` is as in ``prepare_build``. ``cache_dir``: where it is remembered which layers have no secret in them.
-    Raises ``StatebakeError``: ``NOT_IN_CONTEXT``, ``ARTIFACT_MISMATCH``,
-    ``PUSH_FAILED``, ``OUTPUT_FAILED``, what builders raise, and what ``verify_made`` raises.
+    Raises ``StatebakeError``: ``NOT_IN_CONTEXT``, ``ARTIFACT_MISMATCH``, ``PUSH_FAILED``, ``OUTPUT_FAILED``, what
+    builders raise, and what ``verify_made`` raises.
     """
     options = inputs.options
     assert inputs.workshop is not None

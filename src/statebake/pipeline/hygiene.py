@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import permutations
+from itertools import dropwhile, permutations
 from pathlib import Path
+from typing import BinaryIO
 
 from statebake.check import Snapshot
+from statebake.check.snapshot import unreadable as unreadable_state
 from statebake.config import Settings, settings_for
-from statebake.engine import Engine, Layer, open_engine
+from statebake.engine import Engine, open_engine
 from statebake.hygiene import Hit, Place, Searcher, SecretsAtHand, judge, unwanted
 from statebake.model.finding import Finding
 from statebake.model.keys import STATE_DIR_NAME, STATE_LAYER, sanitize_key
@@ -23,12 +26,18 @@ from statebake.pipeline import OpenProject
 from statebake.pipeline.clean_layers import CleanLayers
 from statebake.pipeline.inspecting import Artifact
 from statebake.pipeline.secrets import secrets_of, state_searcher
+from statebake.verify.artifact import unreadable
 from statebake.verify.files import walk_directory
 from statebake.verify.image import SavedImage
 from statebake.verify.oci_layout import ReadImage, layer_streams
 
 _INSTALLED = re.compile(r"(?:^|[/!])(?:site-packages/|dist-packages/|\.deps/[^/!]+[/!])([^/!]+)")
-_SYSTEM = ("usr/", "lib/", "lib64/", "etc/ssl/", "var/lib/dpkg/", "bin/", "sbin/")
+# Not all of usr/: many images have their project in usr/src.
+_SYSTEM = (
+    *("usr/bin/", "usr/include/", "usr/lib", "usr/sbin/", "usr/share/"),
+    *("usr/local/bin/", "usr/local/include/", "usr/local/lib", "usr/local/sbin/", "usr/local/share/"),
+    *("bin/", "etc/ssl/", "lib/", "lib64/", "sbin/", "var/lib/dpkg/"),
+)
 _INSTALLED_FROM = "direct_url.json"  # PEP 610: has the URL that a package came from, with what was in it
 _LAYER = re.compile(r"layer (\d+)!(.*)", re.DOTALL)
 _MOST_NOTES = 5
@@ -75,7 +84,7 @@ def search_artifact(
             foreign.add(hit.path)
         else:
             own.append(hit)
-    notes = [*at_hand.ignored, *_first(searcher.unread)]
+    notes = [*at_hand.ignored, *_first([note.removeprefix("!") for note in searcher.unread])]
     if credentials := {path for path in foreign if unwanted(path.rpartition("!")[2]) is None}:
         files = "1 file" if len(credentials) == 1 else f"{len(credentials)} files"
         notes.append(f"What looks like a credential in {files} of installed packages is published with them.")
@@ -86,7 +95,10 @@ def search_artifact(
 
 
 def search_tree(opened: OpenProject, snapshot: Snapshot, env: Mapping[str, str]) -> Searched:
-    """Return what must not be in the state of a work tree and is."""
+    """Return what must not be in the state of a work tree and is.
+
+    Raises ``StatebakeError`` where state cannot be read any more: ``FOREIGN_FILE``, and what ``list_files`` raises.
+    """
     project, settings, discovery = opened.target.project, opened.target.settings, opened.discovery
     at_hand = secrets_of(project, settings, env)
     searcher = state_searcher(project, opened.state_dir, at_hand, env)
@@ -97,11 +109,11 @@ def search_tree(opened: OpenProject, snapshot: Snapshot, env: Mapping[str, str])
         own = settings_for(settings, key, component.type).secrets
         if found is None or found.summary is None or own.mode == "off":
             continue
-
         place = Place(key, "", component.declared_at, own)
-        hits = [
-            hit for file in list_files(found.path) for hit in _search_file(searcher, file.path, file.source, file.size)
-        ]
+        try:
+            hits = list(searcher.search_all(_streams((file.path, file.source) for file in list_files(found.path))))
+        except OSError as error:
+            raise unreadable_state(error, found.path) from error
         findings += judge(hits, partial(_at, place), mend="have the component leave it out")
     done = f"state searched for {_sought(at_hand)}"
     return Searched(tuple(findings), (done,), (*at_hand.ignored, *_first(searcher.unread)))
@@ -130,11 +142,11 @@ class _Owner:
         The value of a secret at hand never does.
         """
         _, inside = _split(hit.path)
-        if hit.name is not None or inside.endswith(_INSTALLED_FROM):
+        if hit.name is not None or inside.endswith(_INSTALLED_FROM) or STATE_DIR_NAME in inside:
             return False
         package = _INSTALLED.search(inside)
         if package is not None:
-            return package[1] not in self._tops and STATE_DIR_NAME not in inside
+            return package[1] not in self._tops
         return self._artifact.image is not None and inside.startswith(_SYSTEM)
 
     def place(self, path: str) -> Place:
@@ -169,10 +181,13 @@ def _file_hits(artifact: Artifact, searcher: Searcher) -> Iterator[Hit]:
         for number, stream in layer_streams(path, artifact.image.facts.id):
             yield from searcher.search(f"layer {number + 1}", stream)
     elif path.is_dir():
-        for name in sorted(walk_directory(path, "an artifact").files):
-            yield from _search_file(searcher, name, path / name)
+        names = sorted(walk_directory(path, "an artifact").files)
+        try:
+            yield from searcher.search_all(_streams((name, path / name) for name in names))
+        except OSError as error:
+            raise unreadable("an artifact", f"it cannot be read ({error})", artifact.name) from error
     else:
-        for hit in _search_file(searcher, path.name, path):
+        for hit in searcher.search_all(_streams([(path.name, path)])):
             yield replace(hit, path=hit.path.removeprefix(f"{path.name}!"))
 
 
@@ -180,8 +195,9 @@ def _engine_hits(
     engine: Engine, image: ReadImage, searcher: Searcher, clean: CleanLayers | None, owner: _Owner
 ) -> Iterator[Hit]:
     """Yield what is in the layers of an image: in all of them, or, where only a few are new, in what these brought."""
-    new = [layer for layer in image.facts.layers if clean is None or not clean.knows(layer.diff_id)]
-    places = _places(new, image) if len(new) < len(image.facts.layers) else None
+    layers = image.facts.layers
+    new = {layer.diff_id for layer in layers if clean is None or not clean.knows(layer.diff_id)}
+    places = _places(image, new) if any(layer.diff_id not in new for layer in layers) else None
     if places is not None:
         for place in places:
             with engine.files(image.facts.id, place) as stream:
@@ -196,39 +212,46 @@ def _engine_hits(
     numbers = saved.numbers()
     for name in sorted(numbers, key=numbers.__getitem__):
         yield from (replace(hit, path=f"layer {numbers[name] + 1}{hit.path}") for hit in found.get(name, ()))
-    if clean is not None:
-        dirty = {numbers[name] for name in numbers if not all(map(owner.is_public, found.get(name, ())))}
-        clean.add(layer.diff_id for number, layer in enumerate(image.facts.layers) if number not in dirty)
+    if clean is not None:  # a layer that an image has twice is one file
+        searched = {numbers[name]: found[name] for name in numbers if name in found}
+        clean.add(layers[number].diff_id for number, hits in searched.items() if all(map(owner.is_public, hits)))
 
 
-def _places(layers: Sequence[Layer], image: ReadImage) -> list[str] | None:
-    """Return the directories that have all that ``layers`` brought; ``None`` where that cannot be told.
+def _places(image: ReadImage, new: Collection[str]) -> list[str] | None:
+    """Return the directories that have all that the ``new`` layers, by their digests, brought.
 
-    A file that one of them replaces would not be seen there any more, so no two may bring anything to one directory;
-    but statebake's own state layer brings what no other layer has.
+    ``None`` where that cannot be told. A file that a later layer replaces would not be seen there any more, so of the
+    first new layer and all above it no two may bring anything to one directory; but statebake's own state layer brings
+    what no other layer has.
     """
-    targets: list[str] = []
+    targets: dict[str, bool] = {}
     state: list[str] = []
-    for layer in layers:
-        words = (layer.instruction or "").split()
+    for layer in dropwhile(lambda layer: layer.diff_id not in new, image.facts.layers):
+        words, is_new = (layer.instruction or "").split(), layer.diff_id in new
         if words[-2:] == [STATE_LAYER, "/"] and len(image.states) == 1:
-            state.append(image.states[0].path)
+            state += [image.states[0].path] if is_new else []
         elif words[:1] in (["COPY"], ["ADD"]) and words[-1].startswith("/"):
-            targets.append(words[-1].rstrip("/"))
+            target = words[-1].rstrip("/")
+            if not target or target in targets:
+                return None
+            targets[target] = is_new
         elif words[:1] != ["WORKDIR"]:
             return None
-    if not all(targets) or any(_is_below(one, other) for one, other in permutations(targets, 2)):
+    if any(_is_below(one, other) for one, other in permutations(targets, 2)):
         return None
-    return [*targets, *(path for path in state if not any(_is_below(path, target) for target in targets))]
+    read = [target for target, is_new in targets.items() if is_new]
+    return [*read, *(path for path in state if not any(_is_below(path, target) for target in read))]
 
 
 def _is_below(path: str, directory: str) -> bool:
     return f"{path}/".startswith(f"{directory}/")
 
 
-def _search_file(searcher: Searcher, name: str, path: Path, size: int | None = None) -> Iterator[Hit]:
-    with path.open("rb") as stream:
-        yield from searcher.search(name, stream, size)
+def _streams(files: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, BinaryIO, int]]:
+    """Yield files, by what they are called, each open until the next one is asked for."""
+    for name, path in files:
+        with path.open("rb") as stream:
+            yield name, stream, os.fstat(stream.fileno()).st_size
 
 
 def _sought(at_hand: SecretsAtHand) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
@@ -24,7 +25,11 @@ _NO_SOURCES = frozenset({"node_modules", "site-packages", "dbt_packages", "targe
 _LARGEST_SOURCE = 1 << 20
 _MOST_SOURCES = 20_000
 _SHORTEST_PATH = 8
-_VARIABLE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*")
+# As python-dotenv reads a line: what comes after a space and a # is a comment, but between quotation marks.
+_VARIABLE = re.compile(
+    r"""\s*(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*=\s*(?:(?P<mark>["'])(?P<quoted>.*?)(?P=mark)|(?P<bare>.*?))"""
+    r"""\s*(?:\s\#.*)?"""
+)
 
 
 def secrets_of(
@@ -43,7 +48,7 @@ def secrets_of(
 
 def read_variables(directory: Path, known: Collection[str]) -> frozenset[str]:
     """Return those of the variables ``known`` that a project's components read and that may be secret."""
-    found = {name for path in _sources(directory) for name in _READ.findall(path.read_bytes())}
+    found = {name for text in _sources(directory) for name in _READ.findall(text)}
     names = {name.decode() for name in found} & set(known)
     return frozenset(name for name in names if not _NO_SECRET.search(name))
 
@@ -63,20 +68,28 @@ def state_searcher(project: Project, state_dir: Path, at_hand: SecretsAtHand, en
     return Searcher(at_hand.secrets, literals=literals, judge_name=unwanted)
 
 
-def _sources(directory: Path) -> Iterator[Path]:
-    """Yield the files that declare components or are code of the project; links are not followed."""
+def _sources(directory: Path) -> Iterator[bytes]:
+    """Yield what is in the files that declare components or are code of the project.
+
+    Links are not followed, and what cannot be read is left out.
+    """
     count = 0
     for parent, names, files in os.walk(directory):
         names[:] = [name for name in names if not name.startswith(".") and name not in _NO_SOURCES]
         if "pyvenv.cfg" in files:
             names.clear()
         for path in (Path(parent, name) for name in files if name.endswith(_SOURCES)):
-            if path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST_SOURCE:
+            try:
+                status = path.lstat()
+                if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST_SOURCE:
+                    continue
+                text = path.read_bytes()
+            except OSError:
                 continue
             count += 1
             if count > _MOST_SOURCES:
                 return
-            yield path
+            yield text
 
 
 def _variables(path: Path) -> dict[str, str]:
@@ -86,4 +99,4 @@ def _variables(path: Path) -> dict[str, str]:
     except OSError:
         return {}
     found = (_VARIABLE.fullmatch(line) for line in lines)
-    return {one[1]: one[2].strip("\"'") for one in found if one}
+    return {one["name"]: one["bare"].strip("\"'") if one["quoted"] is None else one["quoted"] for one in found if one}

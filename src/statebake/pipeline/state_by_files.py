@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from statebake.check import CheckReport, Snapshot, check, read_snapshot
@@ -60,7 +60,7 @@ def state_by_manifest(manifest: Manifest, defs_dir: Path) -> FoundState:
 def read_manifest(defs_dir: Path) -> Manifest | None:
     """Return the manifest beside the state in ``defs_dir``, or ``None``.
 
-    Raises ``StatebakeError``: ``BAD_RECORD``, ``NEWER_FORMAT``.
+    Raises ``StatebakeError``: ``FOREIGN_FILE``, ``BAD_RECORD``, ``NEWER_FORMAT``.
     """
     path = defs_dir / STATE_DIR_NAME / MANIFEST_NAME
     try:
@@ -79,19 +79,18 @@ def read_manifest(defs_dir: Path) -> Manifest | None:
 
 def discovery_of(records: Sequence[Record], host: str, defs_dir: Path) -> Discovery:
     """Return what a discovery would have found when ``records`` were written."""
-    components = [
+    declared = [(record, ref) for record in records for ref in record.components or (ComponentRef("", ""),)]
+    components = tuple(
         Component(
-            id=0,
+            id=number,
             type=ref.type,
             declared_at=ref.declared_at,
             key=record.key,
             management_type=record.management_type,
         )
-        for record in records
-        for ref in record.components or (ComponentRef("", ""),)
-    ]
-    numbered = tuple(replace(component, id=number) for number, component in enumerate(components))
-    return Discovery(host=host, python=_NO_INTERPRETER, defs_dir=defs_dir, components=numbered, failures=())
+        for number, (record, ref) in enumerate(declared)
+    )
+    return Discovery(host=host, python=_NO_INTERPRETER, defs_dir=defs_dir, components=components, failures=())
 
 
 def _strange(snapshot: Snapshot) -> Iterator[Finding]:

@@ -248,7 +248,7 @@ class _Refresh:
 
     def prepare(self, fetch: PlannedFetch, attempts: _Attempts) -> Prepared:
         """Take out what is no state, and validate the rest; runs in a thread."""
-        from statebake.hygiene import SCRUBBED, scrub  # a check, which needs none of it, starts sooner
+        from statebake.hygiene import SCRUBBED, scrub  # not at the start of every command
         from statebake.refresh.search import StateSearch
 
         staged, settings = self.staging / fetch.name, fetch.settings

@@ -26,9 +26,8 @@ def keep_old_state(
     """Mark the state in ``place`` as stale because of ``error``, and return its record now.
 
     Returns ``None`` where the settings do not ask for it, where there is no state of known age, or where what was
-    fetched has a secret in it, which nothing excuses. ``mask`` takes
-    secrets out of the reason that is written down. Raises ``StatebakeError``: ``error``, saying why the old state does
-    not do.
+    fetched has a secret in it, which nothing excuses. ``mask`` takes secrets out of the reason that is written down.
+    Raises ``StatebakeError``: ``error``, saying why the old state does not do.
     """
     if settings.on_failure == "fail" or error.code.exit is Exit.SECRET or not place.is_dir():
         return None

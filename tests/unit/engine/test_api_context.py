@@ -7,7 +7,7 @@ import tarfile
 from pathlib import Path
 
 from statebake.engine.api_builder import read_arguments, write_context
-from statebake.engine.request import BuildRequest, secret_values
+from statebake.engine.request import BuildRequest, named_secrets, secret_values
 from support.trees import write_tree
 
 
@@ -55,6 +55,21 @@ def test_secrets_that_are_redacted(tmp_path):
     )
     found = secret_values(request, {"C": "c-value", "D": "d-value"})
     assert sorted(found.values()) == ["c-value", "d-value", "https://me:pa55@host/simple", "t0k3n-of-one-word"]
+
+
+def test_secrets_of_a_netrc(tmp_path):
+    """Of a .netrc the passwords are secret, whatever signs they have; of a build's secret people see the id."""
+    text = "machine one login me password p4ss=w0rd:1\nmachine two\n  login me\n  password other-word\n"
+    (tmp_path / "netrc").write_text(text)
+    (tmp_path / "ini").write_text("user = me\npassword = third-word\n")
+    given = ("id=netrc,src=netrc", "id=i,src=ini")
+    request = BuildRequest(tmp_path, tmp_path / "Dockerfile", "Dockerfile", secrets=given)
+    assert named_secrets(request, {}) == {
+        "the build's netrc": "p4ss=w0rd:1",
+        "the build's netrc 2": "other-word",
+        "the build's i": "me",
+        "the build's i 2": "third-word",
+    }
 
 
 def test_arguments_of_docker_build():

@@ -31,6 +31,7 @@ TOKENS = {
     "google-api-key": lambda m: "AIza" + m.letters(35),
     "google-oauth": lambda m: "GOCSPX-" + m.letters(28),
     "jwt": lambda m: _jwt(m, {"alg": "HS256", "typ": "JWT"}, {"sub": "shop", "iat": 17}),
+    "jwt ": lambda m: _jwt(m, {"alg": "HS256", "jwk": {"kty": "oct"}}, {"sub": "shop"}),  # "eyJ" twice in its header
     "npm-token": lambda m: "npm_" + m.letters(36),
     "pypi-token": lambda m: "pypi-AgEIcHlwaS5vcmc" + m.letters(100),
     "databricks-token": lambda m: "dapi" + m.letters(32, HEX),

@@ -61,8 +61,9 @@ def test_scrubbing_leaves_out_what_is_named(path):
 
 
 def test_scrubbing_keeps_the_rest():
-    """Examples stay, and so does a checkout: its remotes are scrubbed instead."""
+    """Examples and root certificates stay, and so does git's checkout: its remotes are scrubbed instead."""
     rules = parse_rules(SCRUBBED)
-    assert not any(is_ignored(rules, path, is_dir=False) for path in (".env.example", "state", "profiles.yml"))
+    kept = (".env.example", "a/cacert.pem", "state", "profiles.yml")
+    assert not any(is_ignored(rules, path, is_dir=False) for path in kept)
     assert not is_ignored(rules, ".git", is_dir=True)
-    assert is_ignored(rules, "project/.venv", is_dir=True)
+    assert all(is_ignored(rules, f"project/{name}", is_dir=True) for name in (".venv", ".ssh", ".aws", ".hg", ".svn"))

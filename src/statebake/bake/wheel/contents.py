@@ -62,8 +62,8 @@ class Changes:
 
 
 def roots_of_wheel(names: Collection[str]) -> tuple[str, ...]:
-    """Return the directories of a wheel that are installed where packages are imported from (PyPA, "Binary ..."), empty
-    for the top, or with a slash at the end.
+    """Return the directories of a wheel that are installed where packages are imported from (PyPA
+    specifications, "Binary distribution format"): empty for the top, or with a slash at the end.
     """
     data = sorted({name.partition("/")[0] for name in names if name.partition("/")[0].endswith(".data")})
     return ("", *(f"{place}/{scheme}/" for place in data for scheme in ("purelib", "platlib")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def complete_wheel(built: Path, output: Path, contents: Contents, backend: str) 
             changes = wheel_changes(contents, frozenset(names), dict(_configs(archive)), backend)
             with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as target:
                 _rewrite(archive, record, changes, target)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
         raise no_wheel(backend, built.name, f"it cannot be read ({error})") from error
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 # A place where a word begins, in a document too whose line breaks or marks are escaped.
 START = rb"(?:(?<![A-Za-z0-9_])|(?<=\\[nrtbf])|(?<=%[0-9A-Fa-f]{2})|(?<=\\u00[0-9A-Fa-f]{2}))"
 END = rb"(?![A-Za-z0-9_])"
+_MOST_STARTS = 4
 _FEWEST_CHARACTERS = 8  # different ones; 20 random letters and digits have 17
 _EXAMPLE = re.compile(
     rb"example|placeholder|dummy|redacted|sample|fake[-_]|not[-_]?real|your[-_]|my[-_]|[-_]here|changeme|x{4}|y{4}|z{4}"
@@ -46,11 +47,21 @@ class Rule:
 
     def span(self, data: bytes, at: int) -> tuple[int, int] | None:
         """Return where the match begins and ends that has the anchor at ``at``; None if it has none."""
-        start = at - self.before
-        if self.begin is not None:
-            start = data.rfind(self.begin, max(0, start), at + len(self.begin))
-        match = self.pattern.match(data, start, start + LONGEST) if start >= 0 else None
-        return match.span() if match is not None and match.end() > at and self.judge(match[0]) else None
+        starts = [at - self.before] if self.begin is None else self._starts(self.begin, data, at)
+        for start in starts:
+            match = self.pattern.match(data, start, start + LONGEST) if start >= 0 else None
+            if match is not None and match.end() > at and self.judge(match[0]):
+                return match.span()
+        return None
+
+    def _starts(self, begin: bytes, data: bytes, at: int) -> Iterator[int]:
+        """Yield where it may begin, the nearest place first: what it begins with may be in it once more."""
+        end = at + len(begin)
+        for _ in range(_MOST_STARTS):
+            if (start := data.rfind(begin, max(0, at - self.before), end)) < 0:
+                return
+            yield start
+            end = start + len(begin) - 1
 
 
 LONGEST = 1 << 13

@@ -52,6 +52,14 @@ def write_wheel(path, extra=(), *, record=True, prefix=b""):
     return path
 
 
+def write_broken(path):
+    """Write a wheel with a packed file that cannot be unpacked."""
+    name = "pyproject.toml"
+    packed = raw(write_wheel(path, [name]), name)
+    at = 30 + len(name) + 6  # after the header, the name and the extra field: a kind of block that there is not
+    path.write_bytes(path.read_bytes().replace(packed, packed[:at] + b"\xff" + packed[at + 1 :]))
+
+
 def raw(path, name: str) -> bytes:
     """Return the bytes of an entry, its header included."""
     with zipfile.ZipFile(path) as archive:
@@ -130,6 +138,7 @@ def test_a_prefix(tmp_path, contents):
     [
         (lambda path: path.write_bytes(b""), "cannot be read"),
         (lambda path: path.write_bytes(write_wheel(path).read_bytes()[:-30]), "cannot be read"),
+        (write_broken, "cannot be read"),
         (lambda path: write_wheel(path, record=False), "it has no RECORD"),
         (lambda path: write_wheel(path, ["other.dist-info/RECORD"]), "it has several RECORDs"),
         (lambda path: write_wheel(path, [f"{INFO}/RECORD.jws"]), "its RECORD is signed"),
