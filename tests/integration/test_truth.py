@@ -42,7 +42,8 @@ class Made:
         """Make a PEX that says which state it reads."""
         self.count += 1
         made = self.root / f"{self.count}.pex"
-        env = {"PEX_ROOT": str(self.root / "pex-root")}
+        # The pip that pex unpacks for all of these is compiled once, also where the environment would not have it so.
+        env = {"PEX_ROOT": str(self.root / "pex-root"), "PYTHONDONTWRITEBYTECODE": None}
         run([PEX, *args, "--output-file", made, "-m", "shop"], cwd=self.root, env=env).ok()
         return made
 

@@ -15,7 +15,6 @@ import tempfile
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
-from unittest import mock
 
 from statebake.errors import StatebakeError
 from statebake.model.record import ComponentRef
@@ -75,6 +74,8 @@ def file_by_file(state_dir: Path, source: Path, through: Through = lambda _: Non
 
 def never_synced(state_dir: Path, source: Path, through: Through = lambda _: None) -> None:
     """Unsafe: statebake's own transaction without a single fsync."""
+    from unittest import mock  # as long to import as all else: a sweep starts this program hundreds of times
+
     with mock.patch("os.fsync", return_value=None):
         settled(state_dir, source, through)
 
