@@ -111,6 +111,7 @@ class Code(Enum):
     LEAKED_CREDENTIAL = "SB502"
     UNWANTED_FILE = "SB503"
     LOCAL_PATH = "SB504"
+    NOT_SEARCHED = "SB505"
     # 6xx: sealed loads
     LOAD_FAILED = "SB601"
     FETCH_ATTEMPTED = "SB602"

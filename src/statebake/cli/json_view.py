@@ -36,8 +36,7 @@ class JsonView(View):
     """Collects everything and prints it once, so that the output is always one whole document."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
-        super().__init__()
-        self._env = env
+        super().__init__(env)
         self._document: dict[str, Any] = {"format": FORMAT, "statebake": __version__}
         self._projects: dict[Path, dict[str, Any]] = {}
 
@@ -45,6 +44,7 @@ class JsonView(View):
         return _Warnings(self)
 
     def work_on(self, targets: Sequence[Target]) -> None:
+        super().work_on(targets)
         for target in targets:
             self._project(target)
 
@@ -164,7 +164,7 @@ class JsonView(View):
     def _passed(self, target: Target, verified: Verified) -> bool:
         from statebake.cli.verified_view import verified_json
 
-        self._project(target)["verification"] = verified_json(verified, self._env)
+        self._project(target)["verification"] = verified_json(verified, self.env)
         return not verified.exit
 
     def dockerfile_text(self, target: Target, text: str) -> None:
@@ -209,7 +209,7 @@ class JsonView(View):
         from statebake.cli.console import open_console
         from statebake.cli.text_view import print_error
 
-        print_error(error, open_console(self._env, stderr=True), self._env)
+        print_error(error, open_console(self.env, stderr=True), self.env)
         (self._document if target is None else self._project(target))["error"] = error_json(error)
 
     def finish(self) -> None:
@@ -223,7 +223,7 @@ class JsonView(View):
             return {name: self._clean(item) for name, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [self._clean(item) for item in value]
-        return value if isinstance(value, (int, float)) or value is None else redact(str(value), self._env)
+        return value if isinstance(value, (int, float)) or value is None else redact(str(value), self.env)
 
     def _project(self, target: Target) -> dict[str, Any]:
         directory = target.project.directory

@@ -151,7 +151,7 @@ def check_command(
     from statebake.cli.reports.reporting import reporting
 
     env = environment()
-    with open_view(output_format, env) as view, reporting(output_format, outputs, env, view) as reports:
+    with open_view(output_format, env) as view, reporting(output_format, outputs, view) as reports:
         targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
         if write_manifest and len(targets) > 1:
             raise StatebakeError(

@@ -45,16 +45,16 @@ class TextView(View):
     """Renders for people; plain where there is no terminal."""
 
     def __init__(self, env: Mapping[str, str], *, verbose: bool = False) -> None:
-        super().__init__()
-        self._env = env
-        self._out = open_console(env)
-        self._err = open_console(env, stderr=True)
+        super().__init__(env)
+        self._out = open_console(self.env)
+        self._err = open_console(self.env, stderr=True)
         self._verbose = verbose
         self._board = Board(self._out)
         self._several = False
         self._told: set[tuple[Path, Code, str | None]] = set()
 
     def work_on(self, targets: Sequence[Target]) -> None:
+        super().work_on(targets)
         self._several = len(targets) > 1
 
     def observer(self, target: Target) -> Observer:
@@ -211,7 +211,7 @@ class TextView(View):
         from statebake.cli.verified_view import failed_lines
 
         if verified.exit:
-            for line in failed_lines(verified, self._env):
+            for line in failed_lines(verified, self.env):
                 self._out.print(line)
             self._out.print(Text.assemble(_BAD, f"{target.project.name}: {lost}"))
             return False
@@ -223,7 +223,7 @@ class TextView(View):
     def _how_verified(self, verified: Verified) -> None:
         from statebake.cli.verified_view import passed_lines
 
-        for line in passed_lines(verified, self._env):
+        for line in passed_lines(verified, self.env):
             self._out.print(line)
 
     def dockerfile_text(self, target: Target, text: str) -> None:  # noqa: ARG002
@@ -278,7 +278,7 @@ class TextView(View):
                 next_step=_in_project(error.next_step, target),
                 detail=error.detail,
             )
-        print_error(error, self._err, self._env, label=label, style=style)
+        print_error(error, self._err, self.env, label=label, style=style)
 
     def _heading(self, target: Target, note: str) -> None:
         self._out.print(Text.assemble((target.project.name, "bold"), f"  {note}"))

@@ -65,8 +65,18 @@ def verify_command(  # noqa: PLR0917 - the command's options
             reports = _of_trees(projects, flags, env, sealed=sealed)
     except StatebakeError as error:
         report = report_of_error("verify", " ".join(artifacts) or str(Path.cwd()), "unknown", error)
-        return emit_error(report, error, output_format, outputs, env)
-    return emit(reports, output_format, outputs, env)
+        return emit_error(report, error, output_format, outputs, _shown(projects, flags, env))
+    return emit(reports, output_format, outputs, _shown(projects, flags, env))
+
+
+def _shown(projects: tuple[Path, ...], flags: dict[str, object], env: dict[str, str]) -> dict[str, str]:
+    """Return the environment with what is secret in the projects, all of which is taken out of reports."""
+    from statebake import pipeline
+
+    try:
+        return {**env, **pipeline.hidden_of(pipeline.find_targets(projects, flags, env, Path.cwd()), env)}
+    except StatebakeError:
+        return env
 
 
 def _must_name_an_artifact(*, against: str | None, image: bool) -> None:

@@ -30,7 +30,8 @@ class View(ABC):
     def observer(self, target: Target) -> Observer:
         """Return what the stages report to."""
 
-    def __init__(self) -> None:
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self.env = dict(env)  # what has the secrets that must not be shown; it grows when projects are known
         self._warned: set[str] = set()
 
     @abstractmethod
@@ -44,8 +45,11 @@ class View(ABC):
                 self._warned.add(text)
                 self.warning(text)
 
-    def work_on(self, targets: Sequence[Target]) -> None:  # noqa: B027 - most views need not know
-        """Learn which projects there are, before anything is shown of them."""
+    def work_on(self, targets: Sequence[Target]) -> None:
+        """Learn which projects there are, and what is secret in them, before anything is shown of them."""
+        from statebake.pipeline import hidden_of
+
+        self.env.update(hidden_of(targets, self.env))
 
     @abstractmethod
     def refresh_started(self, target: Target, plan: RefreshPlan) -> None:

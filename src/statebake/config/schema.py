@@ -370,7 +370,7 @@ SETTINGS: tuple[Setting, ...] = (
         Kind.ON_BUILD,
         "check",
         "What a build of the project does before the state goes into it: `refresh` it and check it, only `check` it; "
-        "`off`: neither, and no state goes in either.",
+        "`off`: neither, and nothing is put in that the wrapped backend does not put in by itself.",
         "-C statebake.on_build",
     ),
     Setting(

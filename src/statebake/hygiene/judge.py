@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ LOCAL_PATH, STAGING_PATH = "local-path", "staging-path"
 # dbt writes where a seed lies into its manifest, whatever one does, and looks for it where the project is.
 _WRITTEN_BY_DBT = ("/target/manifest.json", "/target/partial_parse.msgpack")
 _MOST_FILES = 20
+_SCRUBBED = re.compile(r"(?:^|/)(?:\.gitmodules|\.git/(?:[^!]*/)?(?:config|FETCH_HEAD|packed-refs|logs/[^!]*))$")
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def judge(
             groups.setdefault((code, hit.rule, place.key, path), []).append((hit, place))
     findings = []
     for (code, _, _, path), group in groups.items():
-        step = scrub if scrub and "/.git/" in f"/{path}" else mend
+        step = scrub if scrub and _SCRUBBED.search(path) else mend
         findings.append(_finding(code, path, [hit for hit, _ in group], group[0][1], step))
     return tuple(sorted(_shortened(findings), key=lambda item: item.severity is Severity.WARNING))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from typing import BinaryIO
 
 from statebake.hygiene.hits import Hit
@@ -46,6 +47,12 @@ class Searcher:
         self._judge_name = judge_name
         self.matcher = self._patterns.matcher.name
         self.unread: list[str] = []
+
+    def again(self) -> Searcher:
+        """Return the same search, with what it could not read counted from here on."""
+        other = copy(self)
+        other.unread = []
+        return other
 
     def search(self, path: str, stream: BinaryIO, size: int | None = None) -> Iterator[Hit]:
         """Yield what is found in ``stream``, from where it stands to its end; ``size`` is how much that is, if known.

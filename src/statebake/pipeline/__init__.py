@@ -38,6 +38,7 @@ from statebake.errors import StatebakeError
 from statebake.hosts import Worker, discover_request, open_worker
 from statebake.model.discovery import Discovery
 from statebake.model.keys import STATE_DIR_NAME
+from statebake.pipeline.hidden import hidden_variables
 from statebake.pipeline.schemas import schema_findings, states_of_project
 from statebake.process import run_interruptible
 from statebake.progress import Observer
@@ -174,6 +175,11 @@ def selected_here(opened: OpenProject, selection: Selection) -> Selection | None
     return None if lost else here
 
 
+def hidden_of(targets: Sequence[Target], env: Mapping[str, str]) -> dict[str, str]:
+    """Return the further variables that must not be shown; see ``hidden_variables``."""
+    return hidden_variables([(target.project, target.settings) for target in targets], env)
+
+
 def start_run(
     targets: Sequence[Target], env: Mapping[str, str], *, all_or_nothing: bool = False, allow_shrink: bool = False
 ) -> Run:
@@ -186,7 +192,7 @@ def start_run(
         ends_at=time.monotonic() + min(deadlines) if deadlines else None,
         all_or_nothing=all_or_nothing,
         allow_shrink=allow_shrink,
-        mask=partial(redact, env=env),
+        mask=partial(redact, env={**env, **hidden_of(targets, env)}),
         env=env,
     )
 

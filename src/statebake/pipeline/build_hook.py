@@ -16,6 +16,7 @@ from statebake.check import CheckReport
 from statebake.config import BuildProject, Project, find_defs_dir, import_root
 from statebake.errors import Code, StatebakeError
 from statebake.hosts import find_host
+from statebake.model.finding import Finding
 from statebake.model.keys import STATE_DIR_NAME, sanitize_key
 from statebake.model.manifest import Manifest
 from statebake.model.tree import list_files
@@ -107,8 +108,17 @@ def _checked(
 ) -> BuildState:
     if found.report.exit:
         return BuildState(by, None, found.report)
+    report = found.report.plus(_secrets(build, found, env))
+    if report.exit:
+        return BuildState(by, None, report)
     manifest = manifest or manifest_for(build.project, found.discovery, found.snapshot, env)
-    return BuildState(by, None, found.report, _contents(build, found, manifest))
+    return BuildState(by, None, report, _contents(build, found, manifest))
+
+
+def _secrets(build: BuildProject, found: FoundState, env: Mapping[str, str]) -> tuple[Finding, ...]:
+    from statebake.pipeline.hygiene import search_state
+
+    return search_state(build.project, build.settings, found.discovery, found.snapshot, env).findings
 
 
 def _contents(build: BuildProject, found: FoundState, manifest: Manifest) -> Contents:

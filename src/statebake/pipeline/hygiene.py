@@ -14,15 +14,15 @@ from typing import BinaryIO
 
 from statebake.check import Snapshot
 from statebake.check.snapshot import unreadable as unreadable_state
-from statebake.config import Settings, settings_for
+from statebake.config import Project, Settings, settings_for
 from statebake.engine import Engine, open_engine
 from statebake.hygiene import Hit, Place, Searcher, SecretsAtHand, judge, unwanted
+from statebake.model.discovery import Discovery
 from statebake.model.finding import Finding
 from statebake.model.keys import STATE_DIR_NAME, STATE_LAYER, sanitize_key
 from statebake.model.manifest import Manifest
 from statebake.model.tree import list_files
 from statebake.model.units import show_bytes
-from statebake.pipeline import OpenProject
 from statebake.pipeline.clean_layers import CleanLayers
 from statebake.pipeline.inspecting import Artifact
 from statebake.pipeline.secrets import secrets_of, state_searcher
@@ -31,7 +31,10 @@ from statebake.verify.files import walk_directory
 from statebake.verify.image import SavedImage
 from statebake.verify.oci_layout import ReadImage, layer_streams
 
-_INSTALLED = re.compile(r"(?:^|[/!])(?:site-packages/|dist-packages/|\.deps/[^/!]+[/!])([^/!]+)")
+# Where packages of others are, by the kind of artifact; a wheel has none.
+_IN_PEX = re.compile(r"\.deps/[^/!]+[/!]([^/!]+)")
+_IN_SITE = re.compile(r"(?:[^!]*/)?(?:site|dist)-packages/([^/!]+)")
+_ZIPPED_WHEEL = re.compile(r"(\.deps/[^/!]+)!")
 # Not all of usr/: many images have their project in usr/src.
 _SYSTEM = (
     *("usr/bin/", "usr/include/", "usr/lib", "usr/sbin/", "usr/share/"),
@@ -94,14 +97,15 @@ def search_artifact(
     return Searched(judge(own, owner.place, mend=_MEND), (done,), tuple(notes))
 
 
-def search_tree(opened: OpenProject, snapshot: Snapshot, env: Mapping[str, str]) -> Searched:
+def search_state(
+    project: Project, settings: Settings, discovery: Discovery, snapshot: Snapshot, env: Mapping[str, str]
+) -> Searched:
     """Return what must not be in the state of a work tree and is.
 
     Raises ``StatebakeError`` where state cannot be read any more: ``FOREIGN_FILE``, and what ``list_files`` raises.
     """
-    project, settings, discovery = opened.target.project, opened.target.settings, opened.discovery
     at_hand = secrets_of(project, settings, env)
-    searcher = state_searcher(project, opened.state_dir, at_hand, env)
+    searcher = state_searcher(project, discovery.defs_dir / STATE_DIR_NAME, at_hand, env)
     findings: list[Finding] = []
     for key in discovery.keys:
         found = snapshot.key_dirs.get(sanitize_key(key))
@@ -133,8 +137,16 @@ class _Owner:
             sanitize_key(record.key): (record.key, record.components[0].type if record.components else "")
             for record in records
         }
-        tops = [_INSTALLED.search(state.path) for state in artifact.states]
-        self._tops = {top[1] for top in tops if top}
+        self._state_dirs = [state.path.strip("/") for state in artifact.states]
+        tops = [self._package(path) for path in self._state_dirs]
+        self._tops = {top for top in tops if top}
+
+    def _package(self, inside: str) -> str | None:
+        """Return the package of somebody that a file is in; ``None``: it is in none."""
+        if self._artifact.kind == "wheel":
+            return None
+        found = (_IN_PEX if self._artifact.kind == "pex" else _IN_SITE).match(inside)
+        return found[1] if found else None
 
     def is_public(self, hit: Hit) -> bool:
         """Return whether it came with the base or a package of somebody else, as far as its path tells.
@@ -144,9 +156,9 @@ class _Owner:
         _, inside = _split(hit.path)
         if hit.name is not None or inside.endswith(_INSTALLED_FROM) or STATE_DIR_NAME in inside:
             return False
-        package = _INSTALLED.search(inside)
+        package = self._package(inside)
         if package is not None:
-            return package[1] not in self._tops
+            return package not in self._tops
         return self._artifact.image is not None and inside.startswith(_SYSTEM)
 
     def place(self, path: str) -> Place:
@@ -155,8 +167,11 @@ class _Owner:
         label = f"layer {layer}, " if layer else ""
         key, in_key = None, ""
         settings = self._settings
-        if f"{STATE_DIR_NAME}/" in inside:
-            directory, _, rest = inside.rpartition(f"{STATE_DIR_NAME}/")[2].partition("/")
+        outermost = _ZIPPED_WHEEL.sub(r"\1/", inside, count=1).partition("!")[0]
+        for state_dir in self._state_dirs:
+            if not outermost.startswith(f"{state_dir}/"):
+                continue
+            directory, _, rest = outermost.removeprefix(f"{state_dir}/").partition("/")
             if directory in self._keys and rest:
                 (key, type_), in_key = self._keys[directory], rest
                 settings = settings_for(self._settings, key, type_)

@@ -11,6 +11,7 @@ from pathlib import Path
 from statebake.config import Project, Settings
 from statebake.hygiene import LOCAL_PATH, STAGING_PATH, Literal, Searcher, SecretsAtHand, secrets_at_hand, unwanted
 from statebake.model.keys import STAGING_NAME, STATE_DIR_NAME
+from statebake.pipeline.hidden import dotenv
 
 # Dagster's EnvVar, and what templates of components may write: {{ env.NAME }}, {{ env('NAME') }}, {{ env["NAME"] }}.
 _READ = re.compile(rb"""(?:\bEnvVar(?:\.int)?\(\s*["']|\benv\.|\benv\(\s*["']|\benv\[\s*["'])([A-Za-z_]\w*)""")
@@ -25,11 +26,6 @@ _NO_SOURCES = frozenset({"node_modules", "site-packages", "dbt_packages", "targe
 _LARGEST_SOURCE = 1 << 20
 _MOST_SOURCES = 20_000
 _SHORTEST_PATH = 8
-# As python-dotenv reads a line: what comes after a space and a # is a comment, but between quotation marks.
-_VARIABLE = re.compile(
-    r"""\s*(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*=\s*(?:(?P<mark>["'])(?P<quoted>.*?)(?P=mark)|(?P<bare>.*?))"""
-    r"""\s*(?:\s\#.*)?"""
-)
 
 
 def secrets_of(
@@ -41,7 +37,7 @@ def secrets_of(
     ``secrets.names``, or that its components read; of build arguments; and what a build is ``given``, by any names.
     """
     arguments = dict(item.partition("=")[::2] for item in settings.docker.build_args if "=" in item)
-    known = {**_variables(project.directory / ".env"), **env, **arguments, **(given or {})}
+    known = {**dotenv(project.directory / ".env"), **env, **arguments, **(given or {})}
     read = read_variables(project.directory, known) | frozenset(given or ())
     return secrets_at_hand(known, names=settings.secrets.names, read=read)
 
@@ -90,13 +86,3 @@ def _sources(directory: Path) -> Iterator[bytes]:
             if count > _MOST_SOURCES:
                 return
             yield text
-
-
-def _variables(path: Path) -> dict[str, str]:
-    """Return what a ``.env`` file sets."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
-    except OSError:
-        return {}
-    found = (_VARIABLE.fullmatch(line) for line in lines)
-    return {one["name"]: one["bare"].strip("\"'") if one["quoted"] is None else one["quoted"] for one in found if one}

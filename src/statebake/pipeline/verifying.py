@@ -20,7 +20,7 @@ from statebake.model.manifest import Manifest
 from statebake.model.record import read_record
 from statebake.model.report import Report
 from statebake.pipeline import OpenProject, Target, check_state, find_targets, side_by_side
-from statebake.pipeline.hygiene import search_artifact, search_tree
+from statebake.pipeline.hygiene import search_artifact, search_state
 from statebake.pipeline.inspecting import Artifact, find_artifact
 from statebake.pipeline.judging import (
     Evidence,
@@ -157,7 +157,7 @@ def verify_tree(opened: OpenProject, env: Mapping[str, str], now: datetime, *, s
     snapshot, checked = check_state(opened)
     directory = opened.target.project.directory
     report = report_of(directory, discovery, status_rows(discovery, snapshot, checked, now), checked)
-    searched = search_tree(opened, snapshot, env)
+    searched = search_state(opened.target.project, settings, discovery, snapshot, env)
     report = replace(
         report,
         command="verify",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from statebake.config import SecretSettings
-from statebake.errors import StatebakeError
+from statebake.errors import Code, StatebakeError
 from statebake.hygiene import Hit, Place, Searcher, judge
 from statebake.model.finding import Finding, Severity
 from statebake.model.tree import TreeFile, read_each
@@ -27,8 +27,10 @@ class StateSearch:
 
     def __post_init__(self) -> None:
         self._hits: list[Hit] = []
-        if self.settings.mode == "off":
+        if self.settings.mode == "off" or self.searcher is None:
             self.searcher = None
+        else:
+            self.searcher = self.searcher.again()  # what it could not read is this key's own
 
     def read(self, files: Sequence[TreeFile]) -> Iterable[str]:
         """Read files once: search them, and return the SHA-256 of each, in hexadecimal."""
@@ -49,7 +51,19 @@ class StateSearch:
         errors = [item for item in found if item.severity is Severity.ERROR]
         if errors:
             raise _refused(key, errors)
-        return found
+        unread = self.searcher.unread if self.searcher else []
+        return (*found, *(_not_searched(key, where, sentence) for sentence in unread[:_MOST_LINES]))
+
+
+def _not_searched(key: str, where: str, sentence: str) -> Finding:
+    return Finding(
+        Code.NOT_SEARCHED,
+        Severity.WARNING,
+        key,
+        sentence,
+        where,
+        "have the component write it as something that can be read, or leave it out with `exclude`",
+    )
 
 
 def _refused(key: str, errors: Sequence[Finding]) -> StatebakeError:

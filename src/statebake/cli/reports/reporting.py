@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +42,7 @@ class Reporting:
 
 
 @contextlib.contextmanager
-def reporting(output_format: str, outputs: Sequence[Output], env: Mapping[str, str], view: View) -> Iterator[Reporting]:
+def reporting(output_format: str, outputs: Sequence[Output], view: View) -> Iterator[Reporting]:
     """Collect reports, and give them out at the end: what ``view`` does not show itself on standard output, others
     into ``outputs``; an error goes on when that is done.
     """
@@ -52,16 +52,14 @@ def reporting(output_format: str, outputs: Sequence[Output], env: Mapping[str, s
     except StatebakeError as error:
         collected.ended_by(error)
         try:
-            _give_out(collected.reports, output_format, outputs, env, view)
+            _give_out(collected.reports, output_format, outputs, view)
         except StatebakeError as second:
             view.error(second)
         raise
-    _give_out(collected.reports, output_format, outputs, env, view)
+    _give_out(collected.reports, output_format, outputs, view)
 
 
-def _give_out(
-    reports: Sequence[Report], output_format: str, outputs: Sequence[Output], env: Mapping[str, str], view: View
-) -> None:
+def _give_out(reports: Sequence[Report], output_format: str, outputs: Sequence[Output], view: View) -> None:
     if output_format == "json":
-        view.report_fields(report_fields(*prepare(reports, env)))
-    emit(reports, None if output_format in {"text", "json"} else output_format, outputs, env)
+        view.report_fields(report_fields(*prepare(reports, view.env)))
+    emit(reports, None if output_format in {"text", "json"} else output_format, outputs, view.env)
