@@ -225,11 +225,13 @@ def _engine_hits(
         saved = SavedImage(stream, image.facts.reference)
         found = {name: list(searcher.search("", content)) for name, content in saved.files()}
     numbers = saved.numbers()
+    if bool(numbers) != bool(layers) or not numbers.keys() <= found.keys():
+        raise unreadable("an image", "what the engine saves lacks some of its layers", image.facts.reference)
     for name in sorted(numbers, key=numbers.__getitem__):
-        yield from (replace(hit, path=f"layer {numbers[name] + 1}{hit.path}") for hit in found.get(name, ()))
+        yield from (replace(hit, path=f"layer {numbers[name] + 1}{hit.path}") for hit in found[name])
     if clean is not None:  # a layer that an image has twice is one file
-        searched = {numbers[name]: found[name] for name in numbers if name in found}
-        clean.add(layers[number].diff_id for number, hits in searched.items() if all(map(owner.is_public, hits)))
+        names = [name for name in numbers if all(map(owner.is_public, found[name]))]
+        clean.add(layers[numbers[name]].diff_id for name in names)
 
 
 def _places(image: ReadImage, new: Collection[str]) -> list[str] | None:
