@@ -202,7 +202,7 @@ async def refresh(opened: OpenProject, refresh_plan: RefreshPlan, run: Run, obse
     from statebake.pipeline.secrets import secrets_of, state_searcher
 
     project = opened.target.project
-    at_hand = secrets_of(project, opened.target.settings, run.env)
+    at_hand = await asyncio.to_thread(secrets_of, project, opened.target.settings, run.env)
     report = await execute_refresh(
         refresh_plan,
         opened.worker,
