@@ -57,7 +57,7 @@ check: $(STAMP)/dev
 	$(BIN)/lint-imports
 
 test: check $(STAMP)/dagster-1.12 $(STAMP)/dagster-1.13
-	$(BIN)/python -m compileall -q src tests
+	$(BIN)/python -m compileall -q src tests/lab tests/support
 	@for python in $(OTHER_PYTHONS); do tests/tools/unit-tests-on $$python $(SIDE_BY_SIDE) || exit 1; done
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
