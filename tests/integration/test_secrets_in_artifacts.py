@@ -55,10 +55,10 @@ def with_file(pex: Path, place: Path, name: str, content: bytes) -> Path:
     return place
 
 
-def zipped(content: bytes) -> bytes:
+def zipped(content: bytes, name: str = "inner.txt") -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("inner.txt", content)
+        archive.writestr(name, content)
     return stream.getvalue()
 
 
@@ -97,6 +97,22 @@ def test_in_a_package_of_others(made: Path, tmp_path: Path) -> None:
     url = json.dumps({"url": "https://loader:" + RANDOM[:20] + "@index.shop.internal/x-1.whl"})
     result = verify(made / "shop", with_file(made / "shop.pex", tmp_path / "y.pex", name, url.encode()))
     assert [code for _, code, _ in findings(result)] == ["SB502"]
+
+
+def test_what_only_looks_like_a_package_of_others(made: Path, tmp_path: Path) -> None:
+    """A directory called site-packages in the project's own code is its own, in a PEX as in a wheel."""
+    name = "shop/site-packages/x/leak.py"
+    result = verify(made / "shop", with_file(made / "shop.pex", tmp_path / "x.pex", name, TOKEN.encode()))
+    assert [(severity, code) for severity, code, _ in findings(result)] == [("error", "SB502")]
+
+
+def test_no_state_by_its_name_alone(made: Path, tmp_path: Path) -> None:
+    """What a key's settings allow in its state they do not in an archive that has a path like it inside."""
+    root = shutil.copytree(made / "shop", tmp_path / "shop")
+    write_tree(root, {"statebake.toml": '[keys."Text[one]"]\nsecrets.mode = "off"\n'})
+    packed = zipped(SECRET, f"x/{STATE[4:]}/Text__one__/a.json")
+    result = verify(root, with_file(made / "shop.pex", tmp_path / "x.pex", "shop/data.zip", packed))
+    assert [(severity, code) for severity, code, _ in findings(result)] == [("error", "SB501")]
 
 
 def test_in_state(made: Path, tmp_path: Path) -> None:

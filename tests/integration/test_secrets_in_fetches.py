@@ -177,6 +177,35 @@ def test_the_projects_own_variables(tmp_path: Path) -> None:
     assert (result.code, the_error(result.err).code) == (5, "SB501")
 
 
+def test_what_a_project_calls_secret_is_not_shown(tmp_path: Path) -> None:
+    """Values of the project's ``.env``, and of what its settings name, are taken out of all that is printed."""
+    project = project_with(tmp_path, NATIVE, 'secrets = ["SHOP_L*"]\n')
+    write_tree(project, {".env": f"SHOP_TOKEN={VALUE[::-1]}\n"})
+    raising = f"print({VALUE!r}); raise RuntimeError({VALUE!r} + {VALUE[::-1]!r})"
+    NATIVE.declare(project, [NATIVE.code("it", raising)])
+    for shape in ("text", "json"):
+        result = statebake("refresh", "--format", shape, "--retries", "0", cwd=project, env={"SHOP_LOGIN": VALUE})
+        assert result.code == 4
+        assert "RuntimeError" in result.out + result.err
+        assert VALUE not in result.out + result.err
+        assert VALUE[::-1] not in result.out + result.err
+
+
+def test_both_values_of_a_variable(tmp_path: Path) -> None:
+    """A variable that has one value in ``.env`` and another in the environment is searched for by both."""
+    project = project_with(tmp_path, NATIVE)
+    write_tree(project, {".env": f"SHOP_PASSWORD={VALUE[::-1]}\n"})
+    for value in (VALUE, VALUE[::-1]):
+        assert the_error(refresh(project, NATIVE, value.encode()).err).code == "SB501"
+
+
+def test_what_cannot_be_unpacked(tmp_path: Path) -> None:
+    """State that is packed so that it cannot be searched is told of."""
+    project = project_with(tmp_path, NATIVE)
+    result = refresh(project, NATIVE, b"7z\xbc\xaf\x27\x1c" + bytes(100)).ok()
+    assert [(item.severity, item.code) for item in shown(result.err)] == [("warning", "SB505")]
+
+
 def test_short_values_are_not_looked_for(tmp_path: Path) -> None:
     """A value that is too short to be told from ordinary text is ignored, and ``--verbose`` says so."""
     project = project_with(tmp_path, NATIVE)

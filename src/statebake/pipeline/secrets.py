@@ -37,7 +37,10 @@ def secrets_of(
     ``secrets.names``, or that its components read; of build arguments; and what a build is ``given``, by any names.
     """
     arguments = dict(item.partition("=")[::2] for item in settings.docker.build_args if "=" in item)
-    known = {**dotenv(project.directory / ".env"), **env, **arguments, **(given or {})}
+    own = dotenv(project.directory / ".env")
+    # Of a variable that has two values both are secret.
+    others = {f".env's {name}": value for name, value in own.items() if env.get(name, value) != value}
+    known = {**own, **env, **others, **arguments, **(given or {})}
     read = read_variables(project.directory, known) | frozenset(given or ())
     return secrets_at_hand(known, names=settings.secrets.names, read=read)
 
