@@ -27,6 +27,7 @@ from statebake.verify.tar import read_files, read_layer
 _WHAT = "an OCI image layout"
 _LARGEST_JSON = 16 << 20
 _DEEPEST = 4
+_MOST_MANIFESTS = 1_000
 _CONFIGS = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
 
 
@@ -53,7 +54,7 @@ def read_layout(path: Path) -> tuple[ReadImage, ...]:
         with open_blobs(path) as blobs:
             reader = _Layout(blobs, str(path))
             index = reader.parse(blobs.file("index.json"), "index.json")
-            images = tuple(reader.image(digest) for digest in dict.fromkeys(reader.manifests(index)))
+            images = tuple(reader.image(digest) for digest in reader.manifests(index))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise unreadable(_WHAT, f"its JSON is not what the specification says ({error})", str(path)) from error
     if not images:
@@ -74,14 +75,20 @@ def layer_streams(path: Path, digest: str) -> Iterator[tuple[int, BinaryIO]]:
 class _Layout:
     def __init__(self, blobs: Blobs, where: str) -> None:
         self._blobs, self._where = blobs, where
+        self._listed: set[str] = set()
 
     def manifests(self, index: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
-        """Yield the digests of the images' manifests in an index, and in those that it has in it."""
+        """Yield the digests of the images' manifests in an index, and in those that it has in it, each once."""
         for descriptor in _list(index, "manifests"):
             annotations = descriptor.get("annotations") or {}
             if ATTESTATION in annotations:
                 continue
             digest = str(descriptor.get("digest"))
+            if digest in self._listed:  # indexes that list one another name any number of manifests
+                continue
+            self._listed.add(digest)
+            if len(self._listed) > _MOST_MANIFESTS:
+                raise self._unreadable(f"it has more than {_MOST_MANIFESTS} manifests")
             found = self._json(digest)
             if "manifests" in found:
                 if depth == _DEEPEST:
