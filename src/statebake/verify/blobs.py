@@ -15,6 +15,7 @@ from typing import BinaryIO, cast
 from statebake.errors import StatebakeError
 from statebake.verify.artifact import unreadable
 from statebake.verify.files import FREE_BYTES, LARGEST_RATIO
+from statebake.verify.names import too_long
 
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
 _WHAT = "an OCI image layout"
@@ -152,6 +153,8 @@ class _Archive(Blobs):
         for member in archive:
             if not member.isreg():
                 continue
+            if long := too_long(member.name):
+                raise unreadable(_WHAT, long, where)
             name = "/".join(part for part in member.name.split("/") if part not in {"", "."})
             if name in self._members:
                 raise unreadable(_WHAT, f"it has two entries called {name!r}", where)

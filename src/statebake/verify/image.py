@@ -121,7 +121,7 @@ def _plain(name: str) -> str:
     parts: list[str] = []
     for part in name.split("/"):
         if part == "..":
-            parts = parts[:-1]
+            del parts[-1:]
         elif part not in {"", "."}:
             parts.append(part)
     return "/".join(parts)

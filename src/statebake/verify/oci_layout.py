@@ -66,8 +66,8 @@ def read_layout(path: Path) -> tuple[ReadImage, ...]:
 def layer_streams(path: Path, digest: str) -> Iterator[tuple[int, BinaryIO]]:
     """Yield the number, from 0, and the uncompressed tar archive of each layer of an image in the layout at ``path``.
 
-    ``digest`` is that of its manifest. What they unpack to has a limit, all together. Each stream must be read to its end before the next one is asked for. Raises
-    ``StatebakeError`` (``NOT_AN_ARTIFACT``).
+    ``digest`` is that of its manifest. Each stream must be read to its end before the next one is asked for. Raises
+    ``StatebakeError`` (``NOT_AN_ARTIFACT``), also where they unpack to too much, all together.
     """
     with open_blobs(path) as blobs:
         yield from _Layout(blobs, str(path)).streams(digest)
@@ -165,9 +165,8 @@ class _Layout:
         """Give a layer's tar archive, uncompressed, and verified at its end."""
         digest, diff_id = layer
         with self._blobs.blob(digest) as blob, _unpacked(cast(BinaryIO, blob), self._where) as unpacked:
-            yield cast(
-                BinaryIO, Verified(cast(BinaryIO, Bounded(unpacked, blob, self._allowance)), diff_id, self._where)
-            )
+            bounded = cast(BinaryIO, Bounded(unpacked, blob, self._allowance))
+            yield cast(BinaryIO, Verified(bounded, diff_id, self._where))
 
     def _resolve(self, tree: StateTree, layers: list[tuple[str, str]]) -> None:
         """Find the files that hard links mean: in their own layer, or in one below. A layer is read twice at most."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -76,8 +77,8 @@ class Surroundings:
         return max(found, key=len, default="")
 
     @cached_property
-    def _directories(self) -> frozenset[str]:
-        return frozenset(_directories_of(self.files))
+    def _directories(self) -> Container[str]:
+        return _Directories(self.files)
 
     @cached_property
     def _packages(self) -> frozenset[str]:
@@ -86,7 +87,7 @@ class Surroundings:
 
 
 def find_package(
-    directories: Collection[str], files: Collection[str], roots: Sequence[str], parts: Sequence[str]
+    directories: Container[str], files: Collection[str], roots: Sequence[str], parts: Sequence[str]
 ) -> tuple[str, ...]:
     """Return where the package ``parts`` is imported from (https://docs.python.org/3/reference/import.html, PEP 420).
 
@@ -120,14 +121,16 @@ def join(directory: str, name: str) -> str:
     return f"{directory}/{name}" if directory and name else directory or name
 
 
-def _directories_of(files: Iterable[str]) -> set[str]:
-    found: set[str] = set()
-    for path in files:
-        parent = path.rpartition("/")[0]
-        while parent and parent not in found:
-            found.add(parent)
-            parent = parent.rpartition("/")[0]
-    return found
+class _Directories:
+    """The directories that are above files: looked for, not listed, for each file may have hundreds of long ones."""
+
+    def __init__(self, files: Iterable[str]) -> None:
+        self._files = sorted(files)
+
+    def __contains__(self, path: object) -> bool:
+        start = f"{path}/"
+        at = bisect_left(self._files, start)
+        return bool(path) and at < len(self._files) and self._files[at].startswith(start)
 
 
 def state_dir_in(directory: str) -> str:

@@ -18,6 +18,7 @@ from statebake.model.tree import SPARSE_BYTES
 from statebake.verify.artifact import ArtifactState, FoundFile
 from statebake.verify.files import CONFIG_NAMES
 from statebake.verify.layers import Entry, StateTree
+from statebake.verify.names import too_long
 from statebake.verify.surroundings import TELLING_NAMES, Surroundings
 
 _CHUNK = 1 << 20
@@ -155,7 +156,9 @@ def _is_text(path: str) -> bool:
 
 
 def _relative(tree: StateTree, name: str) -> str:
-    """Return a member's name without what says nothing; raises where it leaves the archive."""
+    """Return a member's name without what says nothing; raises where it leaves the archive, or is too long."""
+    if why := too_long(name):
+        raise tree.unreadable(why)
     parts = [part for part in name.split("/") if part not in {"", "."}]
     if ".." in parts:
         raise tree.unreadable(f"it has an entry that leaves it, {name!r}")
