@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import sys
 import tracemalloc
 import zipfile
 
@@ -13,9 +14,11 @@ import pytest
 
 from statebake.errors import Code, StatebakeError
 from statebake.verify import blobs, oci_layout, read_files, read_layout
+from statebake.verify import layers as layers_module
+from statebake.verify.layers import StateTree
 from statebake.verify.oci_layout import layer_streams
 from statebake.verify.surroundings import Surroundings
-from statebake.verify.tar import look_at_tar
+from statebake.verify.tar import look_at_tar, read_layer
 from support.layers import LayoutMaker, Member, digest, tar
 
 STATE = "app/.local_defs_state"
@@ -189,3 +192,69 @@ def test_directories_take_no_more_memory_than_files():
     finally:
         tracemalloc.stop()
     assert peak < 1 << 20
+
+
+def stacked(*layers: list[Member]) -> StateTree:
+    """Return what a stack of layers leaves."""
+    tree = StateTree("an image", "app:1")
+    for number, members in enumerate(layers):
+        tree.layer = number
+        read_layer(tree, io.BytesIO(tar(members)))
+    return tree
+
+
+@pytest.mark.parametrize("hiding", [Member(".wh.d"), Member("d"), Member("d/.wh..wh..opq")])
+@pytest.mark.parametrize("same", [True, False])
+def test_what_is_hidden_many_times(hiding, same):
+    """What a layer hides is gone through once, be it of the same layer or of one below."""
+    links = [Member(f"d/{number}", "symlink", target="x") for number in range(200)]
+    hidings = [hiding] * 200
+    layers = ([*links, *hidings],) if same else (links, hidings)
+    lines = 0
+
+    def count(frame, event, arg):
+        nonlocal lines
+        lines += frame.f_code.co_filename == layers_module.__file__
+        return count
+
+    sys.settrace(count)
+    try:
+        tree = stacked(*layers)
+    finally:
+        sys.settrace(None)
+    assert (tree.get("d/7") is None) is not same
+    assert lines < 50 * len(links + hidings)
+
+
+def test_what_one_layer_hides_and_brings():
+    """What is hidden more than once in a layer is hidden in the next one as well, with what came between."""
+    lower = [Member(f"{STATE}/a/one"), Member(f"{STATE}/a/two")]
+    middle = [Member(f"{STATE}/a/.wh..wh..opq"), Member(f"{STATE}/a/three"), Member(f"{STATE}/a/.wh..wh..opq")]
+    [state] = stacked(lower, middle).states()
+    assert state.directories["a"].files == 1
+    [state] = stacked(lower, middle, [Member(f"{STATE}/a/four"), Member(f"{STATE}/a/.wh.three")]).states()
+    assert state.directories["a"].files == 1
+    assert stacked(lower, middle, [Member("app/.wh..wh..opq"), Member(".wh.app")]).states() == ()
+
+
+def test_more_directories_than_any_image_has(monkeypatch):
+    """What is kept in memory has a limit, whatever it comes from."""
+    monkeypatch.setattr(layers_module, "_MOST_NODES", 1000)
+    links = [Member(f"{number}/" + "a/" * 100 + "l", "symlink", target="x") for number in range(10)]
+    assert "more than 1000 links" in refused(stacked, links)
+
+
+def test_many_records_that_are_one(monkeypatch):
+    """Hard links to one record count as often as they are parsed."""
+    monkeypatch.setattr(layers_module, "_LARGEST_TEXTS", 10_000)
+    first = Member(f"{STATE}/a/.statebake.json", content=b" " * 1000 + b"{}")
+    links = [Member(f"{STATE}/b{number}/.statebake.json", "link", target=first.name) for number in range(20)]
+    assert "records have more than 10000 bytes" in refused(lambda: stacked([first, *links]).states())
+
+
+def test_state_directories_in_state_directories(counted):
+    """Those that are nested more deeply than any is are not looked for."""
+    deep = [Member(f"{STATE}/" + ".local_defs_state/" * 100 + str(number)) for number in range(20)]
+    looked = counted(StateTree, "get")
+    stacked(deep).states()
+    assert len(looked) <= 4 * len(deep)
