@@ -16,6 +16,7 @@ from statebake.errors import StatebakeError
 from statebake.verify.artifact import unreadable
 from statebake.verify.files import FREE_BYTES, LARGEST_RATIO
 from statebake.verify.names import too_long
+from statebake.verify.tar import TAR_ERRORS
 
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
 _WHAT = "an OCI image layout"
@@ -126,7 +127,7 @@ def open_blobs(path: Path) -> Iterator[Blobs]:
         else:
             with tarfile.open(path, "r:") as archive:
                 yield _Archive(archive, str(path))
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (*TAR_ERRORS, OSError) as error:
         raise unreadable(_WHAT, str(error), str(path)) from error
 
 
@@ -151,6 +152,8 @@ class _Archive(Blobs):
         self._archive = archive
         self._members: dict[str, tarfile.TarInfo] = {}
         for member in archive:
+            if member.size < 0:  # the next one would be this one again
+                raise unreadable(_WHAT, "it has an entry of less than no bytes", where)
             if not member.isreg():
                 continue
             if long := too_long(member.name):

@@ -13,6 +13,7 @@ from typing import Literal
 
 from statebake.errors import StatebakeError
 from statebake.model.keys import MANIFEST_NAME, STATE_DIR_NAME
+from statebake.model.tree import SPARSE_BYTES
 from statebake.verify.artifact import ArtifactState, FoundFile, artifact_state, unreadable
 from statebake.verify.files import CONFIG_NAMES
 from statebake.verify.surroundings import Surroundings
@@ -69,6 +70,7 @@ class StateTree:
         self._what, self._where = what, where
         self._root = _Node()
         self._nodes = 0
+        self._hollow = 0
 
     def hide(self, path: str) -> None:
         """Take out what earlier layers have at ``path`` and below: a whiteout."""
@@ -110,6 +112,12 @@ class StateTree:
         elif node.entry is not None and node.entry.kind != "directory":
             self._forget(node)
         node.entry = entry
+
+    def take_hollow(self, size: int) -> None:
+        """Say that a sparse file of so many bytes is read, which nothing of the archive's own size stands for."""
+        self._hollow += size
+        if self._hollow > SPARSE_BYTES:
+            raise self.unreadable(f"its state has sparse files of more than {SPARSE_BYTES} bytes")
 
     def get(self, path: str) -> Entry | None:
         """Return what is known at ``path``."""

@@ -22,7 +22,7 @@ from statebake.verify.artifact import ArtifactState, unreadable
 from statebake.verify.blobs import Allowance, Blobs, Bounded, Verified, open_blobs
 from statebake.verify.layers import StateTree
 from statebake.verify.surroundings import Surroundings
-from statebake.verify.tar import read_files, read_layer
+from statebake.verify.tar import TAR_ERRORS, read_files, read_layer
 
 _WHAT = "an OCI image layout"
 _LARGEST_JSON = 16 << 20
@@ -198,7 +198,10 @@ def is_layout(path: Path) -> bool:
     """Return whether there is an OCI image layout at ``path``, or a tar archive that might have one in it."""
     if path.is_dir():
         return (path / "oci-layout").is_file()
-    return path.is_file() and tarfile.is_tarfile(path)  # a FIFO would never open
+    try:
+        return path.is_file() and tarfile.is_tarfile(path)  # a FIFO would never open
+    except TAR_ERRORS:
+        return False
 
 
 def _facts(
