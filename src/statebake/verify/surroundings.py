@@ -73,12 +73,15 @@ class Surroundings:
 
     def root_of(self, path: str) -> str:
         """Return the root that ``path`` is below of."""
-        found = [root for root in self.roots if root and path.startswith(f"{root}/")]
-        return max(found, key=len, default="")
+        return root_above(path, self._root_set) or ""
+
+    @cached_property
+    def _root_set(self) -> frozenset[str]:
+        return frozenset(self.roots)
 
     @cached_property
     def _directories(self) -> Container[str]:
-        return _Directories(self.files)
+        return Directories(self.files)
 
     @cached_property
     def _packages(self) -> frozenset[str]:
@@ -110,10 +113,20 @@ def find_package(
     return places
 
 
-def import_place(state_dir: str, roots: Iterable[str]) -> str:
+def root_above(path: str, roots: Container[str]) -> str | None:
+    """Return the deepest of the roots that ``path`` is below of, of which an empty one is above of all, or ``None``."""
+    at = path.rfind("/")
+    while at > 0:
+        if path[:at] in roots:
+            return path[:at]
+        at = path.rfind("/", 0, at)
+    return "" if "" in roots else None
+
+
+def import_place(state_dir: str, roots: Container[str]) -> str:
     """Return the path of a state directory below the root that it is in."""
-    found = [root for root in roots if root and state_dir.startswith(f"{root}/")]
-    return state_dir[len(max(found, key=len)) + 1 :] if found else state_dir
+    root = root_above(state_dir, roots)
+    return state_dir[len(root) + 1 :] if root else state_dir
 
 
 def join(directory: str, name: str) -> str:
@@ -121,7 +134,7 @@ def join(directory: str, name: str) -> str:
     return f"{directory}/{name}" if directory and name else directory or name
 
 
-class _Directories:
+class Directories:
     """The directories that are above files: looked for, not listed, for each file may have hundreds of long ones."""
 
     def __init__(self, files: Iterable[str]) -> None:

@@ -17,7 +17,7 @@ from statebake.verify import blobs, oci_layout, read_files, read_layout
 from statebake.verify import layers as layers_module
 from statebake.verify.layers import StateTree
 from statebake.verify.oci_layout import layer_streams
-from statebake.verify.surroundings import Surroundings
+from statebake.verify.surroundings import Surroundings, root_above
 from statebake.verify.tar import look_at_tar, read_layer
 from support.layers import LayoutMaker, Member, digest, tar
 
@@ -258,3 +258,36 @@ def test_state_directories_in_state_directories(counted):
     looked = counted(StateTree, "get")
     stacked(deep).states()
     assert len(looked) <= 4 * len(deep)
+
+
+def test_dependencies_that_a_pex_only_names(tmp_path):
+    """Only those that are there are looked in, and they have a largest number."""
+    info = {"distributions": {f"a{number}": "" for number in range(10_000)}}
+    names = [f".deps/a{number}/p/.local_defs_state/k/state" for number in range(2)]
+    with zipfile.ZipFile(tmp_path / "x.pex", "w") as archive:
+        for name, text in {"PEX-INFO": json.dumps(info), **dict.fromkeys(names, "1")}.items():
+            archive.writestr(name, text)
+    found = read_files(tmp_path / "x.pex")
+    assert found.around.roots == ("", ".deps/a0", ".deps/a1")
+    with zipfile.ZipFile(tmp_path / "x.pex", "a") as archive:
+        for number in range(2, 5_001):
+            archive.writestr(f".deps/a{number}/m.py", b"")
+    assert "it has 5001 dependencies" in refused(read_files, tmp_path / "x.pex")
+
+
+@pytest.mark.parametrize(
+    ("path", "root"),
+    [("a/b/c", "a/b"), ("a/x", "a"), ("a", ""), ("ab/c", ""), ("a/b", "a"), ("/a/b", "")],
+)
+def test_the_root_above(path, root):
+    """It is the deepest one, found by what is above the path and not by going through all roots."""
+    asked = []
+
+    class Roots(frozenset):
+        def __contains__(self, found):
+            asked.append(found)
+            return super().__contains__(found)
+
+    assert root_above(path, Roots({"", "a", "a/b", *map(str, range(1000))})) == root
+    assert len(asked) <= path.count("/") + 1
+    assert root_above("x/y", {"a"}) is None
