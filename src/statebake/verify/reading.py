@@ -89,7 +89,8 @@ def _merged(tree: FileTree, states: Sequence[ArtifactState], roots: Sequence[str
     for place, paths in places.items():
         in_order = [path for root in roots if (path := join(root, place)) in paths] if len(paths) > 1 else []
         if len(in_order) > 1:
-            found[place] = tree.with_files(*(tree.moved(path, place) for path in reversed(in_order))).state(place)
+            merged = tree.moved(place, place).with_files(*(tree.moved(path, place) for path in reversed(in_order)))
+            found[place] = merged.state(place)
     return found
 
 
@@ -103,18 +104,22 @@ def _unlisted(tree: FileTree, states: Sequence[ArtifactState], roots: Sequence[s
         if path.endswith(".dist-info/RECORD"):
             records.setdefault(path.rpartition("/")[0].rpartition("/")[0], []).append(path)
     found, known = [], frozenset(roots)
+    listed: dict[str, set[str]] = {}
     for state in states:
         root = root_above(state.path, known) or ""
         if len(records.get(root, ())) != 1:
             continue
-        [record] = records[root]
-        text = tree.read(record, _LARGEST_RECORD).decode("utf-8", "replace")
-        try:
-            listed = {row[0] for row in csv.reader(io.StringIO(text)) if row}
-        except csv.Error as error:
-            raise tree.refused(f"{record!r} cannot be read ({error})") from error
+        if root not in listed:
+            listed[root] = _listed(tree, records[root][0])
         start = len(root) + 1 if root else 0
-        found += [
-            path for path in sorted(tree.files) if path.startswith(f"{state.path}/") and path[start:] not in listed
-        ]
+        inside = tree.moved(state.path, state.path).files
+        found += [path for path in sorted(inside) if path[start:] not in listed[root]]
     return found
+
+
+def _listed(tree: FileTree, record: str) -> set[str]:
+    text = tree.read(record, _LARGEST_RECORD).decode("utf-8", "replace")
+    try:
+        return {row[0] for row in csv.reader(io.StringIO(text)) if row}
+    except csv.Error as error:
+        raise tree.refused(f"{record!r} cannot be read ({error})") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import gzip
 import io
 import json
@@ -14,6 +16,7 @@ import pytest
 
 from statebake.errors import Code, StatebakeError
 from statebake.verify import blobs, oci_layout, read_files, read_layout
+from statebake.verify import files as files_module
 from statebake.verify import layers as layers_module
 from statebake.verify.layers import StateTree
 from statebake.verify.oci_layout import layer_streams
@@ -194,6 +197,24 @@ def test_directories_take_no_more_memory_than_files():
     assert peak < 1 << 20
 
 
+@contextlib.contextmanager
+def traced(module):
+    """Give what returns how many lines of a module were run."""
+    lines = 0
+
+    def count(frame, event, arg):
+        nonlocal lines
+        lines += frame.f_code.co_filename == module.__file__
+        return count
+
+    before = sys.gettrace()
+    sys.settrace(count)
+    try:
+        yield lambda: lines
+    finally:
+        sys.settrace(before)
+
+
 def stacked(*layers: list[Member]) -> StateTree:
     """Return what a stack of layers leaves."""
     tree = StateTree("an image", "app:1")
@@ -210,20 +231,10 @@ def test_what_is_hidden_many_times(hiding, same):
     links = [Member(f"d/{number}", "symlink", target="x") for number in range(200)]
     hidings = [hiding] * 200
     layers = ([*links, *hidings],) if same else (links, hidings)
-    lines = 0
-
-    def count(frame, event, arg):
-        nonlocal lines
-        lines += frame.f_code.co_filename == layers_module.__file__
-        return count
-
-    sys.settrace(count)
-    try:
+    with traced(layers_module) as lines:
         tree = stacked(*layers)
-    finally:
-        sys.settrace(None)
     assert (tree.get("d/7") is None) is not same
-    assert lines < 50 * len(links + hidings)
+    assert lines() < 50 * len(links + hidings)
 
 
 def test_what_one_layer_hides_and_brings():
@@ -291,3 +302,32 @@ def test_the_root_above(path, root):
     assert root_above(path, Roots({"", "a", "a/b", *map(str, range(1000))})) == root
     assert len(asked) <= path.count("/") + 1
     assert root_above("x/y", {"a"}) is None
+
+
+def test_state_that_several_dependencies_have(tmp_path):
+    """Where files are merged, each state directory is looked for among the paths, not found by going through all."""
+    count = 200
+    roots = ["a", "b"]
+    info = {"distributions": dict.fromkeys(roots, ""), "venv": True, "venv_site_packages_copies": True}
+    with zipfile.ZipFile(tmp_path / "x.pex", "w") as archive:
+        archive.writestr("PEX-INFO", json.dumps(info))
+        for root in roots:
+            for number in range(count):
+                archive.writestr(f".deps/{root}/p{number}/.local_defs_state/k/{root}", root)
+    with traced(files_module) as lines:
+        found = read_files(tmp_path / "x.pex")
+    assert {state.directories["k"].files for state in found.around.merged.values()} == {2}
+    assert len(found.around.merged) == count
+    assert lines() < 300 * len(roots) * count
+
+
+def test_a_record_of_many_state_directories(tmp_path, counted):
+    """The RECORD of a wheel is parsed once, however many state directories it is of."""
+    with zipfile.ZipFile(tmp_path / "x.whl", "w") as archive:
+        archive.writestr("shop-1.dist-info/WHEEL", b"")
+        archive.writestr("shop-1.dist-info/RECORD", "p0/.local_defs_state/k/state,,\n")
+        for number in range(20):
+            archive.writestr(f"p{number}/.local_defs_state/k/state", b"1")
+    parsed = counted(csv, "reader")
+    assert len(read_files(tmp_path / "x.whl").around.unlisted) == 19
+    assert len(parsed) == 1
