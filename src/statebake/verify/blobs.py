@@ -15,6 +15,8 @@ from typing import BinaryIO, cast
 from statebake.errors import StatebakeError
 from statebake.verify.artifact import unreadable
 from statebake.verify.files import FREE_BYTES, LARGEST_RATIO
+from statebake.verify.names import too_long
+from statebake.verify.tar import TAR_ERRORS
 
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
 _WHAT = "an OCI image layout"
@@ -47,9 +49,8 @@ class Verified(io.RawIOBase):
         super().__init__()
         if not _DIGEST.fullmatch(digest):
             raise unreadable(_WHAT, f"{digest!r} is no digest", where)
-        self._stream, self._expected, self._where = stream, digest, where
+        self._stream, self.digest, self._where = stream, digest, where
         self._digest = hashlib.new(digest.partition(":")[0])
-        self.where = where
         self.count = 0
 
     def readable(self) -> bool:
@@ -61,8 +62,8 @@ class Verified(io.RawIOBase):
         view[: len(chunk)] = chunk
         self._digest.update(chunk)
         self.count += len(chunk)
-        if not chunk and len(view) and f"{self._digest.name}:{self._digest.hexdigest()}" != self._expected:
-            raise unreadable(_WHAT, f"{self._expected} has other content than its digest says", self._where)
+        if not chunk and len(view) and f"{self._digest.name}:{self._digest.hexdigest()}" != self.digest:
+            raise unreadable(_WHAT, f"{self.digest} has other content than its digest says", self._where)
         return len(chunk)
 
     def close(self) -> None:
@@ -71,12 +72,36 @@ class Verified(io.RawIOBase):
         super().close()
 
 
-class Bounded(io.RawIOBase):
-    """What ``packed`` unpacks to; raises ``StatebakeError`` (``NOT_AN_ARTIFACT``) once that is more than any layer."""
+class Allowance:
+    """How much a whole layout may unpack to, in what is read of it: a layer that is read again counts again.
 
-    def __init__(self, unpacked: BinaryIO, packed: Verified) -> None:
+    What it may be goes by the size of its distinct blobs, as far as they were read.
+    """
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._packed: dict[str, int] = {}
+        self._taken = 0
+        self._size = 0
+
+    def take(self, packed: Verified, count: int) -> None:
+        """Say that so many bytes more came of a blob; raises ``StatebakeError`` (``NOT_AN_ARTIFACT``) at too many."""
+        known = self._packed.get(packed.digest, 0)
+        if packed.count > known:
+            self._packed[packed.digest] = packed.count
+            self._size += packed.count - known
+        self._taken += count
+        if self._taken > max(FREE_BYTES, LARGEST_RATIO * self._size):
+            why = f"what was read of it unpacks to more than {LARGEST_RATIO} times its size"
+            raise unreadable(_WHAT, why, self._where)
+
+
+class Bounded(io.RawIOBase):
+    """What ``packed`` unpacks to, of which every byte is taken off an allowance."""
+
+    def __init__(self, unpacked: BinaryIO, packed: Verified, allowance: Allowance) -> None:
         super().__init__()
-        self._unpacked, self._packed, self._count = unpacked, packed, 0
+        self._unpacked, self._packed, self._allowance = unpacked, packed, allowance
 
     def readable(self) -> bool:
         return True
@@ -85,10 +110,7 @@ class Bounded(io.RawIOBase):
         view = memoryview(cast(bytearray, buffer)).cast("B")
         chunk = self._unpacked.read(len(view))
         view[: len(chunk)] = chunk
-        self._count += len(chunk)
-        if self._count > max(FREE_BYTES, LARGEST_RATIO * self._packed.count):
-            why = f"a layer unpacks to more than {LARGEST_RATIO} times its size"
-            raise unreadable(_WHAT, why, self._packed.where)
+        self._allowance.take(self._packed, len(chunk))
         return len(chunk)
 
 
@@ -105,7 +127,7 @@ def open_blobs(path: Path) -> Iterator[Blobs]:
         else:
             with tarfile.open(path, "r:") as archive:
                 yield _Archive(archive, str(path))
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (*TAR_ERRORS, OSError) as error:
         raise unreadable(_WHAT, str(error), str(path)) from error
 
 
@@ -130,8 +152,12 @@ class _Archive(Blobs):
         self._archive = archive
         self._members: dict[str, tarfile.TarInfo] = {}
         for member in archive:
+            if member.size < 0:  # the next one would be this one again
+                raise unreadable(_WHAT, "it has an entry of less than no bytes", where)
             if not member.isreg():
                 continue
+            if long := too_long(member.name):
+                raise unreadable(_WHAT, long, where)
             name = "/".join(part for part in member.name.split("/") if part not in {"", "."})
             if name in self._members:
                 raise unreadable(_WHAT, f"it has two entries called {name!r}", where)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -91,12 +92,17 @@ class FileTree:
     def moved(self, old: str, new: str) -> FileTree:
         """Return only what is below ``old``, as if it was below ``new``."""
         cut = len(old) + 1
+        files, directories, odd = (_below(paths, f"{old}/") for paths in self._sorted)
         return replace(
             self,
-            files={path[cut:]: file for path, file in self.files.items() if path.startswith(f"{old}/")},
-            directories={path[cut:] for path in self.directories if path.startswith(f"{old}/")},
-            odd={path[cut:]: what for path, what in self.odd.items() if path.startswith(f"{old}/")},
+            files={path[cut:]: self.files[path] for path in files},
+            directories={path[cut:] for path in directories},
+            odd={path[cut:]: self.odd[path] for path in odd},
         ).at(new)
+
+    @cached_property
+    def _sorted(self) -> tuple[list[str], list[str], list[str]]:
+        return sorted(self.files), sorted(self.directories), sorted(self.odd)
 
     def with_files(self, *others: FileTree) -> FileTree:
         """Return all files; where several have one, it is the last one's."""
@@ -155,6 +161,14 @@ class FileTree:
     def _text(self, place: str, name: str) -> bytes:
         assert name.rpartition("/")[2] in {MANIFEST_NAME, RECORD_NAME}
         return self.read(f"{place}/{name}")
+
+
+def _below(paths: list[str], start: str) -> Iterator[str]:
+    """Yield the paths that begin with ``start``, of sorted ones."""
+    for at in range(bisect_left(paths, start), len(paths)):
+        if not paths[at].startswith(start):
+            return
+        yield paths[at]
 
 
 def _split(path: str) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from statebake.model.keys import STATE_LABEL, STATE_LAYER
 from statebake.verify.artifact import ArtifactState, unreadable
 from statebake.verify.oci_layout import ReadImage
 from statebake.verify.surroundings import Surroundings
-from statebake.verify.tar import look_at_tar, read_tar
+from statebake.verify.tar import TAR_ERRORS, Ending, look_at_tar, read_tar
 
 
 def read_image(engine: Engine, reference: str, *, everywhere: bool = False, find_layers: bool = False) -> ReadImage:
@@ -86,7 +86,7 @@ class SavedImage:
         Raises ``StatebakeError`` (``NOT_AN_ARTIFACT``).
         """
         try:
-            with tarfile.open(fileobj=self._stream, mode="r|", bufsize=1 << 16) as archive:
+            with tarfile.open(fileobj=cast(BinaryIO, Ending(self._stream)), mode="r|", bufsize=1 << 16) as archive:
                 for member in archive:
                     if member.issym() or member.islnk():
                         self._same[member.name] = str(PurePosixPath(member.name).parent / member.linkname)
@@ -95,7 +95,7 @@ class SavedImage:
                         self._layers = [str(name) for name in image["Layers"]]
                     elif member.isreg():
                         yield _plain(member.name), cast(BinaryIO, archive.extractfile(member))
-        except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError) as error:
+        except (*TAR_ERRORS, ValueError, KeyError, TypeError) as error:
             raise unreadable("an image", f"what the engine saves cannot be read ({error})", self._where) from error
 
     def numbers(self) -> dict[str, int]:
@@ -107,12 +107,12 @@ def _touched(stream: BinaryIO, paths: list[str]) -> set[str]:
     """Return the paths that a layer has something at or below; none if it is no layer but JSON."""
     found: set[str] = set()
     try:
-        with tarfile.open(fileobj=stream, mode="r|*", bufsize=1 << 16) as layer:
+        with tarfile.open(fileobj=cast(BinaryIO, Ending(stream)), mode="r|*", bufsize=1 << 16) as layer:
             while (member := layer.next()) is not None:
                 name = f"/{_plain(member.name)}"
                 found.update(path for path in paths if name.startswith(f"{path}/") and not member.isdir())
                 layer.members = []  # type: ignore[attr-defined]
-    except tarfile.TarError:
+    except TAR_ERRORS:
         return set()
     return found
 
@@ -121,7 +121,7 @@ def _plain(name: str) -> str:
     parts: list[str] = []
     for part in name.split("/"):
         if part == "..":
-            parts = parts[:-1]
+            del parts[-1:]
         elif part not in {"", "."}:
             parts.append(part)
     return "/".join(parts)

@@ -13,9 +13,14 @@ from typing import Literal
 
 from statebake.errors import StatebakeError
 from statebake.model.keys import MANIFEST_NAME, STATE_DIR_NAME
+from statebake.model.tree import SPARSE_BYTES
 from statebake.verify.artifact import ArtifactState, FoundFile, artifact_state, unreadable
 from statebake.verify.files import CONFIG_NAMES
 from statebake.verify.surroundings import Surroundings
+
+_DEEPEST = 4  # state directories in state directories
+_MOST_NODES = 1_000_000
+_LARGEST_TEXTS = 1 << 28
 
 Kind = Literal["file", "directory", "other", "telling"]
 
@@ -43,10 +48,14 @@ class Entry:
     owner: int | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class _Node:
+    """``newest`` is the last layer that brought something here or below; ``cleared`` one that hid what was below."""
+
     entry: Entry | None = None
     children: dict[str, _Node] = field(default_factory=dict)
+    newest: int = -1
+    cleared: int = -1
 
 
 class StateTree:
@@ -60,6 +69,8 @@ class StateTree:
         self.layer = 0
         self._what, self._where = what, where
         self._root = _Node()
+        self._nodes = 0
+        self._hollow = 0
 
     def hide(self, path: str) -> None:
         """Take out what earlier layers have at ``path`` and below: a whiteout."""
@@ -68,8 +79,7 @@ class StateTree:
     def hide_below(self, path: str) -> None:
         """Take out what earlier layers have below ``path``: an opaque whiteout."""
         if node := self._find(path):
-            for child in node.children.values():
-                self._forget(child)
+            self._forget_below(node)
 
     def add_other(self, path: str, *, is_dir: bool, is_link: bool) -> None:
         """Say that the layer has something at ``path``, which no state directory is above of."""
@@ -103,6 +113,12 @@ class StateTree:
             self._forget(node)
         node.entry = entry
 
+    def take_hollow(self, size: int) -> None:
+        """Say that a sparse file of so many bytes is read, which nothing of the archive's own size stands for."""
+        self._hollow += size
+        if self._hollow > SPARSE_BYTES:
+            raise self.unreadable(f"its state has sparse files of more than {SPARSE_BYTES} bytes")
+
     def get(self, path: str) -> Entry | None:
         """Return what is known at ``path``."""
         node = self._find(path)
@@ -126,7 +142,7 @@ class StateTree:
         places = set()
         for path, _ in self._walk(""):
             parts = path.split("/")
-            for depth in (depth for depth, part in enumerate(parts, 1) if part == STATE_DIR_NAME):
+            for depth in [depth for depth, part in enumerate(parts, 1) if part == STATE_DIR_NAME][:_DEEPEST]:
                 place = "/".join(parts[:depth])
                 if STATE_DIR_NAME not in parts[: depth - 1] or self.get(f"{place}/{MANIFEST_NAME}"):
                     places.add(place)
@@ -143,6 +159,7 @@ class StateTree:
 
     def _state(self, place: str) -> ArtifactState:
         files, directories, texts, owners = {}, set(), {}, {}
+        size = 0
         for path, entry in self._walk(place):
             if entry.owner is not None:
                 owners[f"/{path}"] = entry.owner
@@ -154,6 +171,9 @@ class StateTree:
             elif entry.file is not None:
                 files[inside] = entry.file
                 texts[inside] = entry.text
+                size += len(entry.text)
+                if size > _LARGEST_TEXTS:  # hard links: any number of records may be one
+                    raise self.unreadable(f"its manifests and records have more than {_LARGEST_TEXTS} bytes")
         state = artifact_state(f"/{place}", files, directories - {""}, texts.__getitem__, self._where)
         return replace(state, owners=owners)
 
@@ -168,20 +188,40 @@ class StateTree:
     def _make(self, path: str) -> _Node:
         """Return the node at ``path``; what is above of it must be directories, for every engine alike."""
         node, parts = self._root, path.split("/")
+        is_state = STATE_DIR_NAME in parts
+        node.newest = self.layer
         for depth, part in enumerate(parts):
-            if node.entry is not None and node.entry.kind != "directory" and STATE_DIR_NAME in parts:
+            if is_state and node.entry is not None and node.entry.kind != "directory":
                 raise self.unreadable(f"the entry {path!r} goes through {'/'.join(parts[:depth])!r}, no directory")
-            node = node.children.setdefault(part, _Node())
+            if part not in node.children:
+                self._nodes += 1
+                if self._nodes > _MOST_NODES:
+                    raise self.unreadable(f"it has more than {_MOST_NODES} links, and files and directories of state")
+                node.children[part] = _Node()
+            node = node.children[part]
+            node.newest = self.layer
         return node
 
     def _forget(self, node: _Node | None) -> None:
         """Take out the entries of earlier layers at ``node`` and below."""
-        nodes = [node] if node else []
+        if node is not None:
+            if node.entry is not None and node.entry.layer < self.layer:
+                node.entry = None
+            self._forget_below(node)
+
+    def _forget_below(self, node: _Node) -> None:
+        """Take out the entries of earlier layers below ``node``, which a layer may ask for any number of times."""
+        nodes = [node]
         while nodes:
             found = nodes.pop()
-            if found.entry is not None and found.entry.layer < self.layer:
-                found.entry = None
-            nodes.extend(found.children.values())
+            if found.cleared == self.layer:
+                continue
+            found.cleared = self.layer
+            found.children = {name: child for name, child in found.children.items() if child.newest == self.layer}
+            for child in found.children.values():
+                if child.entry is not None and child.entry.layer < self.layer:
+                    child.entry = None
+                nodes.append(child)
 
     def _walk(self, path: str) -> Iterator[tuple[str, Entry]]:
         """Yield every entry that belongs to a state directory, at ``path`` and below."""

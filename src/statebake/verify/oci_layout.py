@@ -19,14 +19,16 @@ from typing import Any, BinaryIO, cast
 from statebake.engine.image import ATTESTATION, ImageFacts, Layer, instructions, texts_of
 from statebake.errors import StatebakeError
 from statebake.verify.artifact import ArtifactState, unreadable
-from statebake.verify.blobs import Blobs, Bounded, Verified, open_blobs
-from statebake.verify.layers import Entry, StateTree
+from statebake.verify.blobs import Allowance, Blobs, Bounded, Verified, open_blobs
+from statebake.verify.layers import StateTree
 from statebake.verify.surroundings import Surroundings
-from statebake.verify.tar import read_files, read_layer
+from statebake.verify.tar import TAR_ERRORS, read_files, read_layer
 
 _WHAT = "an OCI image layout"
 _LARGEST_JSON = 16 << 20
 _DEEPEST = 4
+_MOST_MANIFESTS = 1_000
+_MOST_LAYERS = 512  # engines end at 127
 _CONFIGS = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
 
 
@@ -53,7 +55,7 @@ def read_layout(path: Path) -> tuple[ReadImage, ...]:
         with open_blobs(path) as blobs:
             reader = _Layout(blobs, str(path))
             index = reader.parse(blobs.file("index.json"), "index.json")
-            images = tuple(reader.image(digest) for digest in dict.fromkeys(reader.manifests(index)))
+            images = tuple(reader.image(digest) for digest in reader.manifests(index))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise unreadable(_WHAT, f"its JSON is not what the specification says ({error})", str(path)) from error
     if not images:
@@ -65,7 +67,7 @@ def layer_streams(path: Path, digest: str) -> Iterator[tuple[int, BinaryIO]]:
     """Yield the number, from 0, and the uncompressed tar archive of each layer of an image in the layout at ``path``.
 
     ``digest`` is that of its manifest. Each stream must be read to its end before the next one is asked for. Raises
-    ``StatebakeError`` (``NOT_AN_ARTIFACT``).
+    ``StatebakeError`` (``NOT_AN_ARTIFACT``), also where they unpack to too much, all together.
     """
     with open_blobs(path) as blobs:
         yield from _Layout(blobs, str(path)).streams(digest)
@@ -74,14 +76,21 @@ def layer_streams(path: Path, digest: str) -> Iterator[tuple[int, BinaryIO]]:
 class _Layout:
     def __init__(self, blobs: Blobs, where: str) -> None:
         self._blobs, self._where = blobs, where
+        self._listed: set[str] = set()
+        self._allowance = Allowance(where)
 
     def manifests(self, index: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
-        """Yield the digests of the images' manifests in an index, and in those that it has in it."""
+        """Yield the digests of the images' manifests in an index, and in those that it has in it, each once."""
         for descriptor in _list(index, "manifests"):
             annotations = descriptor.get("annotations") or {}
             if ATTESTATION in annotations:
                 continue
             digest = str(descriptor.get("digest"))
+            if digest in self._listed:  # indexes that list one another name any number of manifests
+                continue
+            self._listed.add(digest)
+            if len(self._listed) > _MOST_MANIFESTS:
+                raise self._unreadable(f"it has more than {_MOST_MANIFESTS} manifests")
             found = self._json(digest)
             if "manifests" in found:
                 if depth == _DEEPEST:
@@ -92,21 +101,13 @@ class _Layout:
 
     def image(self, digest: str) -> ReadImage:
         """Return the image whose manifest has the digest."""
-        manifest = self._json(digest)
-        config_digest = str(manifest["config"].get("digest"))
-        config = self._json(config_digest)
-        diff_ids = _list(config.get("rootfs") or {}, "diff_ids", str)
-        descriptors = _list(manifest, "layers")
-        if len(descriptors) != len(diff_ids):
-            raise self._unreadable(f"it has {len(descriptors)} layers, and the digests of {len(diff_ids)}")
+        config, descriptors, diff_ids = self._parts(digest)
         layers = list(zip([str(item.get("digest")) for item in descriptors], diff_ids, strict=True))
         tree = StateTree(_WHAT, self._where)
         for number, layer in enumerate(layers):
             tree.layer = number
             self._read(tree, layer)
-        for path, entry in tree.unresolved().items():
-            if found := self._link_target(tree, layers, entry):
-                tree.resolve(path, replace(found, layer=entry.layer))
+        self._resolve(tree, layers)
         states = tree.states()
         return ReadImage(
             facts=_facts(self._where, digest, config, descriptors, diff_ids),
@@ -117,11 +118,22 @@ class _Layout:
 
     def streams(self, digest: str) -> Iterator[tuple[int, BinaryIO]]:
         """Yield the layers of the image whose manifest has the digest."""
-        manifest = self._json(digest)
-        diff_ids = _list(self._json(str(manifest["config"].get("digest"))).get("rootfs") or {}, "diff_ids", str)
-        for number, (item, diff_id) in enumerate(zip(_list(manifest, "layers"), diff_ids, strict=True)):
+        _, descriptors, diff_ids = self._parts(digest)
+        for number, (item, diff_id) in enumerate(zip(descriptors, diff_ids, strict=True)):
             with self._layer((str(item.get("digest")), diff_id)) as stream:
                 yield number, stream
+
+    def _parts(self, digest: str) -> tuple[dict[str, Any], list[dict[str, Any]], list[str]]:
+        """Return the configuration of an image, and the descriptors and uncompressed digests of its layers."""
+        manifest = self._json(digest)
+        config = self._json(str(manifest["config"].get("digest")))
+        diff_ids = _list(config.get("rootfs") or {}, "diff_ids", str)
+        descriptors = _list(manifest, "layers")
+        if len(descriptors) != len(diff_ids):
+            raise self._unreadable(f"it has {len(descriptors)} layers, and the digests of {len(diff_ids)}")
+        if len(descriptors) > _MOST_LAYERS:
+            raise self._unreadable(f"it has {len(descriptors)} layers, and engines take no more than 127")
+        return config, descriptors, diff_ids
 
     def parse(self, stream: BinaryIO, name: str) -> dict[str, Any]:
         """Return the JSON object in a file, which is closed."""
@@ -139,7 +151,10 @@ class _Layout:
         return data
 
     def _json(self, digest: str) -> dict[str, Any]:
-        return self.parse(cast(BinaryIO, self._blobs.blob(digest)), digest)
+        blob = self._blobs.blob(digest)
+        found = self.parse(cast(BinaryIO, blob), digest)
+        self._allowance.take(blob, blob.count)  # any number of manifests can have one large configuration
+        return found
 
     def _read(self, tree: StateTree, layer: tuple[str, str]) -> None:
         with self._layer(layer) as stream:
@@ -150,21 +165,30 @@ class _Layout:
         """Give a layer's tar archive, uncompressed, and verified at its end."""
         digest, diff_id = layer
         with self._blobs.blob(digest) as blob, _unpacked(cast(BinaryIO, blob), self._where) as unpacked:
-            yield cast(BinaryIO, Verified(cast(BinaryIO, Bounded(unpacked, blob)), diff_id, self._where))
+            bounded = cast(BinaryIO, Bounded(unpacked, blob, self._allowance))
+            yield cast(BinaryIO, Verified(bounded, diff_id, self._where))
 
-    def _link_target(self, tree: StateTree, layers: list[tuple[str, str]], entry: Entry) -> Entry | None:
-        """Return the file that a hard link means: in its own layer, or in one below."""
-        wanted = entry.target
-        for number in range(entry.layer, -1, -1):
-            for _ in range(2):  # a link to a link
-                with self._layer(layers[number]) as stream:
-                    found = read_files(tree, stream, {wanted}).get(wanted)
-                if found is None or found.kind != "file" or found.file is not None:
+    def _resolve(self, tree: StateTree, layers: list[tuple[str, str]]) -> None:
+        """Find the files that hard links mean: in their own layer, or in one below. A layer is read twice at most."""
+        links = tree.unresolved()
+        targets = {path: entry.target for path, entry in links.items()}
+        for number in range(len(layers) - 1, -1, -1):
+            looking = {path for path in targets if links[path].layer >= number}
+            for last in (False, True):  # a link to a link
+                if not looking:
                     break
-                wanted = found.target
-            if found is not None:
-                return found if found.kind == "file" and found.file is not None else None
-        return None
+                with self._layer(layers[number]) as stream:
+                    found = read_files(tree, stream, {targets[path] for path in looking})
+                looking = {path for path in looking if targets[path] in found}
+                for path in tuple(looking):
+                    file = found[targets[path]]
+                    if file.kind == "file" and file.file is None and not last:
+                        targets[path] = file.target
+                        continue
+                    looking.remove(path)
+                    del targets[path]
+                    if file.kind == "file" and file.file is not None:
+                        tree.resolve(path, replace(file, layer=links[path].layer))
 
     def _unreadable(self, why: str) -> StatebakeError:
         return unreadable(_WHAT, why, self._where)
@@ -174,7 +198,10 @@ def is_layout(path: Path) -> bool:
     """Return whether there is an OCI image layout at ``path``, or a tar archive that might have one in it."""
     if path.is_dir():
         return (path / "oci-layout").is_file()
-    return path.is_file() and tarfile.is_tarfile(path)  # a FIFO would never open
+    try:
+        return path.is_file() and tarfile.is_tarfile(path)  # a FIFO would never open
+    except TAR_ERRORS:
+        return False
 
 
 def _facts(

@@ -16,6 +16,7 @@ from typing import Any
 from statebake.verify.artifact import ArtifactState, unreadable
 from statebake.verify.files import Budget, FileTree, walk_directory
 from statebake.verify.reading import ReadFiles, read_tree, zip_at
+from statebake.verify.surroundings import Directories
 from statebake.verify.zips import Source, read_zip
 
 _WHAT = "a PEX"
@@ -23,6 +24,7 @@ _INFO = "PEX-INFO"
 _DEPS = ".deps"
 _LARGEST_WHEEL = 1 << 30
 _LARGEST_INFO = 16 << 20
+_MOST_DEPENDENCIES = 5_000
 
 
 def read_pex(path: Path) -> tuple[ArtifactState, ...]:
@@ -57,7 +59,7 @@ def pex_of(tree: FileTree, path: Path, size: int) -> ReadFiles:
         "pex",
         tree,
         size=size,
-        roots=("", *(f"{_DEPS}/{name}" for name in _distributions(info))),
+        roots=("", *_roots(tree, info)),
         one_directory=venv,
         merges=venv and info.get("venv_site_packages_copies") is True,
     )
@@ -86,10 +88,15 @@ def _info(tree: FileTree) -> Mapping[str, Any]:
     return info
 
 
-def _distributions(info: Mapping[str, Any]) -> list[str]:
-    """Return the names of the dependencies in the order in which they are on the import path."""
+def _roots(tree: FileTree, info: Mapping[str, Any]) -> list[str]:
+    """Return the directories of the dependencies that are there, in the order in which they are on the import path."""
     found = info.get("distributions")
-    return sorted(str(name) for name in found) if isinstance(found, dict) else []
+    names = sorted(str(name) for name in found) if isinstance(found, dict) else []
+    there = Directories(tree.files)
+    roots = [root for name in names if (root := f"{_DEPS}/{name}") in there]
+    if len(roots) > _MOST_DEPENDENCIES:
+        raise tree.refused(f"it has {len(roots)} dependencies, and {_MOST_DEPENDENCIES} are the most that are read")
+    return roots
 
 
 def _with_wheels(tree: FileTree, budget: Budget) -> FileTree:

@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal, cast
 
 from statebake.verify.artifact import ArtifactState, unreadable
 from statebake.verify.files import Budget, FileTree
-from statebake.verify.surroundings import Surroundings, import_place, join
+from statebake.verify.surroundings import Surroundings, import_place, join, root_above
 from statebake.verify.zips import Source, read_zip
 
 _LARGEST_CONFIG = 1 << 20
@@ -71,24 +71,26 @@ def read_tree(
 
 def _configs(tree: FileTree, roots: Sequence[str]) -> list[str]:
     """Return the configuration files that may be above a package: not those of some package's own templates."""
-    depths = {root: root.count("/") + bool(root) for root in roots}
-    found = []
+    found, known = [], frozenset(roots)
     for path in tree.configs():
-        root = max((root for root in roots if not root or path.startswith(f"{root}/")), key=len, default=None)
-        if root is not None and path.count("/") - depths[root] <= _DEEPEST_CONFIG and tree.files[path].content != "":
+        root = root_above(path, known)
+        depth = root.count("/") + bool(root) if root is not None else 0
+        if root is not None and path.count("/") - depth <= _DEEPEST_CONFIG and tree.files[path].content != "":
             found.append(path)
     return found
 
 
 def _merged(tree: FileTree, states: Sequence[ArtifactState], roots: Sequence[str]) -> dict[str, ArtifactState]:
     places: dict[str, list[str]] = {}
+    known = frozenset(roots)
     for state in states:
-        places.setdefault(import_place(state.path, roots), []).append(state.path)
+        places.setdefault(import_place(state.path, known), []).append(state.path)
     found = {}
     for place, paths in places.items():
-        in_order = [path for root in roots if (path := join(root, place)) in paths]
+        in_order = [path for root in roots if (path := join(root, place)) in paths] if len(paths) > 1 else []
         if len(in_order) > 1:
-            found[place] = tree.with_files(*(tree.moved(path, place) for path in reversed(in_order))).state(place)
+            merged = tree.moved(place, place).with_files(*(tree.moved(path, place) for path in reversed(in_order)))
+            found[place] = merged.state(place)
     return found
 
 
@@ -101,19 +103,23 @@ def _unlisted(tree: FileTree, states: Sequence[ArtifactState], roots: Sequence[s
     for path in tree.files:
         if path.endswith(".dist-info/RECORD"):
             records.setdefault(path.rpartition("/")[0].rpartition("/")[0], []).append(path)
-    found = []
+    found, known = [], frozenset(roots)
+    listed: dict[str, set[str]] = {}
     for state in states:
-        root = max((root for root in roots if not root or state.path.startswith(f"{root}/")), key=len, default="")
+        root = root_above(state.path, known) or ""
         if len(records.get(root, ())) != 1:
             continue
-        [record] = records[root]
-        text = tree.read(record, _LARGEST_RECORD).decode("utf-8", "replace")
-        try:
-            listed = {row[0] for row in csv.reader(io.StringIO(text)) if row}
-        except csv.Error as error:
-            raise tree.refused(f"{record!r} cannot be read ({error})") from error
+        if root not in listed:
+            listed[root] = _listed(tree, records[root][0])
         start = len(root) + 1 if root else 0
-        found += [
-            path for path in sorted(tree.files) if path.startswith(f"{state.path}/") and path[start:] not in listed
-        ]
+        inside = tree.moved(state.path, state.path).files
+        found += [path for path in sorted(inside) if path[start:] not in listed[root]]
     return found
+
+
+def _listed(tree: FileTree, record: str) -> set[str]:
+    text = tree.read(record, _LARGEST_RECORD).decode("utf-8", "replace")
+    try:
+        return {row[0] for row in csv.reader(io.StringIO(text)) if row}
+    except csv.Error as error:
+        raise tree.refused(f"{record!r} cannot be read ({error})") from error

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -72,12 +73,15 @@ class Surroundings:
 
     def root_of(self, path: str) -> str:
         """Return the root that ``path`` is below of."""
-        found = [root for root in self.roots if root and path.startswith(f"{root}/")]
-        return max(found, key=len, default="")
+        return root_above(path, self._root_set) or ""
 
     @cached_property
-    def _directories(self) -> frozenset[str]:
-        return frozenset(_directories_of(self.files))
+    def _root_set(self) -> frozenset[str]:
+        return frozenset(self.roots)
+
+    @cached_property
+    def _directories(self) -> Container[str]:
+        return Directories(self.files)
 
     @cached_property
     def _packages(self) -> frozenset[str]:
@@ -86,7 +90,7 @@ class Surroundings:
 
 
 def find_package(
-    directories: Collection[str], files: Collection[str], roots: Sequence[str], parts: Sequence[str]
+    directories: Container[str], files: Collection[str], roots: Sequence[str], parts: Sequence[str]
 ) -> tuple[str, ...]:
     """Return where the package ``parts`` is imported from (https://docs.python.org/3/reference/import.html, PEP 420).
 
@@ -109,10 +113,20 @@ def find_package(
     return places
 
 
-def import_place(state_dir: str, roots: Iterable[str]) -> str:
+def root_above(path: str, roots: Container[str]) -> str | None:
+    """Return the deepest of the roots that ``path`` is below of, of which an empty one is above of all, or ``None``."""
+    at = path.rfind("/")
+    while at > 0:
+        if path[:at] in roots:
+            return path[:at]
+        at = path.rfind("/", 0, at)
+    return "" if "" in roots else None
+
+
+def import_place(state_dir: str, roots: Container[str]) -> str:
     """Return the path of a state directory below the root that it is in."""
-    found = [root for root in roots if root and state_dir.startswith(f"{root}/")]
-    return state_dir[len(max(found, key=len)) + 1 :] if found else state_dir
+    root = root_above(state_dir, roots)
+    return state_dir[len(root) + 1 :] if root else state_dir
 
 
 def join(directory: str, name: str) -> str:
@@ -120,14 +134,16 @@ def join(directory: str, name: str) -> str:
     return f"{directory}/{name}" if directory and name else directory or name
 
 
-def _directories_of(files: Iterable[str]) -> set[str]:
-    found: set[str] = set()
-    for path in files:
-        parent = path.rpartition("/")[0]
-        while parent and parent not in found:
-            found.add(parent)
-            parent = parent.rpartition("/")[0]
-    return found
+class Directories:
+    """The directories that are above files: looked for, not listed, for each file may have hundreds of long ones."""
+
+    def __init__(self, files: Iterable[str]) -> None:
+        self._files = sorted(files)
+
+    def __contains__(self, path: object) -> bool:
+        start = f"{path}/"
+        at = bisect_left(self._files, start)
+        return bool(path) and at < len(self._files) and self._files[at].startswith(start)
 
 
 def state_dir_in(directory: str) -> str:

@@ -18,6 +18,7 @@ from statebake.model.tree import SPARSE_BYTES
 from statebake.verify.artifact import ArtifactState, FoundFile
 from statebake.verify.files import CONFIG_NAMES
 from statebake.verify.layers import Entry, StateTree
+from statebake.verify.names import too_long
 from statebake.verify.surroundings import TELLING_NAMES, Surroundings
 
 _CHUNK = 1 << 20
@@ -25,6 +26,11 @@ _LARGEST_TEXT = 64 << 20
 _LARGEST_CONFIG = 1 << 20
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
+_MOST_ENDS = 16
+_MOST_HEADERS = 256
+_LARGEST_HEADERS = 1 << 16
+TAR_ERRORS = (tarfile.TarError, EOFError, OverflowError, RecursionError)
+"""What ``tarfile`` raises for what is no archive: sizes and headers before headers have no end for it."""
 
 
 def read_tar(stream: BinaryIO, where: str, *, root: str = "") -> tuple[ArtifactState, ...]:
@@ -85,10 +91,32 @@ def read_files(tree: StateTree, stream: BinaryIO, wanted: set[str]) -> dict[str,
     return found
 
 
+class Ending:
+    """A stream for ``tarfile``, which would go on reading behind its end for as long as an entry says that it is.
+
+    Raises ``EOFError`` when its end was read too often.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._ends = stream, 0
+
+    def read(self, size: int) -> bytes:
+        """Return at most so many bytes, and none at the end."""
+        data = self._stream.read(size)
+        if not data:
+            self._ends += 1
+            if self._ends > _MOST_ENDS:
+                raise EOFError("it ends within an entry")
+        return data
+
+
 def _members(stream: BinaryIO) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     """Yield the members of an archive; each one can be read until the next one is asked for."""
-    with tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 16) as archive:
+    with tarfile.open(fileobj=cast(BinaryIO, Ending(stream)), mode="r|", bufsize=1 << 16) as archive:
         while (member := archive.next()) is not None:
+            common = archive.pax_headers  # which every member takes a copy of
+            if len(common) > _MOST_HEADERS or sum(map(len, common.values())) > _LARGEST_HEADERS:
+                raise tarfile.HeaderError("it has too many headers for all of its entries")
             yield archive, member
             archive.members = []  # type: ignore[attr-defined]  # it would keep every one of them
     while stream.read(_CHUNK):
@@ -100,7 +128,7 @@ def _readable(tree: StateTree) -> Iterator[None]:
     """Turn what reading an archive can raise into the error that it cannot be read."""
     try:
         yield
-    except (tarfile.TarError, EOFError, zlib.error, ValueError, OSError) as error:
+    except (*TAR_ERRORS, zlib.error, ValueError, OSError) as error:
         raise tree.unreadable(f"it cannot be read as a tar archive ({error})") from error
 
 
@@ -127,6 +155,8 @@ def _digest(
     """Return size and digest of the regular file that an archive stands at, and its content if it is to be kept."""
     if member.issparse() and member.size > SPARSE_BYTES:
         raise tree.unreadable(f"its state has a large sparse file, {member.name!r}")
+    if member.issparse():
+        tree.take_hollow(member.size)
     if keep and member.size > _LARGEST_TEXT:
         raise tree.unreadable(f"{member.name!r} has {member.size} bytes, too many for a manifest or record")
     digest, kept, left = hashlib.sha256(), bytearray(), member.size
@@ -142,8 +172,10 @@ def _digest(
 
 
 def _config(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    """Return the text of a configuration file; none of one that is too large to be one."""
-    return cast("IO[bytes]", archive.extractfile(member)).read() if member.size <= _LARGEST_CONFIG else b""
+    """Return the text of a configuration file; none of one that is too large to be one, or sparse."""
+    if member.size > _LARGEST_CONFIG or member.issparse():
+        return b""
+    return cast("IO[bytes]", archive.extractfile(member)).read()
 
 
 def _is_text(path: str) -> bool:
@@ -155,7 +187,9 @@ def _is_text(path: str) -> bool:
 
 
 def _relative(tree: StateTree, name: str) -> str:
-    """Return a member's name without what says nothing; raises where it leaves the archive."""
+    """Return a member's name without what says nothing; raises where it leaves the archive, or is too long."""
+    if why := too_long(name):
+        raise tree.unreadable(why)
     parts = [part for part in name.split("/") if part not in {"", "."}]
     if ".." in parts:
         raise tree.unreadable(f"it has an entry that leaves it, {name!r}")

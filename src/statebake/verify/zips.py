@@ -20,6 +20,7 @@ from typing import BinaryIO, cast
 from statebake.errors import StatebakeError
 from statebake.verify.artifact import FoundFile, unreadable
 from statebake.verify.files import Budget, FileTree
+from statebake.verify.names import too_long
 
 _LOCAL = struct.Struct("<4s5H3I2H")  # APPNOTE.TXT 4.3.7
 _CHUNK = 1 << 18
@@ -57,6 +58,8 @@ def read_zip(source: Source, budget: Budget) -> FileTree:
     seen: set[str] = set()
     for info in infos:
         name = info.filename
+        if why := too_long(name):
+            raise source.refused(why)
         if name in seen:
             raise source.refused(f"it has two entries called {name!r}")
         seen.add(name)
