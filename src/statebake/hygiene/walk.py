@@ -18,7 +18,7 @@ from statebake.hygiene.unpack.base import CHUNK
 from statebake.hygiene.unpack.compressed import Compression, Unpacked, compression_of, unpacked_name
 from statebake.hygiene.unpack.git import PACK, is_loose, is_zlib, pack_members, zlib_members
 from statebake.hygiene.unpack.tars import is_header, tar_members
-from statebake.hygiene.unpack.zips import is_zip, zip_members
+from statebake.hygiene.unpack.zips import END, ends_as_zip, is_zip, may_be_zip, zip_members
 
 FILE_NAME = "file-name"
 """The rule of what is bad by its name."""
@@ -76,7 +76,9 @@ class Walk:
             tell = Teller(outer.path, self._hits, tell.around)  # a compressed archive is one archive
         elif (what := self._judge_name(name)) is not None:
             self._hits.append(Hit(tell.path, None, FILE_NAME, what))
-        if depth >= _DEEPEST and _is_packed(head, name):
+        # The directory of a zip archive is at its end: an archive may begin as anything, a program or an image.
+        zipped = is_zip(head) or _ends_as_zip(tap, file, self._begin)
+        if depth >= _DEEPEST and (zipped or _is_packed(head, name)):
             self._note(tell.path, "is packed too deep to be unpacked")
         elif is_header(head):
             yield from self._tar(tell, tap, depth)
@@ -92,6 +94,9 @@ class Walk:
             return
         elif is_zlib(head):
             yield from self._stream(tell, tap, zlib_members(tap, self._budget, loose=is_loose(name)), depth)
+            return
+        elif zipped or (file is None and may_be_zip(head, name) and len(tap.peek(END)) == END):
+            yield from self._zip(tell, tap, depth, file, told=False)
             return
         elif kind is not None:
             self._note(tell.path, f"is compressed with {kind.name}, which this Python cannot unpack")
@@ -112,11 +117,16 @@ class Walk:
 
     def _rest(self, tell: Teller, tap: Tap) -> Iterator[Hit]:
         """Search what is left of a file as it is."""
-        scan = Scan(self._patterns, tell, self._batch, start=tap.position)
+        begin = tap.position
+        scan = Scan(self._patterns, tell, self._batch, start=begin)
         tap.watch(scan.feed)
-        while tap.read(CHUNK):
+        tail = b""
+        while data := tap.read(CHUNK):
+            tail = data[-END:] if len(data) >= END else (tail + data)[-END:]
             if self._hits:
                 yield from self._drain()
+        if begin == 0 and tap.position > END and ends_as_zip(tail, tap.position):
+            self._note(tell.path, "has a zip archive at its end, which could not be unpacked")
         scan.finish()
         yield from self._drain()
 
@@ -180,9 +190,12 @@ class Walk:
                 begin = self._begin
             scan = Scan(self._patterns, held)
             tap.watch(scan.feed)
-            while tap.read(CHUNK):
+            tail = b""
+            while data := tap.read(CHUNK):
+                tail = data[-END:] if len(data) >= END else (tail + data)[-END:]
                 yield from self._drain()
             scan.finish()
+            has_end = ends_as_zip(tail, tap.position)
             try:
                 for member in zip_members(file, begin, tap.position, self._budget):
                     kinds: Kinds = set()
@@ -191,7 +204,7 @@ class Walk:
                         self._batch.flush()
                         held.drop(member.begin, member.end, kinds)
             except Unreadable as error:
-                if told:
+                if told or has_end:
                     self._note(tell.path, str(error))
         held.settle(set())
         yield from self._drain()
@@ -218,6 +231,20 @@ class _Copy:
                 self._file.write(data)
         except OSError:
             self._full = True
+
+
+def _ends_as_zip(tap: Tap, file: IO[bytes] | None, begin: int) -> bool:
+    """Return whether a file is a zip archive by its end, as far as that can be seen before all of it is read."""
+    start = tap.peek(END)
+    if len(start) < END:
+        return ends_as_zip(start, len(start))
+    if file is None:
+        return False
+    now, end = file.tell(), file.seek(0, io.SEEK_END)
+    file.seek(max(begin, end - END))
+    tail = file.read()
+    file.seek(now)
+    return ends_as_zip(tail, end - begin)
 
 
 def _is_packed(head: bytes, name: str) -> bool:
