@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO
 
-from statebake.hygiene.unpack.base import Budget, Member, Part, Stream, Tap, Unreadable
+from statebake.hygiene.unpack.base import Budget, Member, Part, Share, Tap, Unreadable
 from statebake.hygiene.unpack.compressed import COMPRESSIONS, Decompressor, Inflater, Unpacked
 
 _END = struct.Struct("<4s4H2LH")  # 4.3.16
@@ -110,7 +110,7 @@ def _member(entry: _Entry, packed: Tap, begin: int, end: int, budget: Budget) ->
         return Member(entry.name, Tap(_Counted(packed, budget)), begin, end)
     if (new := _decompressor(entry.method, packed)) is None:
         return Member(entry.name, packed, begin, end, "is packed in a way that cannot be read here")
-    return Member(entry.name, Tap(Unpacked(packed, new, budget)), begin, end)
+    return Member(entry.name, Tap(Unpacked(packed, new, budget, skipped=True)), begin, end)
 
 
 def _decompressor(method: int, packed: Tap) -> Callable[[], Decompressor] | None:
@@ -194,11 +194,11 @@ class _Nothing:
 class _Counted:
     """A stream that counts towards a budget: several members may be the same bytes."""
 
-    def __init__(self, stream: Stream, budget: Budget) -> None:
+    def __init__(self, stream: Tap, budget: Budget) -> None:
         self._stream = stream
-        self._budget = budget
+        self._share = Share(budget, lambda: stream.position)
 
     def read(self, size: int, /) -> bytes:
         data = self._stream.read(size)
-        self._budget.take(len(data))
+        self._share.take(len(data))
         return data
