@@ -7,11 +7,12 @@ import io
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import IO, BinaryIO
 
 from statebake.hygiene import profiles
 from statebake.hygiene.hits import Held, Hit, Kinds, Teller
-from statebake.hygiene.patterns import Patterns
+from statebake.hygiene.patterns import Patterns, Subject, masked
 from statebake.hygiene.sweep import Batch, Scan
 from statebake.hygiene.unpack import Budget, Member, Tap, Unreadable
 from statebake.hygiene.unpack.base import CHUNK
@@ -45,7 +46,11 @@ class Walk:
         self._begin = 0  # where the outermost file begins in its stream
 
     def search(self, files: Iterable[tuple[str, BinaryIO, int | None]]) -> Iterator[Hit]:
-        """See ``Searcher.search_all``."""
+        """See ``Searcher.search_all``. A file may be called as a secret is: no path that is told of has one in it."""
+        for hit in self._search(files):
+            yield replace(hit, path=masked(self._patterns, hit.path))
+
+    def _search(self, files: Iterable[tuple[str, BinaryIO, int | None]]) -> Iterator[Hit]:
         for path, stream, size in files:
             tap = Tap(stream)
             self._budget = Budget(size or 0)
@@ -53,9 +58,20 @@ class Walk:
                 tap.watch(self._grow)
             file = _seekable(stream)
             self._begin = 0 if file is None else file.tell()
-            yield from self._file(Teller(_shown(path), self._hits), path, tap, 0, file)
+            tell = Teller(self._shown(path), self._hits)
+            self._name(tell.path, path)
+            yield from self._file(tell, path, tap, 0, file)
         self._batch.flush()
         yield from self._drain()
+
+    def _name(self, shown: str, path: str) -> None:
+        """Search the path of a file; those of files in archives are in the bytes of these."""
+
+        def tell(_: int, subject: Subject) -> None:
+            if subject.is_secret:
+                self._hits.append(Hit(shown, 0, subject.rule, f"{subject.what} in its name", subject.name))
+
+        self._batch.add(tell, 0, path.encode("utf-8", "surrogateescape"))
 
     def _grow(self, data: bytes) -> None:
         self._budget.size += len(data)
@@ -134,7 +150,7 @@ class Walk:
         self, tell: Teller, member: Member, depth: int, kinds: Kinds | None = None, *, outer: Teller | None = None
     ) -> Iterator[Hit]:
         """Search a file in another one; ``kinds`` gets what is found there."""
-        inner = tell.inside(_shown(member.name), kinds)
+        inner = tell.inside(self._shown(member.name), kinds)
         if member.problem is None:
             yield from self._file(inner, member.name, member.content, depth + 1, outer=outer)
         problem = member.problem or member.content.problem
@@ -209,13 +225,23 @@ class Walk:
         held.settle(set())
         yield from self._drain()
 
+    def _shown(self, name: str) -> str:
+        """Return a file's name so that it can be printed: a name may have anything in it."""
+        if len(name) > _LONGEST_NAME:
+            name = masked(self._patterns, name)  # before half of a secret is cut off
+            name = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+        if name.isprintable():
+            return name
+        name = masked(self._patterns, name)
+        return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name)
+
     def _drain(self) -> Iterator[Hit]:
         while self._hits:
             yield self._hits.popleft()
 
     def _note(self, path: str, why: str) -> None:
         if len(self._unread) < _MOST_UNREAD:
-            self._unread.append(f"{path} {why}; its bytes were searched as they are.")
+            self._unread.append(f"{masked(self._patterns, path)} {why}; its bytes were searched as they are.")
 
 
 class _Copy:
@@ -263,9 +289,3 @@ def _seekable(stream: BinaryIO) -> IO[bytes] | None:
     if isinstance(stream, io.BytesIO) or (isinstance(raw, io.FileIO) and raw.seekable()):
         return stream
     return None
-
-
-def _shown(name: str) -> str:
-    """Return a file's name so that it can be printed: a name may have anything in it."""
-    name = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
-    return name if name.isprintable() else "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name)
