@@ -11,15 +11,19 @@ from urllib.parse import quote, quote_plus
 MASK = "****"
 _SECRET_NAME = re.compile(
     r"TOKEN|JWT|BEARER|WEBHOOK|CONNECTION_STRING|PASSWORD|PASSWD|PASSPHRASE|SECRET|CREDENTIAL|API_?KEY|ACCESS_?KEY|_KEY$"
-    r"|(?:^|_|PG)PASS$|_PWD$|_PAT$|_SAS$|_DSN$|^AWS_",
+    r"|(?:^|_|PG)PASS$|_PWD$|_PAT$|_SAS$|_DSN$",
     re.IGNORECASE,
 )
-# Names that would match, and whose values everybody may see: settings of AWS clients, what is public by its nature.
-_PLAIN_NAME = re.compile(
-    r"^AWS_(?:DEFAULT_|PROFILE|CONFIG_|REGION|ROLE_|ACCOUNT|ENDPOINT|EXECUTION_|LAMBDA_|SDK_|STS_|S3_|EC2_|USE_|CA_|CSM_"
+# Whatever AWS clients read, but not their settings, whose values everybody may see.
+_AWS_NAME = re.compile(
+    r"^AWS_(?!DEFAULT_|PROFILE|CONFIG_|REGION|ROLE_|ACCOUNT|ENDPOINT|EXECUTION_|LAMBDA_|SDK_|STS_|S3_|EC2_|USE_|CA_|CSM_"
     r"|MAX_ATTEMPTS|RETRY_|PAGER|CLI_|PAGINAT|METADATA_|NODEJS_|XRAY_|IGNORE_|DATA_PATH|DEFAULTS_|LOG_|NO_|ENABLE_"
-    r"|DISABLE_|REQUEST_|RESPONSE_|SIGV4A?_|APPRUNNER_|EMF_|BATCH_|VPC_|STACK_|ENV)"
-    r"|PUBLIC_?KEY|PUBLISHABLE|^TOKENIZERS_|SECRETS?_(?:NAME|ARN|PATH|BACKEND|SCOPE)$",
+    r"|DISABLE_|REQUEST_|RESPONSE_|SIGV4A?_|APPRUNNER_|EMF_|BATCH_|VPC_|STACK_|ENV)",
+    re.IGNORECASE,
+)
+# Names that would match, and whose values everybody may see: the address of a service, what is public by its nature.
+_PLAIN_NAME = re.compile(
+    r"^AWS_ENDPOINT_|PUBLIC_?KEY|PUBLISHABLE|^TOKENIZERS_|SECRETS?_(?:NAME|ARN|PATH|BACKEND|SCOPE)$",
     re.IGNORECASE,
 )
 # Up to the last @ before a slash: a password may have an @ in it.
@@ -30,7 +34,7 @@ _LINE = 12
 
 def looks_secret(name: str) -> bool:
     """Return whether a variable of this name usually has a secret."""
-    return bool(_SECRET_NAME.search(name)) and not _PLAIN_NAME.search(name)
+    return bool(_SECRET_NAME.search(name) or _AWS_NAME.search(name)) and not _PLAIN_NAME.search(name)
 
 
 def redact(text: str, env: Mapping[str, str]) -> str:

@@ -11,6 +11,7 @@ from statebake.hygiene.formats import LONGEST, RULES, Rule, urls
 from statebake.hygiene.forms import forms_of
 from statebake.hygiene.matchers import Matcher, Needle, best_matcher
 from statebake.hygiene.secrets import Secret
+from statebake.redact import MASK
 
 _RUN = re.compile(rb"[A-Za-z0-9]{8,}")
 
@@ -42,6 +43,11 @@ class Subject:
     what: str
     name: str | None
     rank: int
+
+    @property
+    def is_secret(self) -> bool:
+        """Return whether nobody may see it; a further literal may be seen."""
+        return self.rank != _LITERAL
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,17 @@ class Patterns:
                 if span := rule.span(data, at):
                     found.append(Match(*span, subject))
         return _apart(found)
+
+
+def masked(patterns: Patterns, text: str) -> str:
+    """Return ``text`` with a mask for each secret that is in it, so that it can be printed."""
+    data = text.encode("utf-8", "surrogateescape")
+    parts, at = [], 0
+    for match in patterns.find(data):
+        if match.subject.is_secret and match.end > at:
+            parts.append(data[at : match.start])
+            at = match.end
+    return MASK.join(part.decode("utf-8", "surrogateescape") for part in (*parts, data[at:]))
 
 
 def _values(secret: Secret) -> Iterator[tuple[bytes, _Whole]]:

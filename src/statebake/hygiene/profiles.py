@@ -49,9 +49,10 @@ def _values(document: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
         if not waiting:
             return
         path, value = waiting.pop()
-        if isinstance(value, dict) and len(path) < _DEEPEST:
-            waiting.extend(((*path, str(name)), item) for name, item in value.items())
-        elif isinstance(value, list) and len(path) < _DEEPEST:
+        if isinstance(value, dict):
+            if len(path) < _DEEPEST:
+                waiting.extend(((*path, str(name)), item) for name, item in value.items())
+        elif isinstance(value, list):
             waiting.extend((path, item) for item in value)
         else:
             yield path, value

@@ -16,8 +16,13 @@ from pathlib import Path
 from statebake.model.transaction import storage_error
 from statebake.model.tree import MAX_DEPTH
 
-_CREDENTIALS = re.compile(rb"(?<=://)[^/\s\"'@]+(?:@[^/\s\"'@]+)*@")
-_HEADER = re.compile(rb"^[ \t]*extraheader[ \t]*=.*(?:\n|\Z)", re.IGNORECASE | re.MULTILINE)
+# The user of an SSH address without a password is no credential: without it git logs in as somebody else.
+_SSH_USER = rb"(?<=ssh://)[^/\s\"'@:]+@[^/\s\"'@]*(?![^/\s\"'])"
+_CREDENTIALS = re.compile(rb"(?<=://)(?!" + _SSH_USER + rb")[^/\s\"'@]+(?:@[^/\s\"'@]+)*@")
+# With the lines that it is continued on; it may follow its section on one line.
+_HEADER = re.compile(
+    rb"(?:^|(?<=\]))[ \t]*extraheader[ \t]*=(?:[^\\\n]|\\\r?\n|\\.)*\\?(?:\n|\Z)", re.IGNORECASE | re.MULTILINE
+)
 _LARGEST = 1 << 24
 _IN_GIT_DIR = frozenset({"config", "FETCH_HEAD", "packed-refs"})
 

@@ -7,18 +7,19 @@ import io
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import IO, BinaryIO
 
 from statebake.hygiene import profiles
 from statebake.hygiene.hits import Held, Hit, Kinds, Teller
-from statebake.hygiene.patterns import Patterns
+from statebake.hygiene.patterns import Patterns, Subject, masked
 from statebake.hygiene.sweep import Batch, Scan
 from statebake.hygiene.unpack import Budget, Member, Tap, Unreadable
 from statebake.hygiene.unpack.base import CHUNK
 from statebake.hygiene.unpack.compressed import Compression, Unpacked, compression_of, unpacked_name
 from statebake.hygiene.unpack.git import PACK, is_loose, is_zlib, pack_members, zlib_members
 from statebake.hygiene.unpack.tars import is_header, tar_members
-from statebake.hygiene.unpack.zips import is_zip, zip_members
+from statebake.hygiene.unpack.zips import END, ends_as_zip, is_zip, may_be_zip, zip_members
 
 FILE_NAME = "file-name"
 """The rule of what is bad by its name."""
@@ -45,7 +46,11 @@ class Walk:
         self._begin = 0  # where the outermost file begins in its stream
 
     def search(self, files: Iterable[tuple[str, BinaryIO, int | None]]) -> Iterator[Hit]:
-        """See ``Searcher.search_all``."""
+        """See ``Searcher.search_all``. A file may be called as a secret is: no path that is told of has one in it."""
+        for hit in self._search(files):
+            yield replace(hit, path=masked(self._patterns, hit.path))
+
+    def _search(self, files: Iterable[tuple[str, BinaryIO, int | None]]) -> Iterator[Hit]:
         for path, stream, size in files:
             tap = Tap(stream)
             self._budget = Budget(size or 0)
@@ -53,9 +58,20 @@ class Walk:
                 tap.watch(self._grow)
             file = _seekable(stream)
             self._begin = 0 if file is None else file.tell()
-            yield from self._file(Teller(_shown(path), self._hits), path, tap, 0, file)
+            tell = Teller(self._shown(path), self._hits)
+            self._name(tell.path, path)
+            yield from self._file(tell, path, tap, 0, file)
         self._batch.flush()
         yield from self._drain()
+
+    def _name(self, shown: str, path: str) -> None:
+        """Search the path of a file; those of files in archives are in the bytes of these."""
+
+        def tell(_: int, subject: Subject) -> None:
+            if subject.is_secret:
+                self._hits.append(Hit(shown, 0, subject.rule, f"{subject.what} in its name", subject.name))
+
+        self._batch.add(tell, 0, path.encode("utf-8", "surrogateescape"))
 
     def _grow(self, data: bytes) -> None:
         self._budget.size += len(data)
@@ -76,7 +92,9 @@ class Walk:
             tell = Teller(outer.path, self._hits, tell.around)  # a compressed archive is one archive
         elif (what := self._judge_name(name)) is not None:
             self._hits.append(Hit(tell.path, None, FILE_NAME, what))
-        if depth >= _DEEPEST and _is_packed(head, name):
+        # The directory of a zip archive is at its end: an archive may begin as anything, a program or an image.
+        zipped = is_zip(head) or _ends_as_zip(tap, file, self._begin)
+        if depth >= _DEEPEST and (zipped or _is_packed(head, name)):
             self._note(tell.path, "is packed too deep to be unpacked")
         elif is_header(head):
             yield from self._tar(tell, tap, depth)
@@ -92,6 +110,9 @@ class Walk:
             return
         elif is_zlib(head):
             yield from self._stream(tell, tap, zlib_members(tap, self._budget, loose=is_loose(name)), depth)
+            return
+        elif zipped or (file is None and may_be_zip(head, name) and len(tap.peek(END)) == END):
+            yield from self._zip(tell, tap, depth, file, told=False)
             return
         elif kind is not None:
             self._note(tell.path, f"is compressed with {kind.name}, which this Python cannot unpack")
@@ -112,11 +133,16 @@ class Walk:
 
     def _rest(self, tell: Teller, tap: Tap) -> Iterator[Hit]:
         """Search what is left of a file as it is."""
-        scan = Scan(self._patterns, tell, self._batch, start=tap.position)
+        begin = tap.position
+        scan = Scan(self._patterns, tell, self._batch, start=begin)
         tap.watch(scan.feed)
-        while tap.read(CHUNK):
+        tail = b""
+        while data := tap.read(CHUNK):
+            tail = data[-END:] if len(data) >= END else (tail + data)[-END:]
             if self._hits:
                 yield from self._drain()
+        if begin == 0 and tap.position > END and ends_as_zip(tail, tap.position):
+            self._note(tell.path, "has a zip archive at its end, which could not be unpacked")
         scan.finish()
         yield from self._drain()
 
@@ -124,7 +150,7 @@ class Walk:
         self, tell: Teller, member: Member, depth: int, kinds: Kinds | None = None, *, outer: Teller | None = None
     ) -> Iterator[Hit]:
         """Search a file in another one; ``kinds`` gets what is found there."""
-        inner = tell.inside(_shown(member.name), kinds)
+        inner = tell.inside(self._shown(member.name), kinds)
         if member.problem is None:
             yield from self._file(inner, member.name, member.content, depth + 1, outer=outer)
         problem = member.problem or member.content.problem
@@ -180,9 +206,12 @@ class Walk:
                 begin = self._begin
             scan = Scan(self._patterns, held)
             tap.watch(scan.feed)
-            while tap.read(CHUNK):
+            tail = b""
+            while data := tap.read(CHUNK):
+                tail = data[-END:] if len(data) >= END else (tail + data)[-END:]
                 yield from self._drain()
             scan.finish()
+            has_end = ends_as_zip(tail, tap.position)
             try:
                 for member in zip_members(file, begin, tap.position, self._budget):
                     kinds: Kinds = set()
@@ -191,10 +220,20 @@ class Walk:
                         self._batch.flush()
                         held.drop(member.begin, member.end, kinds)
             except Unreadable as error:
-                if told:
+                if told or has_end:
                     self._note(tell.path, str(error))
         held.settle(set())
         yield from self._drain()
+
+    def _shown(self, name: str) -> str:
+        """Return a file's name so that it can be printed: a name may have anything in it."""
+        if len(name) > _LONGEST_NAME:
+            name = masked(self._patterns, name)  # before half of a secret is cut off
+            name = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+        if name.isprintable():
+            return name
+        name = masked(self._patterns, name)
+        return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name)
 
     def _drain(self) -> Iterator[Hit]:
         while self._hits:
@@ -202,7 +241,7 @@ class Walk:
 
     def _note(self, path: str, why: str) -> None:
         if len(self._unread) < _MOST_UNREAD:
-            self._unread.append(f"{path} {why}; its bytes were searched as they are.")
+            self._unread.append(f"{masked(self._patterns, path)} {why}; its bytes were searched as they are.")
 
 
 class _Copy:
@@ -218,6 +257,20 @@ class _Copy:
                 self._file.write(data)
         except OSError:
             self._full = True
+
+
+def _ends_as_zip(tap: Tap, file: IO[bytes] | None, begin: int) -> bool:
+    """Return whether a file is a zip archive by its end, as far as that can be seen before all of it is read."""
+    start = tap.peek(END)
+    if len(start) < END:
+        return ends_as_zip(start, len(start))
+    if file is None:
+        return False
+    now, end = file.tell(), file.seek(0, io.SEEK_END)
+    file.seek(max(begin, end - END))
+    tail = file.read()
+    file.seek(now)
+    return ends_as_zip(tail, end - begin)
 
 
 def _is_packed(head: bytes, name: str) -> bool:
@@ -236,9 +289,3 @@ def _seekable(stream: BinaryIO) -> IO[bytes] | None:
     if isinstance(stream, io.BytesIO) or (isinstance(raw, io.FileIO) and raw.seekable()):
         return stream
     return None
-
-
-def _shown(name: str) -> str:
-    """Return a file's name so that it can be printed: a name may have anything in it."""
-    name = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
-    return name if name.isprintable() else "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in name)

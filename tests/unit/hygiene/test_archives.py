@@ -66,6 +66,50 @@ def test_zip_archives(made, method, before, stream):
     assert searcher.unread == []
 
 
+@pytest.mark.parametrize("before", [b"x", b"#!/bin/sh\n" + b"exec true\n" * 500, b"\x89PNG\r\n" + bytes(200_000)])
+@pytest.mark.parametrize("after", [b"", b"x" * 100])
+@pytest.mark.parametrize("count", [1, 100_000])
+def test_zip_archives_behind_something_else(search, made, before, after, count):
+    """What can be read as a zip archive is searched as one, whatever comes before it: a PEX may begin as a script."""
+    secret = made.secret()
+    noise = random.Random(1).randbytes(count)
+    data = before + made.zip({"pkg/noise": noise, "pkg/a.json": b"abc" + secret.value.encode()}) + after
+    assert zipfile.is_zipfile(io.BytesIO(data))
+    assert search.places(data, secret, path="x.bin") == [("x.bin!pkg/a.json", 3)]
+    assert search.unread == []
+    # Where a stream cannot be sought in, only what is likely to be one is kept to be read again.
+    for name in ("x.whl", "x.bin"):
+        searcher = Searcher([secret])
+        hits = list(searcher.search(name, Once(data)))
+        if name == "x.whl" or before.startswith(b"#!") or len(data) < 65_557:
+            assert [(hit.path, hit.offset) for hit in hits] == [(f"{name}!pkg/a.json", 3)]
+            assert searcher.unread == []
+        else:
+            assert hits == []
+            assert searcher.unread == [
+                "x.bin has a zip archive at its end, which could not be unpacked; its bytes were searched as they are."
+            ]
+
+
+def test_an_archive_that_a_compressed_file_ends_with(search, made):
+    """A wheel that is stored at the end of another archive is a file in that one, and told of once."""
+    secret = made.secret()
+    wheel = made.zip({"a.json": secret.value.encode()})
+    assert search.places(gzip.compress(wheel, 0), secret, path="x.gz") == [("x.gz!x!a.json", 0)]
+    assert search.places(made.tar({"x.whl": wheel}), secret, path="x.tar") == [("x.tar!x.whl!a.json", 0)]
+
+
+def test_signs_of_an_archive_in_other_files(search, made):
+    """A file that only has the signs of an archive's end in it is searched as it is, without a word."""
+    secret = made.secret()
+    for data in (b"PK\x05\x06" + bytes(18), b"x" * 50 + b"PK\x05\x06" + b"\1" * 40, b"#!/bin/sh\n" + b"# x\n" * 30_000):
+        for stream in (io.BytesIO, Once):
+            searcher = Searcher([secret])
+            hits = list(searcher.search("x.pyz", stream(data + secret.value.encode())))
+            assert [(hit.path, hit.offset) for hit in hits] == [("x.pyz", len(data))]
+            assert searcher.unread == []
+
+
 def test_what_is_in_a_zip_archive_but_in_no_member(search, made):
     """Comments and the names of members are searched as well."""
     secret = made.secret()

@@ -86,6 +86,29 @@ def test_bombs(search, monkeypatch):
     assert search.unread == [f"a.gz.gz!a.gz unpacks to more than 100 times its size{LEFT}"]
 
 
+@pytest.mark.parametrize("count", [1, 20])
+def test_a_bomb_takes_only_itself_away(search, made, monkeypatch, count):
+    """The members after one that unpacks to too much are searched as ever, however many bombs there are."""
+    monkeypatch.setattr(base, "FREE_BYTES", 1 << 20)
+    secret = made.secret()
+    bombs = {f"{number}.bin": bytes(5 << 20) for number in range(count)}
+    state = secret.value.encode() + random.Random(1).randbytes(3_000).hex().encode() * 20
+    data = made.zip({**bombs, "state.json": state})
+    assert search.places(data, secret, path="a.zip") == [("a.zip!state.json", 0)]
+    assert search.unread == [f"a.zip!{name} unpacks to more than 100 times its size{LEFT}" for name in bombs]
+    data = made.tar({**{name: gzip.compress(bomb) for name, bomb in bombs.items()}, "s.gz": gzip.compress(state)})
+    assert search.places(data, secret, path="a.tar") == [("a.tar!s.gz!s", 0)]
+
+
+def test_much_that_is_empty_in_a_compressed_archive(search, made, monkeypatch):
+    """A file of zeros that cannot be left out is read, so that what comes after it is found."""
+    monkeypatch.setattr(base, "FREE_BYTES", 1 << 20)
+    secret = made.secret()
+    data = gzip.compress(made.tar({"zeros": bytes(5 << 20), "state.json": secret.value.encode()}))
+    assert search.places(data, secret, path="a.tgz") == [("a.tgz!state.json", 0)]
+    assert search.unread == []
+
+
 def test_overlapping_members(search, made, monkeypatch):
     """Many members that are the same bytes count each time."""
     monkeypatch.setattr(base, "FREE_BYTES", 1 << 20)

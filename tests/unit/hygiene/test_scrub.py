@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from statebake.hygiene import scrub
 from support.trees import write_tree
 
@@ -43,10 +45,40 @@ def test_remotes(tmp_path):
     assert scrub(tmp_path) == ()
 
 
-def test_ssh_remotes_stay(tmp_path):
-    """An address of SSH has a user and no secret; ssh:// ones lose no more than the user."""
-    write_tree(tmp_path, git("git@git.example.com:team/shop.git"))
+@pytest.mark.parametrize(
+    "url",
+    [
+        "git@git.example.com:team/shop.git",
+        "ssh://git@git.example.com/team/shop.git",
+        "ssh://git@git.example.com:22/shop.git",
+        "git+ssh://git@git.example.com",
+    ],
+)
+def test_ssh_remotes_stay(tmp_path, url):
+    """An address of SSH with a user has no secret, and no way in without the user."""
+    write_tree(tmp_path, git(url))
     assert scrub(tmp_path) == ()
+
+
+@pytest.mark.parametrize("user", ["git:", "git@shop:", ""])
+def test_passwords_of_ssh_remotes(tmp_path, user):
+    """A password goes from an address of SSH too, and so does a user that is longer than a name."""
+    write_tree(tmp_path, git(f"ssh://{user}{'t0ken' * 4}{'' if user else '@x'}@git.example.com/shop.git"))
+    scrub(tmp_path)
+    assert "t0ken" not in "".join(tree(tmp_path).values())
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("begin", ["\n\t", " "])
+def test_headers_on_several_lines(tmp_path, begin, end):
+    """A header goes with the lines that continue it, and the next setting stays."""
+    header = f"[http]{begin}extraheader = \\{end}AUTHORIZATION: \\{end}basic {'QUJD' * 6}\\\\{end}\tsslVerify = true\n"
+    write_tree(tmp_path, git(CLEAN, header))
+    scrub(tmp_path)
+    config = (tmp_path / "project/.git/config").read_text()
+    assert "QUJD" not in config
+    assert "AUTHORIZATION" not in config
+    assert config.endswith("\tsslVerify = true\n")
 
 
 def test_only_git_directories(tmp_path):

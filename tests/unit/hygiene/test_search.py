@@ -144,3 +144,34 @@ def test_many_searches(made):
     searcher = Searcher([secret])
     for name in ("a", "b"):
         assert [hit.path for hit in searcher.search(name, io.BytesIO(secret.value.encode()))] == [name]
+
+
+@pytest.mark.parametrize("name", ["state/{}.json", "{}", "state/{}/a.json", "a\x1b{}", "a" * 1019 + "/{}"])
+def test_a_secret_in_a_file_s_name(search, made, name):
+    """A value or a token that a file is called by is found, and no path that is told of has it."""
+    secret = made.secret()
+    token = f"ghp_{made.letters(36, seed=3)}"
+    for value, rule in ((secret.value, secret.name), (token, "github-token")):
+        for content in (b"", b"x" + value.encode(), made.tar({name.format(value): value.encode()})):
+            hits = search(content, secret, path=name.format(value))
+            assert [hit.rule for hit in hits if hit.what.endswith("in its name")] == [rule]
+            assert all(hit.rule == rule and hit.offset is not None for hit in hits)
+            assert not any(value[:4] in hit.path for hit in hits)
+            assert all("****" in hit.path for hit in hits)
+
+
+def test_a_secret_in_a_name_in_an_archive(search, made):
+    """The name of a file in an archive is found too, and so is what cannot be unpacked told of without it."""
+    secret = made.secret()
+    for data in (made.tar({secret.value: b"\x1f\x8b\x08"}), made.zip({secret.value: b"\x1f\x8b\x08"})):
+        hits = search(data, secret)
+        assert hits
+        assert not any(secret.value in hit.path for hit in hits)
+        [sentence] = search.unread
+        assert sentence.startswith("a.txt!**** ")
+
+
+def test_a_literal_in_a_file_s_name(search):
+    """What may be seen is no matter in a name."""
+    literal = Literal(b"/home/bob/shop", "local-path", "a path")
+    assert search(b"", literals=[literal], path="home/home/bob/shop/a") == []

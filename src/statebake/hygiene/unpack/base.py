@@ -11,6 +11,8 @@ CHUNK = 1 << 20
 FREE_BYTES = 1 << 28
 LARGEST_RATIO = 100
 """What is packed may unpack to so many times its size, or to ``FREE_BYTES``: text does, and zeros do not."""
+FREE_FILES = 16
+"""So many times ``FREE_BYTES`` may all files of one search together unpack to beyond ``LARGEST_RATIO``."""
 
 
 class Unreadable(Exception):  # noqa: N818 - it is not an error: what cannot be unpacked is searched as it is
@@ -20,17 +22,44 @@ class Unreadable(Exception):  # noqa: N818 - it is not an error: what cannot be 
 class Budget:
     """How much the files of one search may unpack to: more than any state does, and little enough to end soon.
 
+    What unpacks to no more than it should leaves nothing less for others, so that one bomb takes only itself away.
     ``size`` is what is searched, in bytes, as far as it is known by now.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self._fair = 0  # of what was unpacked, what is within the ratio
+        self._free = 0  # and what is not
+
+    def take(self, count: int, over: int) -> bool:
+        """Say that so many bytes were unpacked, and how many of these are too many; return whether that is allowed.
+
+        Files that share their packed bytes are fair together only as far as the outermost one has bytes.
+        """
+        fair = min(count - over, max(0, LARGEST_RATIO * self.size - self._fair))
+        self._fair += fair
+        self._free += count - fair
+        return count == fair or self._free <= FREE_FILES * FREE_BYTES
+
+
+class Share:
+    """What one file has of a budget. ``packed`` tells how many of its packed bytes were read by now.
+
+    ``skipped`` is whether the files after it can be read without it: it may take less then.
+    """
+
+    def __init__(self, budget: Budget, packed: Callable[[], int], *, skipped: bool = False) -> None:
+        self._budget = budget
+        self._packed = packed
+        self._skipped = skipped
         self._taken = 0
 
     def take(self, count: int) -> None:
         """Say that so many bytes were unpacked; raises ``Unreadable`` where that is too much."""
         self._taken += count
-        if self._taken > max(FREE_BYTES, LARGEST_RATIO * self.size):
+        fair = LARGEST_RATIO * self._packed()
+        allowed = self._budget.take(count, min(count, max(0, self._taken - fair)))
+        if not allowed or (self._skipped and self._taken > max(FREE_BYTES, fair)):
             raise Unreadable(f"unpacks to more than {LARGEST_RATIO} times its size")
 
 

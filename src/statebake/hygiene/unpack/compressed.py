@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from statebake.hygiene.unpack.base import CHUNK, Budget, Tap, Unreadable
+from statebake.hygiene.unpack.base import CHUNK, Budget, Share, Tap, Unreadable
 
 _MOST_MEMORY = 1 << 28
 _FIRST_PIECE = 1 << 12  # what comes after a short stream is copied
@@ -54,16 +54,23 @@ class Unpacked:
     """What a compressed stream unpacks to. Raises ``Unreadable`` where it cannot be unpacked any further.
 
     ``again`` is what a further stream begins with, which continues the first: gzip's members. Bytes that come after the
-    last one are left in ``source``.
+    last one are left in ``source``. ``skipped`` is whether what comes after it can be read without it.
     """
 
     def __init__(
-        self, source: Tap, new: Callable[[], Decompressor], budget: Budget, *, again: bytes | None = None
+        self,
+        source: Tap,
+        new: Callable[[], Decompressor],
+        budget: Budget,
+        *,
+        again: bytes | None = None,
+        skipped: bool = False,
     ) -> None:
         self._source = source
         self._new = new
         self._now: Decompressor | None = new()
-        self._budget = budget
+        begin = source.position
+        self._share = Share(budget, lambda: source.position - begin, skipped=skipped)
         self._again = again
         self._piece = _FIRST_PIECE
 
@@ -89,7 +96,7 @@ class Unpacked:
                 self._now = self._new() if more else None
                 self._piece = _FIRST_PIECE
             if out:
-                self._budget.take(len(out))
+                self._share.take(len(out))
                 return out
         return b""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO
 
-from statebake.hygiene.unpack.base import Budget, Member, Part, Stream, Tap, Unreadable
+from statebake.hygiene.unpack.base import Budget, Member, Part, Share, Tap, Unreadable
 from statebake.hygiene.unpack.compressed import COMPRESSIONS, Decompressor, Inflater, Unpacked
 
 _END = struct.Struct("<4s4H2LH")  # 4.3.16
@@ -23,6 +23,9 @@ _STORED, _DEFLATED, _BZIP2, _LZMA, _ZSTD = 0, 8, 12, 14, 93
 _ENCRYPTED, _UTF_8 = 1, 1 << 11
 _DEFLATED_NOTHING = b"\x03\0"  # as a directory is written at times
 _LONGEST_COMMENT = 0xFFFF
+END = _END.size + _LONGEST_COMMENT
+"""Bytes at the end of a file, in which the end of an archive's directory is."""
+_SUFFIXES = (".pex", ".pyz", ".whl", ".zip", ".jar", ".egg")
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,30 @@ class _Entry:
 def is_zip(head: bytes) -> bool:
     """Return whether a file that begins with ``head`` is a zip archive, maybe with a line for the kernel before it."""
     return head.startswith((b"PK\x03\x04", b"PK\x05\x06")) or (head.startswith(b"#!") and b"\nPK\x03\x04" in head)
+
+
+def may_be_zip(head: bytes, name: str) -> bool:
+    """Return whether a file is one that often is an archive with something before it: a script, a PEX, a wheel."""
+    return head.startswith(b"#!") or name.lower().endswith(_SUFFIXES)
+
+
+def ends_as_zip(tail: bytes, size: int) -> bool:
+    """Return whether a file of ``size`` bytes that ends with ``tail`` is an archive, whatever it begins with.
+
+    ``tail`` is at least the last ``END`` bytes. A directory that begins before them is not looked at.
+    """
+    begin = size - len(tail)
+
+    def read(at: int, count: int) -> bytes:
+        return tail[at - begin : at - begin + count] if at >= begin else b""
+
+    if b"PK\x05\x06" not in tail:
+        return False
+    try:
+        directory = _directory(read, size)
+    except Unreadable:
+        return False
+    return directory.size > 0 and read(directory.begin, 4) in (b"PK\x01\x02", b"")
 
 
 def zip_members(file: IO[bytes], begin: int, size: int, budget: Budget) -> Iterator[Member]:
@@ -83,7 +110,7 @@ def _member(entry: _Entry, packed: Tap, begin: int, end: int, budget: Budget) ->
         return Member(entry.name, Tap(_Counted(packed, budget)), begin, end)
     if (new := _decompressor(entry.method, packed)) is None:
         return Member(entry.name, packed, begin, end, "is packed in a way that cannot be read here")
-    return Member(entry.name, Tap(Unpacked(packed, new, budget)), begin, end)
+    return Member(entry.name, Tap(Unpacked(packed, new, budget, skipped=True)), begin, end)
 
 
 def _decompressor(method: int, packed: Tap) -> Callable[[], Decompressor] | None:
@@ -167,11 +194,11 @@ class _Nothing:
 class _Counted:
     """A stream that counts towards a budget: several members may be the same bytes."""
 
-    def __init__(self, stream: Stream, budget: Budget) -> None:
+    def __init__(self, stream: Tap, budget: Budget) -> None:
         self._stream = stream
-        self._budget = budget
+        self._share = Share(budget, lambda: stream.position)
 
     def read(self, size: int, /) -> bytes:
         data = self._stream.read(size)
-        self._budget.take(len(data))
+        self._share.take(len(data))
         return data
