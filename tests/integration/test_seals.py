@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from statebake.hosts.sealing import Listener as Told
 from statebake.hosts.sealing import SealedLoad, run_sealed
 from support.cli import clean_env
 
@@ -107,12 +108,19 @@ def extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+def run_command(
+    command: list[str], scratch: Path, *, env: dict[str, str], within_s: float = 30, without: tuple[str, ...] = ()
+) -> SealedLoad:
+    told = Told()
+    run_sealed(command, told, env=env, cwd="/", scratch=scratch, within_s=within_s, without=without)
+    return told.result()
+
+
 def run_code(code: str, tmp_path: Path, *, without: tuple[str, ...] = (), port: int = 0) -> SealedLoad:
     scratch = tmp_path / "scratch"
     scratch.mkdir(exist_ok=True)
     env = {"PATH": os.environ["PATH"], "PROBE_PORT": str(port)}
-    command = [sys.executable, "-c", code]
-    return run_sealed(command, env=env, cwd="/", scratch=scratch, within_s=30, without=without).result()
+    return run_command([sys.executable, "-c", code], scratch, env=env, without=without)
 
 
 def probe(name: str, listener: Listener, extension: Path, tmp_path: Path, without: tuple[str, ...]) -> SealedLoad:
@@ -203,7 +211,7 @@ def test_what_takes_too_long_is_ended_with_all_that_it_started(tmp_path):
     )
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    load = run_sealed([sys.executable, "-c", code], env=clean_env(), cwd="/", scratch=scratch, within_s=1).result()
+    load = run_command([sys.executable, "-c", code], scratch, env=clean_env(), within_s=1)
     assert load.timed_out
     assert subprocess.run(["pgrep", "-f", mark], capture_output=True, check=False).stdout == b""
 
@@ -221,6 +229,6 @@ def test_a_program_that_is_not_there(tmp_path):
     """It is an error of the load, which names the program."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    load = run_sealed(["/no/python", "x"], env={}, cwd="/", scratch=scratch, within_s=5).result()
+    load = run_command(["/no/python", "x"], scratch, env={}, within_s=5)
     assert load.failure is not None
     assert load.failure["message"] == "/no/python cannot be started: No such file or directory"
