@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from statebake.errors import Code
+from statebake.hosts.sealed_events import has_shape
 from statebake.model.state_config import DefsStateManagementType
 from statebake.process import stream_tool, tail
 
@@ -125,12 +126,13 @@ class SealedLoad:
         components: in the order in which they were built.
         attempts: where it tried to fetch from.
         opened: the directory names of the keys whose state was opened.
-        seconds: how long the load took, imports included; ``None``: it did not end.
+        seconds: how long the load took, imports included; ``None``: it did not end, or is not known to have.
         failure: why it failed: ``code`` (or ``None``), ``message``, ``where``, ``detail``; ``None``: it did not.
         pins: which versions of stored state it would read.
         timed_out: whether it was ended because it took too long.
         ended: how the process ended: exit code and signal; ``None`` where nobody knows.
         log: the end of what it printed.
+        unreadable: whether some of what it told has a wrong shape.
     """
 
     seals: tuple[str, ...] = ()
@@ -144,6 +146,7 @@ class SealedLoad:
     timed_out: bool = False
     ended: tuple[int | None, int | None] | None = None
     log: str = ""
+    unreadable: bool = False
 
 
 @dataclass
@@ -162,10 +165,10 @@ class Listener:
             return
         try:
             event = json.loads(text.removeprefix(self.mark))
-        except ValueError:
+            printable = json.loads(json.dumps(event, ensure_ascii=False).encode("utf-8", "replace"))
+        except (ValueError, RecursionError):
             return  # two programs wrote at once
-        if isinstance(event, dict):
-            self.events.append(event)
+        self.events.append(printable if isinstance(printable, dict) else {"event": None})
 
     def result(self) -> SealedLoad:
         """Return how the load went."""
@@ -180,12 +183,14 @@ def sealed_load(events: Iterable[Mapping[str, Any]], log: str = "") -> SealedLoa
     at_work: int | None = None
     for event in events:
         kind = event.get("event")
-        if kind == "seals":
+        if not has_shape(event):
+            facts["unreadable"] = True
+        elif kind == "seals":
             facts |= {"seals": tuple(event["by"]), "missing": tuple(event["missing"])}
         elif kind == "enter":
             at_work = len(components)
-            key, type_ = str(event["key"]), str(event["type"])
-            components.append(LoadedComponent(key, type_, str(event["declared_at"]), str(event["management_type"])))
+            key, type_ = event["key"], event["type"]
+            components.append(LoadedComponent(key, type_, event["declared_at"], event["management_type"]))
         elif kind == "leave" and at_work is not None:
             components[at_work] = replace(
                 components[at_work],
@@ -209,6 +214,8 @@ def sealed_load(events: Iterable[Mapping[str, Any]], log: str = "") -> SealedLoa
             facts["timed_out"] = True
         elif kind == "ended":
             facts["ended"] = (event["exit"], event["signal"])
+    if facts.get("unreadable"):
+        facts["seconds"] = None
     found = tuple(replace(attempt, times=times) for attempt, times in attempts.items())
     return SealedLoad(components=tuple(components), attempts=found, log=log, **facts)
 

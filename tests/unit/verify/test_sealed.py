@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from statebake.errors import Code
-from statebake.hosts.sealing import SealedLoad, sealed_load
+from statebake.hosts.sealing import Listener, SealedLoad, sealed_load
 from statebake.model.finding import Severity
 from statebake.verify.sealed import SealedRules, definitions_per_key, judge_load
 
@@ -203,3 +203,42 @@ def test_without_a_seal_of_the_system():
 def test_what_else_is_said_is_passed_over():
     """Events of a later version, or lines that user code made up, do no harm."""
     assert judged({"event": "new"}, {}, {"event": "leave", "definitions": 1, "error": None}, *GOOD) == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"event": "attempt"},
+        {"event": ["attempt"]},
+        {"event": "attempt", "host": "x", "port": "1", "program": None},
+        {"event": "attempt", "host": "x", "port": 1, "program": 7},
+        {"event": "seals"},
+        {"event": "seals", "by": "all", "missing": []},
+        {"event": "enter", "key": None},
+        {"event": "leave", "definitions": "many", "error": None},
+        {"event": "leave", "definitions": -1, "error": None},
+        {"event": "leave", "definitions": 10**400, "error": None},
+        {"event": "failed"},
+        {"event": "loaded", "opened": [], "seconds": 1, "pins": None},
+        {"event": "loaded", "opened": [[]], "seconds": 1, "pins": pins()},
+        {"event": "loaded", "opened": [], "seconds": float("nan"), "pins": pins()},
+        {"event": "loaded", "opened": [], "seconds": 10**400, "pins": pins()},
+        {"event": "ended"} | {"exit": "0", "signal": None},
+        {"event": "not-started"},
+    ],
+    ids=str,
+)
+def test_what_has_a_wrong_shape_fails_the_load(event):
+    """Whatever an artifact prints, the tool goes on, and the load is a failed one."""
+    assert judged(*GOOD, event) == [(Code.LOAD_FAILED, Severity.ERROR, None, "shop.pex")]
+    assert "what it told of its load cannot be read" in messages(event, *GOOD)[0]
+
+
+def test_lines_that_are_no_events():
+    """Deep, broken and unprintable JSON after the mark is no bug of the tool's."""
+    listener = Listener()
+    for text in ("[" * 100_000, "{", "7", '{"event": "failed", "code": null, "message": "\\ud800"}'):
+        listener.line(listener.mark + text)
+    load = listener.result()
+    assert load.unreadable
+    assert load.failure == {"code": None, "message": "?", "where": None, "detail": None}
