@@ -52,6 +52,8 @@ PROBES = {
         "c.connect(s, struct.pack('>4s', b'') and struct.pack('<H', 2) + struct.pack('>H', PORT)"
         "+ bytes([127, 0, 0, 1]) + bytes(8), 16) or c.send(s, b'ctypes', 6, 0)"
     ),
+    "sendmsg": "send_messages(1, lambda c, s, m: c.sendmsg(s, m, 0))",
+    "sendmmsg": "send_messages(2, lambda c, s, m: c.sendmmsg(s, m, 2, 0))",
     "extension": "import sys; sys.path.insert(0, DIR); import probe",
     "child": "import subprocess; subprocess.run(['bash', '-c', 'echo child > /dev/tcp/127.0.0.1/' + str(PORT)])",
     "inherited": "import os; [os.write(n, b'inherited') for n in range(3, 64) if is_socket(n)]",
@@ -64,6 +66,14 @@ def is_socket(number):
         return stat.S_ISSOCK(os.fstat(number).st_mode)
     except OSError:
         return False
+def send_messages(count, send):
+    import ctypes, struct
+    libc = ctypes.CDLL(None)
+    address = ctypes.create_string_buffer(struct.pack('<H', 2) + struct.pack('>H4B8x', PORT, 127, 0, 0, 1), 16)
+    text = ctypes.create_string_buffer(b'message')
+    part = ctypes.create_string_buffer(struct.pack('QQ', ctypes.addressof(text), 7))
+    header = struct.pack('QI4xQQQQi4xI4x', ctypes.addressof(address), 16, ctypes.addressof(part), 1, 0, 0, 0, 0)
+    send(libc, libc.socket(2, 2, 0), ctypes.create_string_buffer(header * count))
 {probe}
 """
 
@@ -166,12 +176,33 @@ def test_namespaces_alone_hold_the_network_back(name, listener, extension, tmp_p
     assert listener.reached()
 
 
-@pytest.mark.parametrize(("name", "program"), [("ctypes", None), ("extension", None), ("child", "bash -c echo child")])
+@pytest.mark.parametrize(
+    ("name", "program"),
+    [
+        ("ctypes", None),
+        ("extension", None),
+        ("sendmsg", None),
+        ("sendmmsg", None),
+        ("child", "bash -c echo child"),
+    ],
+)
 def test_attempts_that_python_does_not_see_are_told(name, program, listener, extension, tmp_path):
     """Who tried to connect where, as the system itself saw it."""
     [attempt] = probe(name, listener, extension, tmp_path, ()).attempts
     assert (attempt.host, attempt.port) == ("127.0.0.1", listener.port)
     assert attempt.program is None if program is None else attempt.program.startswith(program)
+
+
+def test_messages_between_processes_of_the_load_go_on(tmp_path):
+    """A pair of sockets carries messages and descriptors, as multiprocessing has it; nobody tried to connect."""
+    code = """
+import socket, sys
+one, other = socket.socketpair()
+socket.send_fds(one, [b'through'], [0])
+print(socket.recv_fds(other, 7, 1)[0], file=sys.stderr)
+"""
+    load = run_code(code, tmp_path)
+    assert (load.log, load.attempts) == ("b'through'", ())
 
 
 @pytest.mark.parametrize("without", [(), pytest.param(("unshare",), id="bwrap", marks=pytest.mark.needs("bwrap"))])

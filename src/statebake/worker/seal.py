@@ -21,10 +21,12 @@ import contextlib
 import ctypes
 import json
 import os
+import queue
 import select
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -82,17 +84,37 @@ def _child(spec: dict[str, Any], to_parent: socket.socket) -> None:
         missing.append("no filter of system calls")
     else:
         try:
-            listener = seccomp.install(networkless=networkless)
+            listener = _install(to_parent, networkless=networkless)
             by.append("connections refused (seccomp)")
         except OSError as error:
             missing.append(f"no filter of system calls ({error.strerror})")
     if listener is None:
         missing.append("attempts of compiled extensions and other programs are refused where they can be, but not told")
-    else:
-        socket.send_fds(to_parent, [b"."], [listener])
     to_parent.close()
     _say(spec["mark"], event="seals", by=by, missing=missing)
     _exec(spec)
+
+
+def _install(to_parent: socket.socket, *, networkless: bool) -> int | None:
+    """Put this thread, which goes on to be the program, under the filter; another hands its descriptor over.
+
+    The filter stops every message until somebody answers, and binds the thread that installs it only.
+    """
+    installed: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+
+    def hand_over() -> None:
+        if (listener := installed.get()) is not None:
+            socket.send_fds(to_parent, [b"."], [listener])
+
+    sender = threading.Thread(target=hand_over)
+    sender.start()
+    listener = None
+    try:
+        listener = seccomp.install(networkless=networkless)
+    finally:
+        installed.put(listener)
+        sender.join()
+    return listener
 
 
 def _isolate(spec: dict[str, Any], to_parent: socket.socket, by: list[str], missing: list[str]) -> bool:
