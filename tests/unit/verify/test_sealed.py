@@ -46,6 +46,8 @@ ALL = loaded("Stations__north__", "Stations__south__")
 ENDED = {"event": "ended", "exit": 0, "signal": None}
 GOOD = [SEALS, enter(0, NORTH), leave(0), enter(1, SOUTH), leave(1, 4), ALL, ENDED]
 
+LONE = dict.fromkeys(("key", "type", "declared_at", "management_type"), "x")
+
 
 def attempt(host="api.example.com", port: int | None = 443, **fields) -> dict:
     return {"event": "attempt", "host": host, "port": port, "program": None, "line": None, **fields}
@@ -237,8 +239,18 @@ def test_what_has_a_wrong_shape_fails_the_load(event):
 def test_lines_that_are_no_events():
     """Deep, broken and unprintable JSON after the mark is no bug of the tool's."""
     listener = Listener()
-    for text in ("[" * 100_000, "{", "7", '{"event": "failed", "code": null, "message": "\\ud800"}'):
+    for text in ("[" * 100_000, "{", "7", '{"event": "not-started", "program": "\\ud800", "reason": "x"}'):
         listener.line(listener.mark + text)
     load = listener.result()
     assert load.unreadable
-    assert load.failure == {"code": None, "message": "?", "where": None, "detail": None}
+    assert load.failure is not None
+    assert load.failure["message"] == "? cannot be started: x"
+
+
+def test_what_may_be_null_may_be_left_out():
+    """No field of an event is asked for that its shape does not require."""
+    events = [{"event": "attempt", "host": "x"}, {"event": "enter", **LONE}, {"event": "leave", "definitions": 1}]
+    ends = [{"event": "loaded", "opened": [], "seconds": 1, "pins": {"keys": []}}, {"event": "ended"}]
+    load = sealed_load([*events, *ends, {"event": "not-started", "program": "x"}, {"event": "failed", "message": "no"}])
+    assert (load.attempts[0].port, load.components[0].error, load.pins.file) == (None, None, None)
+    assert load.failure == {"code": None, "message": "no", "where": None, "detail": None}
