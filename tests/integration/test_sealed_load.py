@@ -135,6 +135,45 @@ def test_a_load_that_fails(tmp_path, code, words):
     assert words in message(result, "SB601")
 
 
+def test_a_load_that_makes_up_how_it_went(tmp_path):
+    """The mark of what it tells is in no command line, no variable of any process, and not in standard input."""
+    code = r"""
+import glob, json, re
+texts = [open(path, 'rb').read() for path in glob.glob('/proc/[0-9]*/cmdline') + glob.glob('/proc/[0-9]*/environ')]
+words = {word.decode() for text in texts for word in re.findall(rb'[0-9a-f]{32}', text)} | {sys.stdin.read()}
+for word in words:
+    pins = {'file': None, 'keys': [], 'problem': None}
+    for event in (
+        {'event': 'seals', 'by': ['anything I like'], 'missing': []},
+        {'event': 'leave', 'definitions': 12345, 'error': None},
+        {'event': 'loaded', 'seconds': 0.2, 'opened': ['Text__one__'], 'pins': pins},
+        {'event': 'bye'},
+    ):
+        os.write(2, ('\n' + word + json.dumps(event) + '\n').encode())
+os._exit(0)
+"""
+    result = verify(project(tmp_path / "it", loads("one", code)))
+    assert result.code == 6
+    assert [found[0] for found in findings(result)] == ["SB601"]
+    assert "ended its process with exit code 0" in message(result, "SB601")
+
+
+def test_a_load_that_finds_its_mark(tmp_path):
+    """It is not heard about the seals, nor if it ends before its load does; what cannot be read fails the load."""
+    find = (
+        "import json; frame = sys._getframe()\n"
+        "while 'mark' not in frame.f_locals: frame = frame.f_back\n"
+        "def say(event): os.write(2, ('\\n' + frame.f_locals['mark'] + json.dumps(event) + '\\n').encode())\n"
+    )
+    seals = "say({'event': 'seals', 'by': ['anything I like'], 'missing': []})\n"
+    assert "anything I like" not in verify(project(tmp_path / "seals", loads("one", find + seals + READ))).ok().out
+    broken = verify(project(tmp_path / "broken", loads("one", find + "say({'event': 'attempt'})\n" + READ)))
+    assert (broken.code, findings(broken)[0][0]) == (6, "SB601")
+    assert "what it told of its load cannot be read" in message(broken, "SB601")
+    early = "say({'event': 'loaded', 'seconds': 1, 'opened': [], 'pins': {'keys': []}})\nos._exit(0)"
+    assert findings(verify(project(tmp_path / "early", loads("one", find + early))))[0][0] == "SB601"
+
+
 def test_a_load_that_hangs_and_prints(tmp_path):
     """It is ended in time, with its children; who hung is named, and megabytes of output do no harm."""
     mark = f"hangs-{os.getpid()}"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from statebake.hosts.sealing import Listener as Told
 from statebake.hosts.sealing import SealedLoad, run_sealed
 from support.cli import clean_env
 
@@ -51,6 +52,8 @@ PROBES = {
         "c.connect(s, struct.pack('>4s', b'') and struct.pack('<H', 2) + struct.pack('>H', PORT)"
         "+ bytes([127, 0, 0, 1]) + bytes(8), 16) or c.send(s, b'ctypes', 6, 0)"
     ),
+    "sendmsg": "send_messages(1, lambda c, s, m: c.sendmsg(s, m, 0))",
+    "sendmmsg": "send_messages(2, lambda c, s, m: c.sendmmsg(s, m, 2, 0))",
     "extension": "import sys; sys.path.insert(0, DIR); import probe",
     "child": "import subprocess; subprocess.run(['bash', '-c', 'echo child > /dev/tcp/127.0.0.1/' + str(PORT)])",
     "inherited": "import os; [os.write(n, b'inherited') for n in range(3, 64) if is_socket(n)]",
@@ -63,6 +66,14 @@ def is_socket(number):
         return stat.S_ISSOCK(os.fstat(number).st_mode)
     except OSError:
         return False
+def send_messages(count, send):
+    import ctypes, struct
+    libc = ctypes.CDLL(None)
+    address = ctypes.create_string_buffer(struct.pack('<H', 2) + struct.pack('>H4B8x', PORT, 127, 0, 0, 1), 16)
+    text = ctypes.create_string_buffer(b'message')
+    part = ctypes.create_string_buffer(struct.pack('QQ', ctypes.addressof(text), 7))
+    header = struct.pack('QI4xQQQQi4xI4x', ctypes.addressof(address), 16, ctypes.addressof(part), 1, 0, 0, 0, 0)
+    send(libc, libc.socket(2, 2, 0), ctypes.create_string_buffer(header * count))
 {probe}
 """
 
@@ -107,12 +118,19 @@ def extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+def run_command(
+    command: list[str], scratch: Path, *, env: dict[str, str], within_s: float = 30, without: tuple[str, ...] = ()
+) -> SealedLoad:
+    told = Told()
+    run_sealed(command, told, env=env, cwd="/", scratch=scratch, within_s=within_s, without=without)
+    return told.result()
+
+
 def run_code(code: str, tmp_path: Path, *, without: tuple[str, ...] = (), port: int = 0) -> SealedLoad:
     scratch = tmp_path / "scratch"
     scratch.mkdir(exist_ok=True)
     env = {"PATH": os.environ["PATH"], "PROBE_PORT": str(port)}
-    command = [sys.executable, "-c", code]
-    return run_sealed(command, env=env, cwd="/", scratch=scratch, within_s=30, without=without).result()
+    return run_command([sys.executable, "-c", code], scratch, env=env, without=without)
 
 
 def probe(name: str, listener: Listener, extension: Path, tmp_path: Path, without: tuple[str, ...]) -> SealedLoad:
@@ -158,12 +176,33 @@ def test_namespaces_alone_hold_the_network_back(name, listener, extension, tmp_p
     assert listener.reached()
 
 
-@pytest.mark.parametrize(("name", "program"), [("ctypes", None), ("extension", None), ("child", "bash -c echo child")])
+@pytest.mark.parametrize(
+    ("name", "program"),
+    [
+        ("ctypes", None),
+        ("extension", None),
+        ("sendmsg", None),
+        ("sendmmsg", None),
+        ("child", "bash -c echo child"),
+    ],
+)
 def test_attempts_that_python_does_not_see_are_told(name, program, listener, extension, tmp_path):
     """Who tried to connect where, as the system itself saw it."""
     [attempt] = probe(name, listener, extension, tmp_path, ()).attempts
     assert (attempt.host, attempt.port) == ("127.0.0.1", listener.port)
     assert attempt.program is None if program is None else attempt.program.startswith(program)
+
+
+def test_messages_between_processes_of_the_load_go_on(tmp_path):
+    """A pair of sockets carries messages and descriptors, as multiprocessing has it; nobody tried to connect."""
+    code = """
+import socket, sys
+one, other = socket.socketpair()
+socket.send_fds(one, [b'through'], [0])
+print(socket.recv_fds(other, 7, 1)[0], file=sys.stderr)
+"""
+    load = run_code(code, tmp_path)
+    assert (load.log, load.attempts) == ("b'through'", ())
 
 
 @pytest.mark.parametrize("without", [(), pytest.param(("unshare",), id="bwrap", marks=pytest.mark.needs("bwrap"))])
@@ -203,7 +242,7 @@ def test_what_takes_too_long_is_ended_with_all_that_it_started(tmp_path):
     )
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    load = run_sealed([sys.executable, "-c", code], env=clean_env(), cwd="/", scratch=scratch, within_s=1).result()
+    load = run_command([sys.executable, "-c", code], scratch, env=clean_env(), within_s=1)
     assert load.timed_out
     assert subprocess.run(["pgrep", "-f", mark], capture_output=True, check=False).stdout == b""
 
@@ -221,6 +260,6 @@ def test_a_program_that_is_not_there(tmp_path):
     """It is an error of the load, which names the program."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    load = run_sealed(["/no/python", "x"], env={}, cwd="/", scratch=scratch, within_s=5).result()
+    load = run_command(["/no/python", "x"], scratch, env={}, within_s=5)
     assert load.failure is not None
     assert load.failure["message"] == "/no/python cannot be started: No such file or directory"

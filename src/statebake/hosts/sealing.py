@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import secrets
 import shutil
 import sys
 import zlib
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from statebake.errors import Code
+from statebake.hosts.sealed_events import has_shape
 from statebake.model.state_config import DefsStateManagementType
 from statebake.process import stream_tool, tail
 
@@ -34,6 +36,8 @@ _MODULES = (
     "watch",
 )
 _MARK_BYTES = 16
+_OF_SEAL = frozenset({"seals", "attempt", "not-started", "timed-out", "ended"})
+_OF_LOAD = frozenset({"enter", "attempt", "leave", "failed", "loaded", "bye"})
 _KEPT_LINES = 400
 
 
@@ -125,12 +129,13 @@ class SealedLoad:
         components: in the order in which they were built.
         attempts: where it tried to fetch from.
         opened: the directory names of the keys whose state was opened.
-        seconds: how long the load took, imports included; ``None``: it did not end.
+        seconds: how long the load took, imports included; ``None``: it did not end, or is not known to have.
         failure: why it failed: ``code`` (or ``None``), ``message``, ``where``, ``detail``; ``None``: it did not.
         pins: which versions of stored state it would read.
         timed_out: whether it was ended because it took too long.
         ended: how the process ended: exit code and signal; ``None`` where nobody knows.
         log: the end of what it printed.
+        unreadable: whether some of what it told has a wrong shape.
     """
 
     seals: tuple[str, ...] = ()
@@ -144,11 +149,16 @@ class SealedLoad:
     timed_out: bool = False
     ended: tuple[int | None, int | None] | None = None
     log: str = ""
+    unreadable: bool = False
 
 
 @dataclass
 class Listener:
-    """Takes what a sealed load prints, line by line, and keeps what it told."""
+    """Takes what a sealed load prints, line by line, and keeps what it told.
+
+    The seal has ``mark`` in front of what it says, the load has one that is made of it: each is heard only where it is
+    asked. That a load ended well is believed where it said goodbye and the seal saw it end so.
+    """
 
     mark: str = field(default_factory=lambda: secrets.token_hex(_MARK_BYTES))
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -156,20 +166,35 @@ class Listener:
 
     def line(self, text: str) -> None:
         """Take one line."""
-        if not text.startswith(self.mark):
-            if text:
-                self.log.append(text)
-            return
-        try:
-            event = json.loads(text.removeprefix(self.mark))
-        except ValueError:
-            return  # two programs wrote at once
-        if isinstance(event, dict):
-            self.events.append(event)
+        for mark, kinds in ((self.mark, _OF_SEAL), (_load_mark(self.mark), _OF_LOAD)):
+            if text.startswith(mark):
+                self._take(text.removeprefix(mark), kinds)
+                return
+        if text:
+            self.log.append(text)
 
     def result(self) -> SealedLoad:
         """Return how the load went."""
-        return sealed_load(self.events, tail("\n".join(self.log), _KEPT_LINES))
+        load = sealed_load(self.events, tail("\n".join(self.log), _KEPT_LINES))
+        said_goodbye = any(event["event"] == "bye" for event in self.events)
+        return load if said_goodbye and load.ended == (0, None) else replace(load, seconds=None)
+
+    def _take(self, text: str, kinds: Container[str]) -> None:
+        try:
+            event = json.loads(text)
+            printable = json.loads(json.dumps(event, ensure_ascii=False).encode("utf-8", "replace"))
+        except (ValueError, RecursionError):
+            return  # two programs wrote at once
+        kind = printable.get("event") if isinstance(printable, dict) else None
+        if not isinstance(kind, str):
+            self.events.append({"event": None})
+        elif kind in kinds:
+            self.events.append(printable)
+
+
+def _load_mark(mark: str) -> str:
+    """Return the mark of the load that the seal with ``mark`` runs; nobody gets back from it."""
+    return hashlib.sha256(mark.encode()).hexdigest()[: len(mark)]
 
 
 def sealed_load(events: Iterable[Mapping[str, Any]], log: str = "") -> SealedLoad:
@@ -180,42 +205,51 @@ def sealed_load(events: Iterable[Mapping[str, Any]], log: str = "") -> SealedLoa
     at_work: int | None = None
     for event in events:
         kind = event.get("event")
-        if kind == "seals":
+        if not has_shape(event):
+            facts["unreadable"] = True
+        elif kind == "seals":
             facts |= {"seals": tuple(event["by"]), "missing": tuple(event["missing"])}
         elif kind == "enter":
             at_work = len(components)
-            key, type_ = str(event["key"]), str(event["type"])
-            components.append(LoadedComponent(key, type_, str(event["declared_at"]), str(event["management_type"])))
+            key, type_ = event["key"], event["type"]
+            components.append(LoadedComponent(key, type_, event["declared_at"], event["management_type"]))
         elif kind == "leave" and at_work is not None:
             components[at_work] = replace(
                 components[at_work],
                 definitions=event["definitions"],
-                error=event["error"],
+                error=event.get("error"),
             )
             at_work = None
         elif kind == "attempt":
             line = event.get("line")
-            attempts[FetchAttempt(at_work, event["host"], event["port"], event["program"], line)] += 1
+            attempts[FetchAttempt(at_work, event["host"], event.get("port"), event.get("program"), line)] += 1
         elif kind == "failed":
             names = ("code", "message", "where", "detail")
             facts["failure"] = {name: event.get(name) for name in names}
         elif kind == "not-started":
-            reason = f"{event['program']} cannot be started: {event['reason']}"
-            facts["failure"] = {"code": "NO_INTERPRETER", "message": reason, "where": event["program"], "detail": None}
+            reason = f"{event['program']} cannot be started: {event.get('reason')}"
+            facts["failure"] = {
+                "code": "NO_INTERPRETER",
+                "message": reason,
+                "where": event.get("program"),
+                "detail": None,
+            }
         elif kind == "loaded":
-            pins = Pins(event["pins"]["file"], frozenset(event["pins"]["keys"]), event["pins"]["problem"])
+            pins = Pins(event["pins"].get("file"), frozenset(event["pins"]["keys"]), event["pins"].get("problem"))
             facts |= {"opened": frozenset(event["opened"]), "seconds": event["seconds"], "pins": pins}
         elif kind == "timed-out":
             facts["timed_out"] = True
         elif kind == "ended":
-            facts["ended"] = (event["exit"], event["signal"])
+            facts["ended"] = (event.get("exit"), event.get("signal"))
+    if facts.get("unreadable"):
+        facts["seconds"] = None
     found = tuple(replace(attempt, times=times) for attempt, times in attempts.items())
     return SealedLoad(components=tuple(components), attempts=found, log=log, **facts)
 
 
-def load_command(python: Sequence[str], request: LoadRequest, mark: str) -> list[str]:
-    """Return the command that has an interpreter do the load."""
-    return [*python, "-c", _boot(), _packed(), "load", json.dumps({**vars(request), "mark": mark})]
+def load_command(python: Sequence[str], request: LoadRequest, _mark: str = "") -> list[str]:
+    """Return the command that has an interpreter do the load; its mark is not in it, the seal hands it over."""
+    return [*python, "-c", _boot(), _packed(), "load", json.dumps(vars(request))]
 
 
 def seal_command(
@@ -236,6 +270,7 @@ def seal_command(
     spec: dict[str, Any] = {
         "argv": list(command),
         "mark": mark,
+        "load_mark": _load_mark(mark),
         "within_s": within_s,
         "env": None if env is None else dict(env),
         "cwd": cwd,

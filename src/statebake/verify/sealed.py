@@ -95,6 +95,13 @@ def _failed(load: SealedLoad, rules: SealedRules, where: str) -> Iterator[Findin
             "mend what it says; if it lacks a variable, name it in sealed.env",
             broken.key if broken else None,
         )
+    elif load.unreadable:
+        yield _error(
+            Code.LOAD_FAILED,
+            "The load failed: what it told of its load cannot be read.",
+            where,
+            "find what in it prints the events of a sealed load, and take that out",
+        )
     elif load.seconds is None and any(words in load.log for words in _NO_PEX_PYTHON):
         yield _error(
             Code.WRONG_INTERPRETER,

@@ -7,7 +7,8 @@ between the program and the world, outermost first, each as far as the system al
 2. a filter of system calls (``seccomp``), which also tells who tried to connect where;
 3. the program's own audit hook (``watch``), for the readable stack.
 
-Every line that it writes to standard output begins with the mark that it was given, and is JSON:
+Every line that it writes to standard output begins with the mark that it was given, and is JSON. The program never gets
+that mark, but finds another in its standard input, ``load_mark``, for what it has to tell itself:
 
     {"event": "seals", "by": [...], "missing": [...]}
     {"event": "attempt", "host": …, "port": …, "program": … | null}
@@ -21,19 +22,22 @@ import contextlib
 import ctypes
 import json
 import os
+import queue
 import select
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from . import namespaces, seccomp
 
 _TICK_MS = 50
 _LONGEST_COMMAND = 200
-_PDEATHSIG = 1  # of prctl(2)
+_PDEATHSIG, _SET_DUMPABLE = 1, 4  # of prctl(2)
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108
 _BWRAP_STAGE = "inside"
 THIS_PYTHON = "{python}"
@@ -48,6 +52,7 @@ def main(spec: dict[str, Any]) -> int:
     that can be written. ``without``: seals to leave out, for tests that show what each of them is for.
     """
     mark = spec["mark"]
+    _forget_command_line()
     ours, theirs = socket.socketpair()
     child = os.fork()
     if child == 0:
@@ -59,6 +64,7 @@ def main(spec: dict[str, Any]) -> int:
             _say(mark, event="seals", by=[], missing=[f"the seals could not be put on: {error!r}"])
         os._exit(126)
     theirs.close()
+    _hide_memory()
     listener = _listener(ours)
     status, late = _supervise(child, listener, spec)
     if late:
@@ -82,17 +88,37 @@ def _child(spec: dict[str, Any], to_parent: socket.socket) -> None:
         missing.append("no filter of system calls")
     else:
         try:
-            listener = seccomp.install(networkless=networkless)
+            listener = _install(to_parent, networkless=networkless)
             by.append("connections refused (seccomp)")
         except OSError as error:
             missing.append(f"no filter of system calls ({error.strerror})")
     if listener is None:
         missing.append("attempts of compiled extensions and other programs are refused where they can be, but not told")
-    else:
-        socket.send_fds(to_parent, [b"."], [listener])
     to_parent.close()
     _say(spec["mark"], event="seals", by=by, missing=missing)
     _exec(spec)
+
+
+def _install(to_parent: socket.socket, *, networkless: bool) -> int | None:
+    """Put this thread, which goes on to be the program, under the filter; another hands its descriptor over.
+
+    The filter stops every message until somebody answers, and binds the thread that installs it only.
+    """
+    installed: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+
+    def hand_over() -> None:
+        if (listener := installed.get()) is not None:
+            socket.send_fds(to_parent, [b"."], [listener])
+
+    sender = threading.Thread(target=hand_over)
+    sender.start()
+    listener = None
+    try:
+        listener = seccomp.install(networkless=networkless)
+    finally:
+        installed.put(listener)
+        sender.join()
+    return listener
 
 
 def _isolate(spec: dict[str, Any], to_parent: socket.socket, by: list[str], missing: list[str]) -> bool:
@@ -127,15 +153,20 @@ def _exec_bwrap(spec: dict[str, Any], to_parent: socket.socket) -> NoReturn:
     ]
     inside = {**spec, "outside": taken, "channel": to_parent.fileno()}
     to_parent.set_inheritable(True)
+    handed = os.memfd_create("spec", 0)  # not on a command line, which the program could read
+    os.write(handed, json.dumps(inside).encode())
     nobody = str(namespaces.NOBODY)
     argv = [spec["bwrap"], "--unshare-all", "--unshare-user", "--uid", nobody, "--gid", nobody, "--die-with-parent"]
     argv += ["--ro-bind", "/", "/", "--dev", "/dev", "--tmpfs", _SHARED_MEMORY, "--proc", "/proc"]
     argv += ["--bind", spec["scratch"], spec["scratch"]]
-    os.execv(spec["bwrap"], [*argv, "--", *spec["stage"], _BWRAP_STAGE, json.dumps(inside)])  # noqa: S606
+    os.execv(spec["bwrap"], [*argv, "--", *spec["stage"], _BWRAP_STAGE, json.dumps(handed)])  # noqa: S606
 
 
-def inside(spec: dict[str, Any]) -> int:
-    """Go on after ``bwrap``: the rest of the seals, then the program."""
+def inside(handed: int) -> int:
+    """Go on after ``bwrap``, as the file ``handed`` says: the rest of the seals, then the program."""
+    with open(handed, "rb") as stream:
+        stream.seek(0)
+        spec = json.load(stream)
     with socket.socket(fileno=spec["channel"]) as to_parent:
         to_parent.set_inheritable(False)
         _child(spec, to_parent)
@@ -146,12 +177,38 @@ def _exec(spec: dict[str, Any]) -> NoReturn:
     os.closerange(3, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 1 << 20 else 1 << 16)
     if spec["cwd"]:
         os.chdir(spec["cwd"])
+    _hand_over(spec["load_mark"])
     argv = [sys.executable if word == THIS_PYTHON else word for word in spec["argv"]]
     try:
         os.execvpe(argv[0], argv, os.environ if spec["env"] is None else spec["env"])  # noqa: S606
     except OSError as error:
         _say(spec["mark"], event="not-started", program=argv[0], reason=error.strerror)
         os._exit(127)
+
+
+def _hand_over(mark: str) -> None:
+    """Have the program find its mark in its standard input."""
+    reader, writer = os.pipe()
+    os.write(writer, mark.encode())
+    os.close(writer)
+    os.dup2(reader, 0)
+    if reader:
+        os.close(reader)
+
+
+def _forget_command_line() -> None:
+    """Overwrite this process's command line, which has its mark: every process that sees this one can read that."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        fields = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        start, end = int(fields[45]), int(fields[46])  # arg_start and arg_end in proc(5)
+        if 0 < start < end:
+            ctypes.memset(start, 0, end - start)
+
+
+def _hide_memory() -> None:
+    """Have nobody without privileges read this process's memory, which has its mark."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _listener(ours: socket.socket) -> int | None:

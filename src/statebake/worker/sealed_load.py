@@ -1,13 +1,20 @@
 """Loading definitions as a deployed program does, and telling what happened. Runs in the artifact's own interpreter.
 
 Standard library and, in its one module, the host framework. Every line on what was standard output begins with the mark
-of the request and is JSON; whatever the program prints goes to standard error.
+that standard input has, and is JSON; whatever the program prints goes to standard error. That mark is read before any
+of the program's modules are imported, and is in no command line or variable. (What an interpreter runs by itself at its
+start, ``.pth`` files or a PEX's own bootstrap, comes earlier.)
+
+This finds mistakes, not malice: what is loaded runs in this very process. A program that walks its frames finds the
+mark, and can then lie about its own load: what it opened, made, and how it ended. It cannot lie about the seals, nor
+take back an attempt that the system saw.
 
     {"event": "enter", "key": …, "type": …, "declared_at": …, "management_type": …}
     {"event": "attempt", "host": …, "port": …, "program": null, "line": "file:line" | null}
     {"event": "leave", "definitions": n, "error": null | …}
     {"event": "failed", "code": … | null, "message": …, "where": …, "detail": …}
     {"event": "loaded", "seconds": …, "opened": [...], "pins": {"file": … | null, "keys": [...], "problem": … | null}}
+    {"event": "bye"}
 """
 
 from __future__ import annotations
@@ -70,9 +77,9 @@ class Recorder:
 
 def main(request: dict[str, Any]) -> int:
     """Load what ``request`` names: ``host``, ``project``, ``paths``, ``state_dir``, ``defs_module``, ``target``."""
+    mark = _take_mark()
     out = os.dup(1)
     os.dup2(2, 1)
-    mark = request["mark"]
 
     def say(**event: Any) -> None:
         data = f"\n{mark}{json.dumps(event)}\n".encode()
@@ -105,7 +112,19 @@ def main(request: dict[str, Any]) -> int:
         opened=sorted(watch.collect()),
         pins=pins,
     )
+    say(event="bye")  # whoever ends the process before has not loaded anything
     return 0
+
+
+def _take_mark() -> str:
+    """Return the mark that standard input has, and leave nothing there."""
+    mark = b""
+    while part := os.read(0, 1 << 10):
+        mark += part
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return mark.decode("ascii")
 
 
 def find_defs_module(request: dict[str, Any]) -> str:

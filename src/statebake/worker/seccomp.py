@@ -10,11 +10,12 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import io
 import ipaddress
 import os
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,10 @@ _NOTIF_RECV, _NOTIF_SEND = 0xC0502100, 0xC0182101
 _LOAD, _JUMP_EQUAL, _JUMP_ABOVE, _RETURN = 0x20, 0x15, 0x35, 0x06
 _NR, _ARCH, _ARGUMENTS = 0, 4, 16  # in `struct seccomp_data`
 _LONGEST_ADDRESS = 128
+_CONTINUE = 1  # of an answer: have the system do the call
+_MESSAGE = struct.Struct("QI4x40x")  # what `struct msghdr` begins with: where the address is, and how long
+_MESSAGE_OF_MANY = 64  # `struct mmsghdr`
+_MOST_MESSAGES = 1024  # as many as the system takes at once
 
 
 @dataclass(frozen=True)
@@ -36,14 +41,16 @@ class _Machine:
     socket: int
     connect: int
     sendto: int
+    sendmsg: int
+    sendmmsg: int
     # What else leads to sockets: of other processes, or past system calls.
     others: tuple[int, ...]
 
 
 _IO_URING_AND_PIDFD_GETFD = (425, 426, 427, 438)
 _MACHINES = {
-    "x86_64": _Machine(0xC000003E, 317, 41, 42, 44, (101, 310, 311, *_IO_URING_AND_PIDFD_GETFD)),
-    "aarch64": _Machine(0xC00000B7, 277, 198, 203, 206, (117, 270, 271, *_IO_URING_AND_PIDFD_GETFD)),
+    "x86_64": _Machine(0xC000003E, 317, 41, 42, 44, 46, 307, (101, 310, 311, *_IO_URING_AND_PIDFD_GETFD)),
+    "aarch64": _Machine(0xC00000B7, 277, 198, 203, 206, 211, 269, (117, 270, 271, *_IO_URING_AND_PIDFD_GETFD)),
 }
 
 
@@ -104,6 +111,9 @@ def _lines(machine: _Machine, *, networkless: bool, listener: bool) -> list[tupl
         return lines
     told = _NOTIFY if listener else _ERRNO | errno.ENETUNREACH
     address = _ARGUMENTS + 4 * 8
+    if listener:  # a filter cannot follow pointers: whoever answers sees whether a message has an address
+        for number in (machine.sendmsg, machine.sendmmsg):
+            lines += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _NOTIFY)]
     lines += [
         (_JUMP_EQUAL, 0, 5, machine.socket),
         (_LOAD, 0, 0, _ARGUMENTS),
@@ -127,7 +137,8 @@ def _lines(machine: _Machine, *, networkless: bool, listener: bool) -> list[tupl
 def answer(listener: int, tell: Callable[[Attempt], None]) -> None:
     """Tell of the attempt that waits at ``listener``, and then refuse it, as a network that is not there does.
 
-    It is not told where whoever tried has ended meanwhile, or where it led to no network.
+    It is not told where whoever tried has ended meanwhile, or where it led to no network. Messages without an address
+    go on: they stay in a pair of sockets, for nothing else is connected.
     """
     buffer = bytearray(80)
     try:
@@ -137,16 +148,38 @@ def answer(listener: int, tell: Callable[[Attempt], None]) -> None:
     identity, pid = struct.unpack_from("QI", buffer)
     (number,) = struct.unpack_from("i", buffer, 16)
     arguments = struct.unpack_from("6Q", buffer, 32)
-    machine = _MACHINES[os.uname().machine]
-    place, size = (arguments[1], arguments[2]) if number == machine.connect else (arguments[4], arguments[5])
-    raw = b""
-    with contextlib.suppress(OSError), Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
-        memory.seek(place)
-        raw = memory.read(min(size, _LONGEST_ADDRESS))
-    if found := _attempt(raw, _command(pid)):
-        tell(found)  # before it is answered: then the process goes on, or ends
+    addresses = None
+    with contextlib.suppress(OSError, struct.error), Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        places = _places(_MACHINES[os.uname().machine], number, arguments, memory)
+        addresses = [_read(memory, place, min(size, _LONGEST_ADDRESS)) for place, size in places if place]
+    found = [attempt for address in addresses or () if (attempt := _attempt(address, _command(pid)))]
+    for attempt in dict.fromkeys(found):
+        tell(attempt)  # before it is answered: then the process goes on, or ends
+    refused = struct.pack("QqiI", identity, 0, -errno.ENETUNREACH, 0)
+    if addresses == []:
+        with contextlib.suppress(OSError):  # before Linux 5.5
+            fcntl.ioctl(listener, _NOTIF_SEND, bytearray(struct.pack("QqiI", identity, 0, 0, _CONTINUE)))
+            return
     with contextlib.suppress(OSError):
-        fcntl.ioctl(listener, _NOTIF_SEND, bytearray(struct.pack("QqiI", identity, 0, -errno.ENETUNREACH, 0)))
+        fcntl.ioctl(listener, _NOTIF_SEND, bytearray(refused))
+
+
+def _places(machine: _Machine, number: int, arguments: tuple[int, ...], memory: io.FileIO) -> Iterator[tuple[int, int]]:
+    """Yield where in its memory a process that makes a call has the addresses, and how long they are."""
+    if number == machine.connect:
+        yield arguments[1], arguments[2]
+    elif number == machine.sendto:
+        yield arguments[4], arguments[5]
+    else:
+        count = 1 if number == machine.sendmsg else min(arguments[2] & 0xFFFFFFFF, _MOST_MESSAGES)
+        for at in range(count):
+            header = _read(memory, arguments[1] + at * _MESSAGE_OF_MANY, _MESSAGE.size)
+            yield _MESSAGE.unpack(header)
+
+
+def _read(memory: io.FileIO, place: int, size: int) -> bytes:
+    memory.seek(place)
+    return memory.read(size) or b""
 
 
 def _command(pid: int) -> tuple[str, ...]:

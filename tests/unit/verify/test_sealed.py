@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from statebake.errors import Code
-from statebake.hosts.sealing import SealedLoad, sealed_load
+from statebake.hosts.sealing import Listener, SealedLoad, sealed_load
 from statebake.model.finding import Severity
 from statebake.verify.sealed import SealedRules, definitions_per_key, judge_load
 
@@ -45,6 +45,8 @@ def pins(*keys: str, file: str | None = None, problem: str | None = None) -> dic
 ALL = loaded("Stations__north__", "Stations__south__")
 ENDED = {"event": "ended", "exit": 0, "signal": None}
 GOOD = [SEALS, enter(0, NORTH), leave(0), enter(1, SOUTH), leave(1, 4), ALL, ENDED]
+
+LONE = dict.fromkeys(("key", "type", "declared_at", "management_type"), "x")
 
 
 def attempt(host="api.example.com", port: int | None = 443, **fields) -> dict:
@@ -203,3 +205,52 @@ def test_without_a_seal_of_the_system():
 def test_what_else_is_said_is_passed_over():
     """Events of a later version, or lines that user code made up, do no harm."""
     assert judged({"event": "new"}, {}, {"event": "leave", "definitions": 1, "error": None}, *GOOD) == []
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"event": "attempt"},
+        {"event": ["attempt"]},
+        {"event": "attempt", "host": "x", "port": "1", "program": None},
+        {"event": "attempt", "host": "x", "port": 1, "program": 7},
+        {"event": "seals"},
+        {"event": "seals", "by": "all", "missing": []},
+        {"event": "enter", "key": None},
+        {"event": "leave", "definitions": "many", "error": None},
+        {"event": "leave", "definitions": -1, "error": None},
+        {"event": "leave", "definitions": 10**400, "error": None},
+        {"event": "failed"},
+        {"event": "loaded", "opened": [], "seconds": 1, "pins": None},
+        {"event": "loaded", "opened": [[]], "seconds": 1, "pins": pins()},
+        {"event": "loaded", "opened": [], "seconds": float("nan"), "pins": pins()},
+        {"event": "loaded", "opened": [], "seconds": 10**400, "pins": pins()},
+        {"event": "ended"} | {"exit": "0", "signal": None},
+        {"event": "not-started"},
+    ],
+    ids=str,
+)
+def test_what_has_a_wrong_shape_fails_the_load(event):
+    """Whatever an artifact prints, the tool goes on, and the load is a failed one."""
+    assert judged(*GOOD, event) == [(Code.LOAD_FAILED, Severity.ERROR, None, "shop.pex")]
+    assert "what it told of its load cannot be read" in messages(event, *GOOD)[0]
+
+
+def test_lines_that_are_no_events():
+    """Deep, broken and unprintable JSON after the mark is no bug of the tool's."""
+    listener = Listener()
+    for text in ("[" * 100_000, "{", "7", '{"event": "not-started", "program": "\\ud800", "reason": "x"}'):
+        listener.line(listener.mark + text)
+    load = listener.result()
+    assert load.unreadable
+    assert load.failure is not None
+    assert load.failure["message"] == "? cannot be started: x"
+
+
+def test_what_may_be_null_may_be_left_out():
+    """No field of an event is asked for that its shape does not require."""
+    events = [{"event": "attempt", "host": "x"}, {"event": "enter", **LONE}, {"event": "leave", "definitions": 1}]
+    ends = [{"event": "loaded", "opened": [], "seconds": 1, "pins": {"keys": []}}, {"event": "ended"}]
+    load = sealed_load([*events, *ends, {"event": "not-started", "program": "x"}, {"event": "failed", "message": "no"}])
+    assert (load.attempts[0].port, load.components[0].error, load.pins.file) == (None, None, None)
+    assert load.failure == {"code": None, "message": "no", "where": None, "detail": None}
