@@ -479,3 +479,15 @@ def test_secrets_are_not_printed(project, tmp_path):
     result = build_wheel(project, tmp_path / "out", {"statebake.on_build": "refresh"}, env=env)
     assert "refused: ****" in failed(result, tmp_path / "out", 4)
     assert env["SHOP_TOKEN"] not in result.err
+
+
+def test_state_with_a_secret(project, tmp_path):
+    """State that has a secret in it is not built in: the build ends with 5, as a bake does."""
+    env = {"SHOP_TOKEN": "a-token-of-the-shop"}
+    declared = project / "src/shop/defs/more/defs.yaml"
+    declared.write_text(component("odd", text=env["SHOP_TOKEN"]))
+    statebake("refresh", "--secrets", "off", cwd=project, env=env).ok()
+    assert "error[SB501]: Text[odd]: state has the value of SHOP_TOKEN" in failed(
+        build_wheel(project, tmp_path / "out", env=env), tmp_path / "out", 5
+    )
+    build_wheel(project, tmp_path / "out").ok()
