@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
+import statebake as statebake_package
 from support.cli import Result, run, statebake
 from support.dagster import dagster_project, dagster_python
 from support.loading import READ, loads, project
@@ -208,6 +213,46 @@ def test_a_strategy_that_fetches_at_run_time(tmp_path):
     )
     result = verify(made)
     assert "SB307" in {code for code, _, _ in findings(result)}
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A directory that everybody can read, with an interpreter that has statebake in it."""
+    if not Path("/usr/bin/python3").exists():
+        pytest.skip("needs an interpreter that everybody can read: /usr/bin/python3")
+    with tempfile.TemporaryDirectory() as path:
+        root = Path(path)
+        root.chmod(0o755)
+        subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", root / "venv"], check=True)
+        [site] = root.glob("venv/lib/python*/site-packages")
+        sources = [Path(module.__file__).parent.parent for module in (statebake_package, yaml) if module.__file__]
+        (site / "all.pth").write_text("".join(f"{source}\n" for source in sources))
+        yield root
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("private", [False, True])
+def test_root_loads_as_another_user(public, private):
+    """What that one can read is loaded without root's rights; state that only root can read is loaded with them."""
+    look = "\nmade += ['shadow'] * os.access('/etc/shadow', os.R_OK)"
+    made = project(public / "it", loads("one", READ + look))
+    if private:
+        (made / "src/shop/defs/.local_defs_state/Text__one__/state").chmod(0o600)
+    result = verify(made, "--python", str(public / "venv/bin/python")).ok()
+    assert keys(result) == {"Text[one]": (True, 3 + private)}
+    assert ("root's files can be read" in result.out) == private
+
+
+@pytest.mark.needs("root", "setpriv")
+def test_a_user_that_is_not_root_has_no_devices_either(public):
+    """Its namespaces have a /dev of their own as well."""
+    look = "\nmade += ['tty'] * os.path.exists('/dev/tty')\nopen('/dev/null', 'w').write('x')"
+    made = project(public / "it", loads("one", READ + look))
+    user = ("setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups", "--no-new-privs")
+    command = (public / "venv/bin/python", "-m", "statebake", "verify", "--sealed", "--format", "json")
+    result = run([*user, *map(str, command)], cwd=made).ok()
+    assert keys(result) == {"Text[one]": (True, 3)}
+    assert "no devices" in result.out
 
 
 # --- Dagster ---------------------------------------------------------------------------------------------------------

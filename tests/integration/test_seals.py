@@ -8,6 +8,7 @@ import select
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -223,6 +224,36 @@ print('found', found, os.getuid(), int(status['CapEff'], 16), status['NoNewPrivs
 """
     load = run_code(code, tmp_path, without=without)
     assert load.log == "found [False, False, False, True] 65534 0 1"
+
+
+LOOKS = """
+import os, sys
+def can(*arguments):
+    try:
+        os.close(os.open(*arguments))
+        return True
+    except OSError:
+        return False
+print(can('/etc/shadow', os.O_RDONLY), can('/dev/kmsg', os.O_WRONLY), can('/dev/fuse', os.O_RDWR),
+      can('/dev/null', os.O_RDWR), can('/dev/urandom', os.O_RDONLY),
+      can('{scratch}/x', os.O_CREAT | os.O_WRONLY), os.getuid(), file=sys.stderr)
+"""
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize("private", [False, True])
+def test_root_becomes_another_user_where_that_can_read_what_it_needs(private, tmp_path):
+    """It cannot read root's files then; an interpreter that only root can read runs as before, which is told."""
+    python = ["/usr/bin/python3"]
+    if private:
+        (tmp_path / "private").mkdir(mode=0o700)
+        subprocess.run([*python, "-m", "venv", "--without-pip", tmp_path / "private/venv"], check=True)
+        python = [str(tmp_path / "private/venv/bin/python")]
+    with tempfile.TemporaryDirectory() as made:
+        load = run_command([*python, "-c", LOOKS.format(scratch=made)], Path(made), env={"PATH": os.environ["PATH"]})
+    assert load.log == f"{private} False False True True True 65534"
+    assert any("root's files can be read" in seal for seal in load.seals) == private
+    assert "no devices" in load.seals
 
 
 def test_only_the_environment_that_is_given(tmp_path, monkeypatch):

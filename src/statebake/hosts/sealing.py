@@ -263,6 +263,7 @@ def seal_command(
     scratch: str | None = None,
     outside: Sequence[str] = (),
     bwrap: str | None = None,
+    trial: Sequence[str] = (),
     without: Sequence[str] = (),
 ) -> list[str]:
     """Return the command that has an interpreter put on the seals and run ``command``; see ``seal.main``."""
@@ -277,6 +278,7 @@ def seal_command(
         "scratch": scratch,
         "outside": list(outside),
         "bwrap": bwrap,
+        "trial": list(trial),
         "stage": stage if bwrap else [],
         "without": list(without),
     }
@@ -306,6 +308,7 @@ def run_sealed(
         cwd=cwd,
         scratch=str(scratch),
         bwrap=None if "bwrap" in without else shutil.which("bwrap", path=env.get("PATH")),
+        trial=_trial(command),
         without=without,
     )
     stream_tool(
@@ -316,6 +319,14 @@ def run_sealed(
         on_line=listener.line,
         code=Code.NO_INTERPRETER,
     )
+
+
+def _trial(command: Sequence[str]) -> list[str]:
+    """Return the command that finds out whether whoever runs it can read what ``command`` needs; see ``readable``."""
+    python = command[: command.index("-c")] if "-c" in command else command[:1]
+    request = json.loads(command[-1]) if command[-2:-1] == ["load"] else {"project": command[0], "paths": []}
+    source = (_WORKER / "readable.py").read_text(encoding="utf-8")
+    return [*python, "-c", source, request["project"], *request["paths"]]
 
 
 @lru_cache(maxsize=1)

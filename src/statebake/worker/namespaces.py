@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 NOBODY = 65534
 
 _NEWNS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = 0x20000, 0x08000000, 0x10000000, 0x20000000, 0x40000000
-_MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
+_MS_NOSUID, _MS_BIND, _MS_MOVE, _MS_REC, _MS_PRIVATE = 2, 0x1000, 0x2000, 0x4000, 0x40000
+_MNT_DETACH = 2
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+_LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
 _SYS_MOUNT_SETATTR = 442  # the same on every architecture
 _AT_FDCWD, _AT_RECURSIVE, _RDONLY = -100, 0x8000, 1
 
@@ -27,45 +31,112 @@ class _MountAttr(ctypes.Structure):
     )
 
 
-def enter_namespaces(scratch: str) -> list[str]:
-    """Go on as a child in namespaces of its own, and return what that took away, a sentence each.
+def enter_namespaces(scratch: str, readable: Callable[[], NoReturn]) -> list[str]:
+    """Go on as a child in namespaces of its own, and return what that took away, a phrase each.
 
     The child is process 1 of its namespace: whatever it starts ends with it. The calling process waits for it and ends
-    as it ends. Every file system is read-only but ``scratch``, which is a directory. Who may not make a user namespace
-    but is root gives up being root instead.
+    as it ends. Every file system is read-only but ``scratch``, which is a directory; of devices there are those that
+    hold nothing. Root becomes another user, if ``readable``, which is called as that user in a process of its own, ends
+    that with 0; else it keeps its rights as the owner of files, and nothing but these.
     """
-    user = True
+    root = os.geteuid() == 0
     try:
-        _own_user()
+        if root:
+            _call("unshare", _NEWNET | _NEWNS | _NEWPID | _NEWIPC)
+        else:
+            _own_user(_NEWNET | _NEWNS | _NEWPID | _NEWIPC)
     except OSError:
-        if os.geteuid() != 0:
+        if not root:
             raise
-        user = False
-        _call("unshare", _NEWNET | _NEWNS | _NEWPID | _NEWIPC)
-        os.chown(scratch, NOBODY, NOBODY)
+        root = False  # of a container that may make namespaces of users only
+        _own_user(_NEWNET | _NEWNS | _NEWPID | _NEWIPC)
     child = os.fork()
     if child:
         _end_as(child)
     taken = ["no network (namespaces)"]
     _call("mount", None, b"/", None, _MS_REC | _MS_PRIVATE, None)
     _call("mount", b"proc", b"/proc", b"proc", 0, None)
+    devices = _own_devices(scratch)
     _call("mount", os.fsencode(scratch), os.fsencode(scratch), None, _MS_BIND, None)
     _set_read_only("/", recursive=True, read_only=True)
     _set_read_only(scratch, recursive=False, read_only=False)
     if os.path.isdir("/dev/shm"):  # noqa: PTH112, S108 - as in a container that is read-only: locks of processes are there
         _call("mount", b"tmpfs", b"/dev/shm", b"tmpfs", 0, b"size=64m,mode=1777")
     taken.append("read-only files")
-    if not user:
-        os.setgroups([])
-        os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
-    taken.append("no privileges")
+    if devices:
+        taken.append("no devices")
+    taken.append(_become_nobody(scratch, readable) if root else "no privileges")
     return taken
 
 
-def _own_user() -> None:
+def _own_devices(scratch: str) -> bool:
+    """Put a ``/dev`` in the place of the system's that has what holds nothing; return whether the system let us.
+
+    A file system that is read-only does not keep anybody from writing to devices.
+    """
+    place = os.fsencode(scratch)  # until it is whole
+    try:
+        _call("mount", b"tmpfs", place, b"tmpfs", _MS_NOSUID, b"size=1m,mode=755")
+    except OSError:
+        return False
+    try:
+        for name in _DEVICES:
+            target = Path(scratch, name)
+            target.touch()
+            _call("mount", f"/dev/{name}".encode(), os.fsencode(target), None, _MS_BIND, None)
+        for name, leads_to in _LINKS.items():
+            Path(scratch, name).symlink_to(leads_to)
+        Path(scratch, "shm").mkdir()
+        _call("mount", place, b"/dev", None, _MS_MOVE, None)
+    except OSError:
+        _call("umount2", place, _MNT_DETACH)
+        return False
+    return True
+
+
+def _become_nobody(scratch: str, readable: Callable[[], NoReturn]) -> str:
+    """Give up being root, as far as what is to run can still be read then; return what that took away."""
+    owner = os.stat(scratch)  # noqa: PTH116
+    os.chown(scratch, NOBODY, NOBODY)
+    child = os.fork()
+    if child == 0:
+        try:
+            _drop()
+            readable()
+        except BaseException:  # whatever it is, nobody goes on in two processes
+            os._exit(1)
+    if os.waitpid(child, 0)[1]:
+        _chown_all(scratch, owner.st_uid, owner.st_gid)
+        _set_read_only("/proc", recursive=False, read_only=False)  # whom a user is in there is written to a file in it
+        try:
+            _own_user(_NEWNS)
+        except OSError:
+            _chown_all(scratch, NOBODY, NOBODY)
+        else:
+            _set_read_only("/proc", recursive=False, read_only=True)
+            return "no privileges (but root's files can be read: no other user could read what it needs)"
+        _set_read_only("/proc", recursive=False, read_only=True)
+    _drop()
+    return "no privileges"
+
+
+def _drop() -> None:
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+
+
+def _chown_all(directory: str, uid: int, gid: int) -> None:
+    os.chown(directory, uid, gid)
+    for parent, directories, files in os.walk(directory):
+        for name in (*directories, *files):
+            os.chown(os.path.join(parent, name), uid, gid, follow_symlinks=False)  # noqa: PTH118
+
+
+def _own_user(others: int) -> None:
+    """Enter a namespace of users, with ``others`` that belong to it."""
     uid, gid = os.geteuid(), os.getegid()
-    _call("unshare", _NEWUSER | _NEWNET | _NEWNS | _NEWPID | _NEWIPC)
+    _call("unshare", _NEWUSER | others)
     Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
     Path("/proc/self/uid_map").write_text(f"{NOBODY} {uid} 1", encoding="ascii")
     Path("/proc/self/gid_map").write_text(f"{NOBODY} {gid} 1", encoding="ascii")

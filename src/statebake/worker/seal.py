@@ -132,7 +132,7 @@ def _isolate(spec: dict[str, Any], to_parent: socket.socket, by: list[str], miss
     try:
         if "unshare" in spec["without"]:
             raise PermissionError(1, "left out")
-        by.extend(namespaces.enter_namespaces(spec["scratch"]))
+        by.extend(namespaces.enter_namespaces(spec["scratch"], lambda: _can_read(spec)))
         _die_with_parent()
     except (OSError, AttributeError) as error:
         if spec["bwrap"]:
@@ -142,6 +142,20 @@ def _isolate(spec: dict[str, Any], to_parent: socket.socket, by: list[str], miss
         )
         return False
     return True
+
+
+def _can_read(spec: dict[str, Any]) -> NoReturn:
+    """Become the program that finds out whether this user can read what the load needs; it ends with 0 if so.
+
+    It is the interpreter of what is to be sealed, and so it is sealed itself.
+    """
+    with contextlib.suppress(OSError):
+        seccomp.install(networkless=True)  # nobody answers: then what would be told is refused
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    signal.alarm(max(1, int(spec["within_s"])))
+    _exec_in_place(spec, spec["trial"])
 
 
 def _exec_bwrap(spec: dict[str, Any], to_parent: socket.socket) -> NoReturn:
@@ -174,16 +188,20 @@ def inside(handed: int) -> int:
 
 
 def _exec(spec: dict[str, Any]) -> NoReturn:
-    os.closerange(3, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 1 << 20 else 1 << 16)
-    if spec["cwd"]:
-        os.chdir(spec["cwd"])
     _hand_over(spec["load_mark"])
     argv = [sys.executable if word == THIS_PYTHON else word for word in spec["argv"]]
     try:
-        os.execvpe(argv[0], argv, os.environ if spec["env"] is None else spec["env"])  # noqa: S606
+        _exec_in_place(spec, argv)
     except OSError as error:
         _say(spec["mark"], event="not-started", program=argv[0], reason=error.strerror)
         os._exit(127)
+
+
+def _exec_in_place(spec: dict[str, Any], argv: list[str]) -> NoReturn:
+    os.closerange(3, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 1 << 20 else 1 << 16)
+    if spec["cwd"]:
+        os.chdir(spec["cwd"])
+    os.execvpe(argv[0], argv, os.environ if spec["env"] is None else spec["env"])  # noqa: S606
 
 
 def _hand_over(mark: str) -> None:
