@@ -278,6 +278,34 @@ def test_what_takes_too_long_is_ended_with_all_that_it_started(tmp_path):
     assert subprocess.run(["pgrep", "-f", mark], capture_output=True, check=False).stdout == b""
 
 
+@pytest.mark.parametrize(
+    "without",
+    [
+        pytest.param((), id="all"),
+        pytest.param(("namespaces",), id="seccomp only"),
+        pytest.param(("unshare",), id="bwrap", marks=pytest.mark.needs("bwrap")),
+    ],
+)
+def test_no_process_shows_the_mark_of_the_seal(without, tmp_path):
+    """Neither a command line nor an environment that the program can read has it; all it gets is a mark of its own."""
+    code = """
+import contextlib, glob, re, sys
+words = {sys.stdin.read().encode()}
+for path in glob.glob('/proc/[0-9]*/cmdline') + glob.glob('/proc/[0-9]*/environ'):
+    with contextlib.suppress(OSError):
+        words.update(re.findall(rb'[0-9a-f]{32}', open(path, 'rb').read()))
+print('found', *words, file=sys.stderr)
+"""
+    told = Told()
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    command = [sys.executable, "-c", code]
+    run_sealed(command, told, env=clean_env(), cwd="/", scratch=scratch, within_s=30, without=without)
+    assert told.result().ended == (0, None)
+    [found] = [line for line in told.log if line.startswith("found ")]
+    assert told.mark not in found
+
+
 def test_megabytes_of_output_are_no_matter(tmp_path):
     """Only the end of what is printed is kept, and a line without an end does not hold anything up."""
     load = run_code(
