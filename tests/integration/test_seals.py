@@ -194,6 +194,29 @@ def test_attempts_that_python_does_not_see_are_told(name, program, listener, ext
     assert attempt.program is None if program is None else attempt.program.startswith(program)
 
 
+@pytest.mark.parametrize("without", [(), ("namespaces",)])
+def test_a_pair_for_datagrams_leads_nowhere(without, tmp_path):
+    """One that is made together needs no connection to send to a socket that has a path."""
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as outside:
+        outside.bind(str(tmp_path / "outside"))
+        code = f"""
+import ctypes, struct
+libc = ctypes.CDLL(None)
+pair = (ctypes.c_int * 2)()
+libc.socketpair(1, 2, 0, pair)
+path = {str(tmp_path / "outside")!r}.encode()
+address = ctypes.create_string_buffer(struct.pack('<H', 1) + path + bytes(1))
+text = ctypes.create_string_buffer(b'message')
+part = ctypes.create_string_buffer(struct.pack('QQ', ctypes.addressof(text), 7))
+header = struct.pack('QI4xQQQQi4x', ctypes.addressof(address), len(path) + 3, ctypes.addressof(part), 1, 0, 0, 0)
+libc.sendmsg(pair[0], ctypes.create_string_buffer(header), 0)
+"""
+        assert run_code(code, tmp_path, without=("namespaces", "seccomp")).ended == (0, None)
+        assert outside.recv(7) == b"message"
+        assert run_code(code, tmp_path, without=without).ended == (0, None)
+        assert not select.select([outside], [], [], 0.3)[0]
+
+
 def test_messages_between_processes_of_the_load_go_on(tmp_path):
     """A pair of sockets carries messages and descriptors, as multiprocessing has it; nobody tried to connect."""
     code = """
@@ -276,6 +299,34 @@ def test_what_takes_too_long_is_ended_with_all_that_it_started(tmp_path):
     load = run_command([sys.executable, "-c", code], scratch, env=clean_env(), within_s=1)
     assert load.timed_out
     assert subprocess.run(["pgrep", "-f", mark], capture_output=True, check=False).stdout == b""
+
+
+@pytest.mark.parametrize(
+    "without",
+    [
+        pytest.param((), id="all"),
+        pytest.param(("namespaces",), id="seccomp only"),
+        pytest.param(("unshare",), id="bwrap", marks=pytest.mark.needs("bwrap")),
+    ],
+)
+def test_no_process_shows_the_mark_of_the_seal(without, tmp_path):
+    """Neither a command line nor an environment that the program can read has it; all it gets is a mark of its own."""
+    code = """
+import contextlib, glob, re, sys
+words = {sys.stdin.read().encode()}
+for path in glob.glob('/proc/[0-9]*/cmdline') + glob.glob('/proc/[0-9]*/environ'):
+    with contextlib.suppress(OSError):
+        words.update(re.findall(rb'[0-9a-f]{32}', open(path, 'rb').read()))
+print('found', *words, file=sys.stderr)
+"""
+    told = Told()
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    command = [sys.executable, "-c", code]
+    run_sealed(command, told, env=clean_env(), cwd="/", scratch=scratch, within_s=30, without=without)
+    assert told.result().ended == (0, None)
+    [found] = [line for line in told.log if line.startswith("found ")]
+    assert told.mark not in found
 
 
 def test_megabytes_of_output_are_no_matter(tmp_path):

@@ -23,9 +23,10 @@ _NO_NEW_PRIVS = 38  # of prctl(2)
 _SET_MODE_FILTER, _NEW_LISTENER = 1, 8
 _ALLOW, _NOTIFY, _ERRNO, _KILL = 0x7FFF0000, 0x7FC00000, 0x00050000, 0x80000000
 _NOTIF_RECV, _NOTIF_SEND = 0xC0502100, 0xC0182101
-_LOAD, _JUMP_EQUAL, _JUMP_ABOVE, _RETURN = 0x20, 0x15, 0x35, 0x06
+_LOAD, _AND, _JUMP_EQUAL, _JUMP_ABOVE, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
 _NR, _ARCH, _ARGUMENTS = 0, 4, 16  # in `struct seccomp_data`
 _LONGEST_ADDRESS = 128
+_TYPE_OF_SOCKET = 0xF  # the rest are flags
 _CONTINUE = 1  # of an answer: have the system do the call
 _MESSAGE = struct.Struct("QI4x40x")  # what `struct msghdr` begins with: where the address is, and how long
 _MESSAGE_OF_MANY = 64  # `struct mmsghdr`
@@ -43,14 +44,15 @@ class _Machine:
     sendto: int
     sendmsg: int
     sendmmsg: int
+    socketpair: int
     # What else leads to sockets: of other processes, or past system calls.
     others: tuple[int, ...]
 
 
 _IO_URING_AND_PIDFD_GETFD = (425, 426, 427, 438)
 _MACHINES = {
-    "x86_64": _Machine(0xC000003E, 317, 41, 42, 44, 46, 307, (101, 310, 311, *_IO_URING_AND_PIDFD_GETFD)),
-    "aarch64": _Machine(0xC00000B7, 277, 198, 203, 206, 211, 269, (117, 270, 271, *_IO_URING_AND_PIDFD_GETFD)),
+    "x86_64": _Machine(0xC000003E, 317, 41, 42, 44, 46, 307, 53, (101, 310, 311, *_IO_URING_AND_PIDFD_GETFD)),
+    "aarch64": _Machine(0xC00000B7, 277, 198, 203, 206, 211, 269, 199, (117, 270, 271, *_IO_URING_AND_PIDFD_GETFD)),
 }
 
 
@@ -106,6 +108,14 @@ def _lines(machine: _Machine, *, networkless: bool, listener: bool) -> list[tupl
     ]
     for number in machine.others:
         lines += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, denied)]
+    lines += [  # a pair for datagrams can send them to any socket that has a path
+        (_JUMP_EQUAL, 0, 5, machine.socketpair),
+        (_LOAD, 0, 0, _ARGUMENTS + 8),
+        (_AND, 0, 0, _TYPE_OF_SOCKET),
+        (_JUMP_EQUAL, 0, 1, socket.SOCK_DGRAM),
+        (_RETURN, 0, 0, denied),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
     if not networkless:
         lines += [(_JUMP_EQUAL, 0, 1, machine.socket), (_RETURN, 0, 0, denied), (_RETURN, 0, 0, _ALLOW)]
         return lines
