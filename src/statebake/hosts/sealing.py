@@ -247,7 +247,7 @@ def sealed_load(events: Iterable[Mapping[str, Any]], log: str = "") -> SealedLoa
     return SealedLoad(components=tuple(components), attempts=found, log=log, **facts)
 
 
-def load_command(python: Sequence[str], request: LoadRequest, _mark: str = "") -> list[str]:
+def load_command(python: Sequence[str], request: LoadRequest) -> list[str]:
     """Return the command that has an interpreter do the load; its mark is not in it, the seal hands it over."""
     return [*python, "-c", _boot(), _packed(), "load", json.dumps(vars(request))]
 

@@ -142,7 +142,7 @@ def _run(
     places = {name: str(scratch) for name in ("HOME", "TMPDIR")}
     listener = Listener()
     run_sealed(
-        load_command(python, request, listener.mark),
+        load_command(python, request),
         listener,
         env={**variables, **places, **_given(settings, env)},
         cwd=str(scratch),
@@ -172,7 +172,7 @@ def load_image(
     request = LoadRequest(host=place.host, project=project, state_dir=place.state_dir)
     command = seal_command(
         [_IMAGE_PYTHON],
-        load_command(["{python}"], request, listener.mark),
+        load_command(["{python}"], request),
         mark=listener.mark,
         within_s=settings.sealed.timeout,
         outside=_IMAGE_SEALS,
