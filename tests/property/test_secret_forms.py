@@ -9,6 +9,7 @@ import html
 import io
 import json
 import shlex
+import textwrap
 from collections.abc import Callable
 from functools import partial
 from urllib.parse import quote, quote_plus, urlencode
@@ -37,6 +38,11 @@ def _csv(text: str) -> str:
 ENCODERS: dict[str, Callable[[str], str | bytes]] = {
     "nothing": str,
     "base64": lambda text: base64.b64encode(text.encode()),
+    "base64 in lines": lambda text: base64.encodebytes(text.encode()),
+    "base64 as PEM": lambda text: textwrap.fill(base64.b64encode(text.encode()).decode(), 64),
+    "base64 as YAML": lambda text: textwrap.indent(base64.encodebytes(text.encode()).decode(), "    "),
+    "base64 as JSON": lambda text: json.dumps(base64.encodebytes(text.encode()).decode()),
+    "base64 in mail": lambda text: base64.encodebytes(text.encode()).replace(b"\n", b"\r\n"),
     "base64url": lambda text: base64.urlsafe_b64encode(text.encode()),
     "hex": lambda text: text.encode().hex(),
     "HEX": lambda text: base64.b16encode(text.encode()),
@@ -79,6 +85,7 @@ ENCODERS: dict[str, Callable[[str], str | bytes]] = {
 @example(value="ümläut/+ &=%'\"<x>~\\\n😀", before="a", after="b")
 @example(value="SGVsbG8gd29ybGQ/Kw==", before="", after="")
 @example(value="'\"'\"'\"'\"", before="'", after='"')
+@example(value="Zq8rT5vW2mX-Zq8rT5vW2mX" * 9, before="nnnn" * 11, after="")
 @example(value='00000"\r0', before="", after="'")
 @example(value="x" * 7 + "\xad", before="", after="")
 def test_every_form_is_found(encoder, value, before, after):

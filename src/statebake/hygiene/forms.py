@@ -14,6 +14,7 @@ from urllib.parse import quote, quote_plus
 from statebake.hygiene.secrets import Secret, encoded
 
 PLAIN = "plain text"
+BASE64 = ("base64", "base64url")
 LONGEST = 1 << 14
 """Characters of a secret that count: files with so many of them have the rest as well."""
 # What encoders of URLs leave as it is, beside letters, digits and _.-: Python's, JavaScript's, and those for paths.
@@ -71,7 +72,7 @@ def _all_forms(secret: Secret) -> Iterator[tuple[str, bytes]]:
     if secret.part == "a line of":  # of a key: it is wrapped otherwise, not encoded once more
         return
     for number, form_64 in enumerate(_base64(data)):
-        yield ("base64", "base64url")[number % 2], form_64
+        yield BASE64[number % 2], form_64
     yield "hex", data.hex().encode()
     yield "hex", data.hex().upper().encode()
     for form in _url(data):

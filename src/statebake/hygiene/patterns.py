@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from statebake.hygiene.formats import LONGEST, RULES, Rule, urls
-from statebake.hygiene.forms import forms_of
+from statebake.hygiene.forms import BASE64, forms_of
 from statebake.hygiene.matchers import Matcher, Needle, best_matcher
 from statebake.hygiene.secrets import Secret
+from statebake.hygiene.wrapped import longest, pieces, wrapped_at
 from statebake.redact import MASK
 
 _RUN = re.compile(rb"[A-Za-z0-9]{8,}")
@@ -65,11 +66,23 @@ _URL = Subject(urls.RULE_ID, urls.WHAT, None, _FORMAT)
 
 @dataclass(frozen=True)
 class _Whole:
-    """What a needle may be part of: ``data``, ``before`` bytes of which come first."""
+    """What a needle may be part of: ``data``, ``before`` bytes of which come first; in lines, if it is ``wrapped``."""
 
     data: bytes
     before: int
     subject: Subject
+    wrapped: bool = False
+
+    @property
+    def longest(self) -> int:
+        return longest(self.data) if self.wrapped else len(self.data)
+
+    def span(self, data: bytes, at: int) -> tuple[int, int] | None:
+        """Return where it begins and ends in ``data`` that has the needle at ``at``; None if it is not there."""
+        if self.wrapped:
+            return wrapped_at(self.data, self.before, data, at)
+        start = at - self.before
+        return (start, start + len(self.data)) if start >= 0 and data.startswith(self.data, start) else None
 
 
 class Patterns:
@@ -106,7 +119,7 @@ class Patterns:
         self._url_number = len(needles) if formats else -1
         if formats:
             needles.append(Needle(urls.ANCHOR, once=True))
-        self.longest = max([LONGEST if formats else 1, *(len(whole.data) for some in self._wholes for whole in some)])
+        self.longest = max([LONGEST if formats else 1, *(whole.longest for some in self._wholes for whole in some)])
         self.matcher = matcher(needles)
 
     def find(self, data: bytes) -> list[Match]:
@@ -117,9 +130,8 @@ class Patterns:
                 found += (Match(start, end, _URL) for start, end in urls.urls_in(data))
                 continue
             for whole in self._wholes[number]:
-                start = at - whole.before
-                if start >= 0 and data.startswith(whole.data, start):
-                    found.append(Match(start, start + len(whole.data), whole.subject))
+                if span := whole.span(data, at):
+                    found.append(Match(*span, whole.subject))
             for rule, subject in self._rules[number]:
                 if span := rule.span(data, at):
                     found.append(Match(*span, subject))
@@ -143,6 +155,9 @@ def _values(secret: Secret) -> Iterator[tuple[bytes, _Whole]]:
     run = max(_RUN.findall(forms[0].data), key=len, default=b"")
     for form in forms:
         subject = Subject(form.name, form.what, form.name, _VALUE)
+        if form.encoding in BASE64 and (parts := pieces(form.data)):
+            yield from ((piece, _Whole(form.data, at, subject, wrapped=True)) for at, piece in parts)
+            continue
         before = form.data.find(run) if run else -1
         yield (run if before >= 0 else form.data), _Whole(form.data, max(0, before), subject)
 

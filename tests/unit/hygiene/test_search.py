@@ -175,3 +175,18 @@ def test_a_literal_in_a_file_s_name(search):
     """What may be seen is no matter in a name."""
     literal = Literal(b"/home/bob/shop", "local-path", "a path")
     assert search(b"", literals=[literal], path="home/home/bob/shop/a") == []
+
+
+@pytest.mark.parametrize("columns", [64, 76])
+@pytest.mark.parametrize("count", [12, 40, 300])
+def test_base64_in_lines(search, made, columns, count):
+    """A value that is broken by the ends of lines is found, whatever comes before it."""
+    secret = made.secret(count=count)
+    for before in range(120):
+        packed = base64.b64encode(b"x" * before + secret.value.encode() + b"y" * 50)
+        data = b"\n".join(packed[at : at + columns] for at in range(0, len(packed), columns))
+        [hit] = search(b"-" * 10 + data, secret, formats=False)
+        assert hit.what.endswith("as base64")
+        wrong = bytearray(data.replace(b"\n", b""))
+        wrong[(before + count // 2) * 4 // 3] ^= 1
+        assert search(b"\n".join(wrong[at : at + columns] for at in range(0, len(wrong), columns)), secret) == []
