@@ -104,6 +104,11 @@ def _absent_immutable() -> str | None:
     return None
 
 
+def _absent_system_python() -> str | None:
+    found = Path("/usr/bin/python3").exists()
+    return None if found else "no /usr/bin/python3, an interpreter that everybody can read"
+
+
 def _absent_gcc() -> str | None:
     return None if shutil.which("gcc") else "no gcc program"
 
@@ -169,6 +174,7 @@ ABSENT: dict[str, Callable[[], str | None]] = {
     "bwrap": _absent_bwrap,
     "setpriv": _absent_setpriv,
     "strace": _absent_strace,
+    "system-python": _absent_system_python,
     "uv": _absent_uv,
 }
 
