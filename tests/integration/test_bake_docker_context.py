@@ -18,7 +18,7 @@ pytestmark = pytest.mark.needs("docker")
 EVERYTHING = "FROM scratch\nCOPY . /app/\n"
 # What drops state, the line to blame, and what the message names.
 DROPS = {
-    "*": ("*\n!src/shop/*.py\n!pyproject.toml\n", 1, "*"),
+    "*": ("*\n!src/shop/*.py\n!**/defs.yaml\n!pyproject.toml\n", 1, "*"),
     "**/.*": ("# hidden files\n**/.*\n", 2, "**/.*"),
     ".local_defs_state": ("**/.git\n\n**/.local_defs_state\n", 3, "**/.local_defs_state"),
     "the order": ("!src/shop/defs/.local_defs_state/**\nsrc/shop/defs/.*\n", 2, "src/shop/defs/.*"),
