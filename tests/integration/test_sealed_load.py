@@ -216,6 +216,14 @@ def test_a_strategy_that_fetches_at_run_time(tmp_path):
     assert "SB307" in {code for code, _, _ in findings(result)}
 
 
+def _link(source: str, target: str) -> None:
+    """Let a file have another name, or copy it where that cannot be."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 @pytest.fixture
 def public() -> Iterator[Path]:
     """A directory that everybody can read, with an interpreter that has statebake in it."""
@@ -224,8 +232,12 @@ def public() -> Iterator[Path]:
         root.chmod(0o755)
         subprocess.run(["/usr/bin/python3", "-m", "venv", "--without-pip", root / "venv"], check=True)
         [site] = root.glob("venv/lib/python*/site-packages")
-        for package in (Path(module.__file__ or "").parent for module in (statebake_package, yaml)):
-            shutil.copytree(package, site / package.name)  # the sources may lie where only root can read them
+        # Copies: the sources, and the environment that runs this, may lie where only root can read them.
+        installed = Path(yaml.__file__ or "").parent.parent
+        shutil.copytree(
+            installed, site, copy_function=_link, ignore=shutil.ignore_patterns("*.pth"), dirs_exist_ok=True
+        )
+        shutil.copytree(Path(statebake_package.__file__).parent, site / "statebake")
         yield root
 
 
