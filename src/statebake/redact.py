@@ -32,6 +32,7 @@ _SHORTEST = 6
 _LINE = 12
 
 
+@lru_cache(maxsize=4096)
 def looks_secret(name: str) -> bool:
     """Return whether a variable of this name usually has a secret."""
     return bool(_SECRET_NAME.search(name) or _AWS_NAME.search(name)) and not _PLAIN_NAME.search(name)
