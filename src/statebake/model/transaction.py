@@ -144,10 +144,10 @@ def commit_keys(state_dir: Path, staged: Sequence[Path]) -> None:
         return
     try:
         entries = {directory.name: fsync_tree(directory) for directory in staged}
-        if len(staged) > 1:
-            _write_journal(staged)
         done: list[Path] = []
         try:
+            if len(staged) > 1:
+                _write_journal(staged)
             for directory in staged:
                 _swap(state_dir / directory.name, directory)
                 done.append(directory)
@@ -155,9 +155,10 @@ def commit_keys(state_dir: Path, staged: Sequence[Path]) -> None:
             for name, count in entries.items():
                 if _count(state_dir / name) != count:  # somebody who deletes staging follows a directory out of it
                     raise FileNotFoundError(errno.ENOENT, "it was changed while it was put in place")
-        except OSError:
+        except (OSError, StatebakeError):
             for directory in reversed(done):
                 _swap_back(state_dir / directory.name, directory)
+            _remove_journal(staged[0].parent, state_dir)
             raise
     except OSError as error:
         raise storage_error(error, state_dir / staged[0].name) from error
@@ -193,6 +194,18 @@ def _write_journal(staged: Sequence[Path]) -> None:
     """Write down which directories belong together, so that ``recover`` can finish: their names and their inodes."""
     staging = staged[0].parent
     replace_file(staging / _JOURNAL_NAME, json.dumps({path.name: _inode(path) for path in staged}), staging)
+
+
+def _remove_journal(staging: Path, state_dir: Path) -> None:
+    """Forget what belonged together, for all of it is old again; else who is killed in clearing up leaves half of it.
+
+    A file system that does not sync is no reason to keep it.
+    """
+    with contextlib.suppress(OSError):
+        fsync_dir(state_dir)
+    with contextlib.suppress(OSError):
+        (staging / _JOURNAL_NAME).unlink(missing_ok=True)
+        fsync_dir(staging)
 
 
 def _read_journal(staging: Path) -> dict[str, int]:

@@ -181,6 +181,19 @@ def test_a_kill_between_the_two_renames_is_undone_at_the_next_start(state_dir, m
     assert names_in(state_dir / ".staging") == ["lock"]
 
 
+@pytest.mark.usefixtures("each_way")
+def test_a_kill_after_several_were_taken_back_brings_none_of_them(state_dir):
+    """What a commit that failed has taken back stays old, however much of staging a kill lets be cleared."""
+    staging = state_dir / ".staging" / "x"
+    write_tree(staging, {"a/state": "new", "b/state": "new"})
+    with pytest.raises(StatebakeError, match="The old state is unchanged"):
+        commit_keys(state_dir, [staging / "a", staging / "b", staging / "deleted"])
+    assert read_tree(state_dir / "a") == {"state": b"old", "only-old": b"1"}
+    transaction.remove_tree(staging / "b")  # as far as the clearing came
+    recover(state_dir)
+    assert read_tree(state_dir) == {".gitignore": b"*\n", "a/state": b"old", "a/only-old": b"1"}
+
+
 def test_recovery_never_puts_the_old_state_over_the_new_one(state_dir):
     """A process killed after the second rename left the old state in staging: the new one stays."""
     write_tree(state_dir, {".staging/0123456789ab/a.old/state": "older"})
