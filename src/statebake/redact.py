@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from urllib.parse import quote, quote_plus
 
@@ -42,9 +42,19 @@ def redact(text: str, env: Mapping[str, str]) -> str:
     """Return ``text`` without the values of the variables in ``env`` that look like secrets, and without the
     credentials of URLs. Values of fewer than six characters are left: they would mask ordinary words.
     """
-    for form in _all_forms(frozenset(value for name, value in env.items() if looks_secret(name))):
-        text = text.replace(form, MASK)
-    return _URL_CREDENTIALS.sub(f"{MASK}@", text)
+    return redactor(env)(text)
+
+
+def redactor(env: Mapping[str, str]) -> Callable[[str], str]:
+    """Return ``redact`` for many texts: what is secret in ``env`` is looked for once."""
+    forms = _all_forms(frozenset(value for name, value in env.items() if looks_secret(name)))
+
+    def redacted(text: str) -> str:
+        for form in forms:
+            text = text.replace(form, MASK)
+        return _URL_CREDENTIALS.sub(f"{MASK}@", text) if "://" in text else text
+
+    return redacted
 
 
 @lru_cache(maxsize=8)

@@ -48,14 +48,14 @@ def bake_pex_command(  # noqa: PLR0917 - the command's options
     --verify sealed its definitions are loaded as well, with no network and no credentials.
     """
     from statebake import pipeline
-    from statebake.pipeline import baking
+    from statebake.pipeline import baking, refreshing
 
     env = environment()
     with open_view(output_format, env, verbose=verbose) as view:
         targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
         _one_output_each(targets)
 
-        run = pipeline.start_run(targets, env, all_or_nothing=all_or_nothing, allow_shrink=allow_shrink)
+        run = refreshing.start_run(targets, env, all_or_nothing=all_or_nothing, allow_shrink=allow_shrink)
 
         async def make_ready(opened: OpenProject) -> Ready | int:
             target = opened.target

@@ -55,7 +55,7 @@ def bake_docker_command(  # noqa: PLR0917 - the command's options
     Dockerfile is built if there is one, and what it makes is proved just the same.
     """
     from statebake import pipeline
-    from statebake.pipeline import build_inputs, building
+    from statebake.pipeline import build_inputs, building, refreshing
     from statebake.pipeline.workshop import open_workshops
 
     env = environment()
@@ -63,7 +63,7 @@ def bake_docker_command(  # noqa: PLR0917 - the command's options
         targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
         options = build_inputs.ImageOptions(Path.cwd(), push, refresh_in_build, _here(iidfile), _here(metadata_file))
         _one_image_each(targets, options)
-        run = pipeline.start_run(targets, env, all_or_nothing=all_or_nothing, allow_shrink=allow_shrink)
+        run = refreshing.start_run(targets, env, all_or_nothing=all_or_nothing, allow_shrink=allow_shrink)
         fetches = not (no_refresh or refresh_in_build)
         workshops = {} if no_build or dry_run else open_workshops(targets, env)
         ahead = {} if fetches else pipeline.read_ahead(targets)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from statebake.cli.json_text import FORMAT, dump_json
 from statebake.cli.view import View
 from statebake.errors import StatebakeError
 from statebake.progress import Observer
-from statebake.redact import redact
+from statebake.redact import redactor
 
 if TYPE_CHECKING:
     from statebake.check import CheckReport, StatusRow
@@ -215,19 +215,20 @@ class JsonView(View):
     def finish(self) -> None:
         if self._projects:
             self._document["projects"] = list(self._projects.values())
-        echo(dump_json(self._clean(self._document)))
-
-    def _clean(self, value: Any) -> Any:
-        """Return ``value`` without secrets; the names of its fields are ours."""
-        if isinstance(value, dict):
-            return {name: self._clean(item) for name, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [self._clean(item) for item in value]
-        return value if isinstance(value, (int, float)) or value is None else redact(str(value), self.env)
+        echo(dump_json(_clean(self._document, redactor(self.env))))
 
     def _project(self, target: Target) -> dict[str, Any]:
         directory = target.project.directory
         return self._projects.setdefault(directory, {"project": target.project.name, "directory": str(directory)})
+
+
+def _clean(value: Any, redact: Callable[[str], str]) -> Any:
+    """Return ``value`` without secrets; the names of its fields are ours."""
+    if isinstance(value, dict):
+        return {name: _clean(item, redact) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_clean(item, redact) for item in value]
+    return value if isinstance(value, (int, float)) or value is None else redact(str(value))
 
 
 class _Warnings(Observer):

@@ -19,16 +19,16 @@ async def refresh_before(opened: OpenProject, run: Run, view: View, *, dry_run: 
     """Refresh a project before it is baked, or with ``dry_run`` only show what would be; return the exit code."""
     from datetime import datetime, timezone
 
-    from statebake import pipeline
+    from statebake.pipeline import refreshing
     from statebake.refresh import Selection
 
     target = opened.target
-    plan = pipeline.plan(opened, Selection(), datetime.now(timezone.utc))
+    plan = refreshing.plan(opened, Selection(), datetime.now(timezone.utc))
     if dry_run:
         view.refresh_plan(target, plan)
         return Exit.REFRESH if plan.blocked else Exit.OK
     view.refresh_started(target, plan)
-    report = await pipeline.refresh(opened, plan, run, view.observer(target))
+    report = await refreshing.refresh(opened, plan, run, view.observer(target))
     view.refresh_report(target, report, opened.discovery_s)
     return report.exit
 

@@ -58,25 +58,26 @@ def refresh_command(  # noqa: PLR0917 - the command's options
     A key whose fetch fails keeps the state that it had. Exit code 4 says that a key failed.
     """
     from statebake import pipeline
+    from statebake.pipeline import refreshing
 
     env = environment()
     with open_view(output_format, env, verbose=verbose) as view:
         targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
-        run = pipeline.start_run(targets, env, all_or_nothing=all_or_nothing, allow_shrink=allow_shrink)
+        run = refreshing.start_run(targets, env, all_or_nothing=all_or_nothing, allow_shrink=allow_shrink)
         if len(targets) > 1:
             _must_match(selection, targets, env, run)
 
         async def work(opened: OpenProject) -> int:
             target = opened.target
-            here = selection if len(targets) == 1 else pipeline.selected_here(opened, selection)
+            here = selection if len(targets) == 1 else refreshing.selected_here(opened, selection)
             if here is None:
                 return Exit.OK
-            plan = pipeline.plan(opened, here, datetime.now(timezone.utc), only_failed=only_failed)
+            plan = refreshing.plan(opened, here, datetime.now(timezone.utc), only_failed=only_failed)
             if dry_run:
                 view.refresh_plan(target, plan)
                 return Exit.REFRESH if plan.blocked else Exit.OK
             view.refresh_started(target, plan)
-            report = await pipeline.refresh(opened, plan, run, view.observer(target))
+            report = await refreshing.refresh(opened, plan, run, view.observer(target))
             view.refresh_report(target, report, opened.discovery_s)
             return report.exit
 

@@ -1,4 +1,4 @@
-"""The first half of the line: configuration, discovery, refresh, check. Each step takes and returns values."""
+"""The first half of the line: configuration, discovery, check. Each step takes and returns values."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from statebake import __version__
 from statebake.check import (
@@ -22,7 +21,6 @@ from statebake.check import (
     facts_of_project,
     policy_findings,
     read_snapshot,
-    sound_ages,
 )
 from statebake.config import (
     Project,
@@ -41,20 +39,9 @@ from statebake.model.keys import STATE_DIR_NAME
 from statebake.pipeline.hidden import hidden_variables
 from statebake.pipeline.schemas import schema_findings, states_of_project
 from statebake.process import run_interruptible
-from statebake.progress import Observer
-from statebake.redact import redact
-from statebake.refresh import (
-    RefreshPlan,
-    RefreshReport,
-    Run,
-    Selection,
-    Slots,
-    execute_refresh,
-    must_be_schema,
-    plan_refresh,
-    read_failures,
-    unmatched,
-)
+
+if TYPE_CHECKING:
+    from statebake.refresh import Run
 
 T = TypeVar("T")
 
@@ -146,72 +133,9 @@ def side_by_side(
     return run_interruptible(every())
 
 
-def plan(opened: OpenProject, selection: Selection, now: datetime, *, only_failed: bool = False) -> RefreshPlan:
-    """Return what a refresh of the selected keys would do.
-
-    Raises ``StatebakeError``: ``UNKNOWN_KEY``; ``BAD_SETTING`` or ``EXTRA_NOT_INSTALLED`` for a schema.
-    """
-    settings = opened.target.settings
-    if only_failed and (failed := read_failures(opened.state_dir)) is not None:
-        selection = replace(selection, failed=frozenset(failed))
-    timed = settings.max_age is not None or any("max_age" in section.values for section in settings.keys)
-    ages = sound_ages(read_snapshot(opened.state_dir), now) if timed else {}
-    refresh_plan = plan_refresh(opened.discovery, settings, selection, ages)
-    for schema in dict.fromkeys(fetch.settings.schema for fetch in refresh_plan.fetches):
-        if schema is not None:
-            must_be_schema(schema)
-    return refresh_plan
-
-
-def selected_here(opened: OpenProject, selection: Selection) -> Selection | None:
-    """Return the part of a selection for several projects that is about this one; ``None`` where nothing is."""
-    foreign = set(unmatched(opened.discovery, selection))
-    here = replace(
-        selection,
-        keys=tuple(key for key in selection.keys if key not in foreign),
-        patterns=tuple(pattern for pattern in selection.patterns if pattern not in foreign),
-    )
-    lost = (selection.keys and not here.keys) or (selection.patterns and not here.patterns)
-    return None if lost else here
-
-
 def hidden_of(targets: Sequence[Target], env: Mapping[str, str]) -> dict[str, str]:
     """Return the further variables that must not be shown; see ``hidden_variables``."""
     return hidden_variables([(target.project, target.settings) for target in targets], env)
-
-
-def start_run(
-    targets: Sequence[Target], env: Mapping[str, str], *, all_or_nothing: bool = False, allow_shrink: bool = False
-) -> Run:
-    """Return what the refreshes of ``targets`` share; its deadline counts from now."""
-    deadlines = [target.settings.deadline for target in targets if target.settings.deadline is not None]
-    limits = [limit for target in targets for limit in target.settings.limits]
-    return Run(
-        tool=TOOL,
-        slots=Slots(max(target.settings.jobs for target in targets), limits),
-        ends_at=time.monotonic() + min(deadlines) if deadlines else None,
-        all_or_nothing=all_or_nothing,
-        allow_shrink=allow_shrink,
-        mask=partial(redact, env={**env, **hidden_of(targets, env)}),
-        env=env,
-    )
-
-
-async def refresh(opened: OpenProject, refresh_plan: RefreshPlan, run: Run, observer: Observer) -> RefreshReport:
-    """Do what the plan says; see ``execute_refresh``. What is fetched is searched for the secrets of ``run.env``."""
-    from statebake.pipeline.secrets import secrets_of, state_searcher
-
-    project = opened.target.project
-    at_hand = await asyncio.to_thread(secrets_of, project, opened.target.settings, run.env)
-    report = await execute_refresh(
-        refresh_plan,
-        opened.worker,
-        opened.state_dir,
-        run=run,
-        observer=observer,
-        searcher=state_searcher(project, opened.state_dir, at_hand, run.env),
-    )
-    return replace(report, notes=at_hand.ignored)
 
 
 def read_ahead(targets: Sequence[Target]) -> Mapping[Path, Future[Snapshot]]:

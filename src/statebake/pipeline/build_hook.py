@@ -20,9 +20,10 @@ from statebake.model.finding import Finding
 from statebake.model.keys import STATE_DIR_NAME, sanitize_key
 from statebake.model.manifest import Manifest
 from statebake.model.tree import list_files
-from statebake.pipeline import OpenProject, Target, check_state, plan, refresh, side_by_side, start_run
+from statebake.pipeline import OpenProject, Target, check_state, side_by_side
 from statebake.pipeline.baking import manifest_for
 from statebake.pipeline.build_python import BuildEnvironment, find_build_python, without_frontend
+from statebake.pipeline.refreshing import plan, refresh, start_run
 from statebake.pipeline.state_by_files import FoundState, read_manifest, state_by_manifest, state_by_records
 from statebake.progress import Observer
 from statebake.refresh import RefreshReport, Selection

@@ -15,7 +15,6 @@ from statebake.model.discovery import Discovery
 from statebake.model.finding import Finding, Severity
 from statebake.model.keys import STATE_NAME, sanitize_key
 from statebake.model.state_config import DefsStateManagementType
-from statebake.refresh.json_schema import judge_state, must_be_schema
 
 Judge = Callable[[Path], "tuple[str | None, list[str]]"]
 """Compares a key's ``state`` with a schema file, as ``judge_state`` and ``judge_content`` do."""
@@ -35,6 +34,8 @@ def states_of_project(discovery: Discovery, snapshot: Snapshot, settings: Settin
     """Yield what there is in a work tree of keys with a schema; where none is set, nothing is read."""
     if settings.schema is None and not any("schema" in section.values for section in settings.keys):
         return
+    from statebake.refresh.json_schema import judge_state  # few projects have schemas
+
     for key in discovery.keys:
         first = discovery.components_of(key)[0]
         found = snapshot.key_dirs.get(sanitize_key(key))
@@ -52,6 +53,8 @@ def schema_findings(states: Iterable[StateToJudge]) -> list[Finding]:
     for state in states:
         if state.schema in useless:
             continue
+        from statebake.refresh.json_schema import must_be_schema
+
         try:
             if state.schema not in sound:
                 must_be_schema(state.schema)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 
 from statebake.errors import Code, StatebakeError
 from statebake.runtime.component import StateBackedComponent
@@ -11,6 +12,7 @@ from statebake.runtime.suggest import did_you_mean
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from inspect import Parameter
     from types import ModuleType
 
 
@@ -121,11 +123,10 @@ def _near_module(missing: str) -> str:
 
 
 def _argument_problems(cls: type[StateBackedComponent], attributes: Mapping[str, object]) -> list[str]:
-    from inspect import Parameter, signature
+    from inspect import Parameter
 
-    try:
-        parameters = signature(cls).parameters
-    except ValueError:  # a constructor in C that does not tell: calling it will
+    parameters = _parameters(cls)
+    if parameters is None:
         return []
     named = {
         name: parameter
@@ -142,6 +143,17 @@ def _argument_problems(cls: type[StateBackedComponent], attributes: Mapping[str,
         if parameter.default is Parameter.empty and name not in attributes
     ]
     return problems
+
+
+@lru_cache
+def _parameters(cls: type[StateBackedComponent]) -> Mapping[str, Parameter] | None:
+    """Return what the class is called with; ``None`` for a constructor in C that does not tell: calling it will."""
+    from inspect import signature
+
+    try:
+        return signature(cls).parameters
+    except ValueError:
+        return None
 
 
 def _bad_type(message: str, where: str) -> StatebakeError:

@@ -244,7 +244,8 @@ def _bad_class(message: str, where: str) -> StatebakeError:
 
 
 def _declared_at(place: Place, file: Path, line: int) -> str:
-    return f"{file.relative_to(place.defs_dir).as_posix()}:{line}"
+    below = file.as_posix().removeprefix(f"{place.defs_dir.as_posix()}/")  # a file may declare thousands
+    return f"{below}:{line}"
 
 
 def _failure(place: Place, file: Path, line: int, error: StatebakeError, type_name: str | None) -> DeclarationFailure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -87,4 +88,10 @@ class Host:
 
     def relative(self, path: str) -> str:
         """Return a path relative to the project where it is inside."""
-        return os.path.realpath(path).removeprefix(os.path.realpath(self.project) + os.sep)
+        return _real(path).removeprefix(_real(self.project) + os.sep)
+
+
+@lru_cache
+def _real(path: str) -> str:
+    """Return ``os.path.realpath(path)``, which asks for every directory on the way: one file may declare thousands."""
+    return os.path.realpath(path)

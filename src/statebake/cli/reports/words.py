@@ -10,7 +10,7 @@ from pathlib import Path
 from statebake.cli import human
 from statebake.model.finding import Finding, Severity
 from statebake.model.report import KeyResult, Report
-from statebake.redact import redact
+from statebake.redact import redactor
 
 _LONGEST = 1000
 # Line separators, what turns the direction of text, and what XML has no place for.
@@ -25,9 +25,10 @@ def plain(text: str) -> str:
 
 def cleaned(report: Report, env: Mapping[str, str]) -> Report:
     """Return the report without secrets, as text that UTF-8 can hold; its next steps can be copied from here."""
+    redact = redactor(env)
 
     def clean(text: str) -> str:
-        return _storable(redact(text, env))
+        return _storable(redact(text))
 
     def clean_or_none(text: str | None) -> str | None:
         return None if text is None else clean(text)

@@ -1,0 +1,89 @@
+"""Between discovery and check, where there is to be new state: the plan of a refresh, and doing it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+
+from statebake.check import read_snapshot, sound_ages
+from statebake.pipeline import TOOL, OpenProject, Target, hidden_of
+from statebake.pipeline.secrets import secrets_of, state_searcher
+from statebake.progress import Observer
+from statebake.redact import redact
+from statebake.refresh import (
+    RefreshPlan,
+    RefreshReport,
+    Run,
+    Selection,
+    Slots,
+    execute_refresh,
+    must_be_schema,
+    plan_refresh,
+    read_failures,
+    unmatched,
+)
+
+
+def plan(opened: OpenProject, selection: Selection, now: datetime, *, only_failed: bool = False) -> RefreshPlan:
+    """Return what a refresh of the selected keys would do.
+
+    Raises ``StatebakeError``: ``UNKNOWN_KEY``; ``BAD_SETTING`` or ``EXTRA_NOT_INSTALLED`` for a schema.
+    """
+    settings = opened.target.settings
+    if only_failed and (failed := read_failures(opened.state_dir)) is not None:
+        selection = replace(selection, failed=frozenset(failed))
+    timed = settings.max_age is not None or any("max_age" in section.values for section in settings.keys)
+    ages = sound_ages(read_snapshot(opened.state_dir), now) if timed else {}
+    refresh_plan = plan_refresh(opened.discovery, settings, selection, ages)
+    for schema in dict.fromkeys(fetch.settings.schema for fetch in refresh_plan.fetches):
+        if schema is not None:
+            must_be_schema(schema)
+    return refresh_plan
+
+
+def selected_here(opened: OpenProject, selection: Selection) -> Selection | None:
+    """Return the part of a selection for several projects that is about this one; ``None`` where nothing is."""
+    foreign = set(unmatched(opened.discovery, selection))
+    here = replace(
+        selection,
+        keys=tuple(key for key in selection.keys if key not in foreign),
+        patterns=tuple(pattern for pattern in selection.patterns if pattern not in foreign),
+    )
+    lost = (selection.keys and not here.keys) or (selection.patterns and not here.patterns)
+    return None if lost else here
+
+
+def start_run(
+    targets: Sequence[Target], env: Mapping[str, str], *, all_or_nothing: bool = False, allow_shrink: bool = False
+) -> Run:
+    """Return what the refreshes of ``targets`` share; its deadline counts from now."""
+    deadlines = [target.settings.deadline for target in targets if target.settings.deadline is not None]
+    limits = [limit for target in targets for limit in target.settings.limits]
+    return Run(
+        tool=TOOL,
+        slots=Slots(max(target.settings.jobs for target in targets), limits),
+        ends_at=time.monotonic() + min(deadlines) if deadlines else None,
+        all_or_nothing=all_or_nothing,
+        allow_shrink=allow_shrink,
+        mask=partial(redact, env={**env, **hidden_of(targets, env)}),
+        env=env,
+    )
+
+
+async def refresh(opened: OpenProject, refresh_plan: RefreshPlan, run: Run, observer: Observer) -> RefreshReport:
+    """Do what the plan says; see ``execute_refresh``. What is fetched is searched for the secrets of ``run.env``."""
+    project = opened.target.project
+    at_hand = await asyncio.to_thread(secrets_of, project, opened.target.settings, run.env)
+    report = await execute_refresh(
+        refresh_plan,
+        opened.worker,
+        opened.state_dir,
+        run=run,
+        observer=observer,
+        searcher=state_searcher(project, opened.state_dir, at_hand, run.env),
+    )
+    return replace(report, notes=at_hand.ignored)
