@@ -26,7 +26,7 @@ PIP_VERSION = "25.3"
 """The pip that resolves dependencies, of PEXes and of images, whatever the machine has: resolvers differ."""
 # pex's own defaults are a pip of 2020 and its legacy resolver, which does not backtrack: it fails on ordinary
 # dependencies of Dagster and dbt. `pex.args` come later and can say otherwise.
-_RESOLVER = ("--use-pip-config", "--pip-version", PIP_VERSION, "--resolver-version", "pip-2020-resolver")
+RESOLVER = ("--use-pip-config", "--pip-version", PIP_VERSION, "--resolver-version", "pip-2020-resolver")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def resolve_dependencies(
         if not upgrade and not local and _is_whole(cached):
             return ResolvedDependencies(cached, reused=True)
         built = scratch / "dependencies.pex"
-        common = ("--python", python.path, *_RESOLVER, *pex_args)
+        common = ("--python", python.path, *RESOLVER, *pex_args)
         layout = ("--layout", "zipapp", "--output-file")  # the layout is the artifact's; what is kept is one file
         run_pex([*common, *wanted.arguments, *layout, str(built)], env=env, cwd=project.directory)
         if wanted.apart:

@@ -16,9 +16,16 @@ from statebake.model.report import Report
 
 
 def build_pex(
-    plan: BakePlan, dependencies: Path, *, cwd: Path, env: Mapping[str, str], judge: Callable[[Path], Report]
+    plan: BakePlan,
+    dependencies: Path,
+    *,
+    wheel: Path | None,
+    cwd: Path,
+    env: Mapping[str, str],
+    judge: Callable[[Path], Report],
 ) -> Report:
-    """Write the PEX of ``plan``, with the PEX ``dependencies`` inside, and return what ``judge`` says of it.
+    """Write the PEX of ``plan``, with the PEX ``dependencies`` inside and the project's ``wheel``, where there is one;
+    return what ``judge`` says of it.
 
     It appears only where that has no errors, and nothing is raised; else the file that was there before is still there.
     The same plan and dependencies give the same bytes. Paths in the plan's arguments are relative to ``cwd``. Raises
@@ -39,8 +46,9 @@ def build_pex(
                     *("--python", plan.python),
                     *("--requirements-pex", str(dependencies)),
                     *("--sources-directory", str(root)),
+                    *([str(wheel), "--intransitive"] if wheel else []),
                     *plan.entry_point,
-                    *_without_requirements(plan.pex_args),
+                    *without_requirements(plan.pex_args),
                     *("--output-file", str(built)),
                 ],
                 env=env,
@@ -72,7 +80,7 @@ def build_pex(
 _REQUIREMENT_OPTIONS = {"-r", "--requirement", "--constraints", "--project", "--lock", "--pylock", "--override"}
 
 
-def _without_requirements(arguments: Sequence[str]) -> list[str]:
+def without_requirements(arguments: Sequence[str]) -> list[str]:
     """Return the arguments without those that name requirements: these are in the resolved dependencies already."""
     kept: list[str] = []
     skip = False

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from statebake.bake.code_form import CodeForm
 from statebake.bake.dependency_source import DependencySource
 from statebake.bake.sources import SourceFile
 from statebake.bake.state_files import StateFile, state_files, state_path
+from statebake.bake.wheel.contents import Contents
 from statebake.model.manifest import Manifest
 from statebake.model.tree import TreeFile
 
@@ -22,7 +24,9 @@ class BakePlan:
         python: the interpreter that it is for.
         entry_point: arguments of ``pex`` that say what it runs.
         pex_args: further arguments of ``pex``.
-        sources: the project's own code.
+        code: how the project's own code goes in.
+        wheel: what its wheel must have inside, where it goes in as one; state and configuration are in there then.
+        sources: the files of it that go in as they are.
         state: the state directory, file by file.
         dependencies: where they are written down.
         config: the text of the ``pyproject.toml`` that the framework must find inside, if any.
@@ -33,6 +37,8 @@ class BakePlan:
     python: str
     entry_point: tuple[str, ...]
     pex_args: tuple[str, ...]
+    code: CodeForm
+    wheel: Contents | None
     sources: tuple[SourceFile, ...]
     state: tuple[StateFile, ...]
     dependencies: DependencySource
@@ -47,6 +53,8 @@ def plan_pex(
     dependencies: DependencySource,
     entry_point: str,
     pex_args: Sequence[str],
+    code: CodeForm,
+    wheel: Contents | None = None,
     sources: tuple[SourceFile, ...],
     defs_path: str,
     state: Mapping[str, Sequence[TreeFile]],
@@ -56,17 +64,20 @@ def plan_pex(
     """Return the plan of a PEX.
 
     ``entry_point`` is ``module`` or ``-m module`` (run it) or ``module:function`` (call it); ``defs_path`` is the defs
-    dir's path in the artifact; ``state`` has every key directory's files by directory name.
+    dir's path in the artifact; ``state`` has every key directory's files by directory name. What a ``wheel`` brings is
+    not put beside it.
     """
     return BakePlan(
         output=output,
         python=python,
         entry_point=entry_point_args(entry_point),
         pex_args=tuple(pex_args),
+        code=code,
+        wheel=wheel,
         sources=sources,
-        state=state_files(state_path(defs_path), state, manifest),
+        state=() if wheel else state_files(state_path(defs_path), state, manifest),
         dependencies=dependencies,
-        config=config,
+        config=None if wheel else config,
         manifest=manifest,
     )
 

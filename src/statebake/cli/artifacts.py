@@ -29,7 +29,7 @@ def bake_group() -> None:
 
 
 @bake_group.command("pex")
-@bake_options("pex.entry_point", "pex.args", "pex.output")
+@bake_options("pex.entry_point", "pex.code", "pex.args", "pex.output")
 @click.option("--upgrade", is_flag=True, help="Resolve the dependencies again instead of reusing an earlier bake's.")
 def bake_pex_command(  # noqa: PLR0917 - the command's options
     projects: tuple[Path, ...],

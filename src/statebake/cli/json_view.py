@@ -18,6 +18,7 @@ from statebake.progress import Observer
 from statebake.redact import redactor
 
 if TYPE_CHECKING:
+    from statebake.bake.code_form import CodeForm
     from statebake.check import CheckReport, StatusRow
     from statebake.check.garbage import CollectionPlan, Leftover
     from statebake.model.discovery import Discovery
@@ -69,6 +70,7 @@ class JsonView(View):
             "output": str(inputs.output),
             "entry_point": inputs.entry_point,
             "source_files": inputs.sources,
+            "code": _code(inputs.code),
             "dependencies_from": str(inputs.dependencies.path),
         }
 
@@ -143,6 +145,7 @@ class JsonView(View):
             "output": str(report.output),
             "bytes": report.size,
             "manifest": json.loads(report.manifest.dumps()),
+            "code": _code(report.code),
             "dependencies": {
                 "from": str(report.dependencies.path),
                 "locked": report.dependencies.locked,
@@ -220,6 +223,10 @@ class JsonView(View):
     def _project(self, target: Target) -> dict[str, Any]:
         directory = target.project.directory
         return self._projects.setdefault(directory, {"project": target.project.name, "directory": str(directory)})
+
+
+def _code(form: CodeForm) -> dict[str, Any]:
+    return {"as": "wheel" if form.as_wheel else "files", "why": form.why}
 
 
 def _clean(value: Any, redact: Callable[[str], str]) -> Any:

@@ -79,7 +79,9 @@ class TextView(View):
 
     def bake_inputs(self, target: Target, inputs: BakeInputs) -> None:
         self._heading(target, f"would write {human.path(inputs.output)}")
-        self._out.print(f"  runs {inputs.entry_point}, with {human.count(inputs.sources, 'file')} of its own code")
+        form = "as a wheel" if inputs.code.as_wheel else "as they are"
+        files = human.count(inputs.sources, "file")
+        self._out.print(f"  runs {inputs.entry_point}, with {files} of its own code, {form}: {inputs.code.why}")
         self._out.print(f"  dependencies from {human.path(inputs.dependencies.path)}")
 
     def refresh_report(self, target: Target, report: RefreshReport, discovery_s: float) -> None:
@@ -175,6 +177,8 @@ class TextView(View):
         line = f"{target.project.name}: {human.path(report.output)}  {human.size(report.size)}, {proof}"
         self._out.print(Text.assemble(_OK if count else _ODD, line))
         self._how_verified(report.verified)
+        form = "in its wheel" if report.code.as_wheel else "from its files"
+        self._out.print(f"  code {form}: {report.code.why}")
         self._out.print(f"  dependencies from {source.path.name}, {how}{hint}")
         self._out.print(f"  next: statebake inspect {shlex.quote(human.path(report.output))}", style="dim")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statebake.config.backends import backend_of
 from statebake.config.build_options import split_config_settings
 from statebake.config.build_project import BuildProject, find_build_project
 from statebake.config.cascade import ResolvedConfig, resolve
@@ -22,6 +23,7 @@ from statebake.config.render import markdown_table, render_rows
 from statebake.config.schema import SETTINGS, Kind, Setting
 from statebake.config.settings import (
     BuilderCompat,
+    CodeSetting,
     DepthOfVerification,
     DockerSettings,
     Limit,
@@ -38,6 +40,7 @@ __all__ = [
     "SETTINGS",
     "BuildProject",
     "BuilderCompat",
+    "CodeSetting",
     "DepthOfVerification",
     "DgProject",
     "DockerSettings",
@@ -54,6 +57,7 @@ __all__ = [
     "Settings",
     "TomlFile",
     "VirtualEnvironment",
+    "backend_of",
     "choose_python",
     "configure",
     "configured_python",

@@ -35,6 +35,7 @@ class Kind(Enum):
     SWITCH = "`true` or `false`"
     VERIFICATION = "`truth` or `sealed`"
     BUILDER_COMPAT = "`buildkit`, `docker-20.10`, `buildah` or `classic`"
+    CODE = "`auto`, `wheel` or `files`"
     ON_BUILD = "`refresh`, `check` or `off`"
     BACKEND = "`module` or `module:object`"
     TEXT = "string"
@@ -388,6 +389,15 @@ SETTINGS: tuple[Setting, ...] = (
         "What the PEX runs.",
         "--entry-point",
         "decided by the host",
+    ),
+    Setting(
+        "pex.code",
+        Kind.CODE,
+        "auto",
+        "How the project's own code gets into the PEX. `files`: its files as they are. `wheel`: the wheel that its "
+        "build backend makes, with the state put in. `auto`: the wheel where a build does more than to copy: entry "
+        "points, generated files, compiled extensions.",
+        "--code",
     ),
     Setting(
         "pex.args",

@@ -17,6 +17,7 @@ Isolation = Literal["fork", "spawn"]
 SecretsMode = Literal["error", "warn", "off"]
 DepthOfVerification = Literal["truth", "sealed"]
 OnBuild = Literal["refresh", "check", "off"]
+CodeSetting = Literal["auto", "wheel", "files"]
 BuilderCompat = Literal["buildkit", "docker-20.10", "buildah", "classic"]
 DEFAULT_JOBS = 32
 DEFAULT_RETRIES = 2
@@ -36,6 +37,7 @@ class PexSettings:
     """The settings under ``pex``. Paths are absolute."""
 
     entry_point: str | None = None
+    code: CodeSetting = "auto"
     args: tuple[str, ...] = ()
     output: Path | None = None
 

@@ -189,6 +189,7 @@ _PARSERS: dict[Kind, Callable[[object, Path], object]] = {
     Kind.FAILURE_POLICY: _one_of("fail", "stale"),
     Kind.ISOLATION: _one_of("fork", "spawn"),
     Kind.SECRETS_MODE: _one_of("error", "warn", "off"),
+    Kind.CODE: _one_of("auto", "wheel", "files"),
     Kind.SWITCH: _switch,
     Kind.VERIFICATION: _one_of("truth", "sealed"),
     Kind.MODULE: _matching(re.compile(_MODULE)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,10 +18,11 @@ from statebake.bake import (
     plan_pex,
     resolve_dependencies,
 )
+from statebake.bake.code_form import CodeForm
 from statebake.bake.files import write_output
 from statebake.bake.templates import render
 from statebake.check import Snapshot
-from statebake.config import Project, import_root
+from statebake.config import BuildProject, Project, import_root
 from statebake.errors import Code, StatebakeError
 from statebake.hosts import Host, find_host
 from statebake.model.discovery import Discovery
@@ -30,6 +32,8 @@ from statebake.model.manifest import Manifest
 from statebake.model.report import Report
 from statebake.model.tree import list_files
 from statebake.pipeline import TOOL, OpenProject
+from statebake.pipeline.code import form_of_code, wheel_with_state
+from statebake.pipeline.contents import wheel_contents
 from statebake.pipeline.gate import Verified, verify_made
 from statebake.pipeline.inspecting import Artifact
 from statebake.process import run_tool
@@ -39,18 +43,28 @@ from statebake.verify import compare, is_pex, read_pex_files
 
 @dataclass(frozen=True)
 class BakeInputs:
-    """What a PEX is made of besides state: for which host, the file to write, what it runs, how many files of code."""
+    """What a PEX is made of besides state.
+
+    Attributes:
+        host: the framework it is for.
+        output: the file to write.
+        entry_point: what it runs.
+        dependencies: where they are written down.
+        code: how the project's own code goes in.
+        sources: of how many files it is.
+    """
 
     host: Host
     output: Path
     entry_point: str
     dependencies: DependencySource
+    code: CodeForm
     sources: int
 
 
 @dataclass(frozen=True)
 class BakeReport:
-    """What a bake made: the file, its size in bytes, what it carries, and where its dependencies came from.
+    """What a bake made: the file, its size in bytes, what it carries, and where its code and dependencies came from.
 
     ``verified``: what was found in it. Unless that is fine, there is no new file.
     """
@@ -59,6 +73,7 @@ class BakeReport:
     output: Path
     size: int
     manifest: Manifest
+    code: CodeForm
     dependencies: DependencySource
     dependencies_reused: bool
 
@@ -86,6 +101,7 @@ def prepare_bake(opened: OpenProject) -> BakeInputs:
         output=output,
         entry_point=settings.pex.entry_point or host.entry_point(settings),
         dependencies=find_dependencies(project, settings.lock),
+        code=form_of_code(opened, sources),
         sources=len(sources),
     )
 
@@ -137,13 +153,17 @@ def plan_bake(opened: OpenProject, inputs: BakeInputs, snapshot: Snapshot, env: 
     manifest = manifest_of(opened, snapshot, env)
     config = host.artifact_config(project)
     root = import_root(project.directory, discovery.defs_dir)
+    build = BuildProject(project, target.config)
+    wheel = wheel_contents(build, discovery, snapshot, manifest) if inputs.code.as_wheel else None
     return plan_pex(
         output=inputs.output,
         python=discovery.python.path,
         dependencies=inputs.dependencies,
         entry_point=inputs.entry_point,
         pex_args=(*host.pex_flags, *target.settings.pex.args),
-        sources=_sources(opened, host),
+        code=inputs.code,
+        wheel=wheel,
+        sources=_sources(opened, host, only_packages=inputs.code.as_wheel),
         defs_path=discovery.defs_dir.resolve().relative_to(root.resolve()).as_posix(),
         state={name: list_files(snapshot.key_dirs[name].path) for name in names},
         config=None if config is None else render("artifact-pyproject.toml", project=config),
@@ -151,10 +171,12 @@ def plan_bake(opened: OpenProject, inputs: BakeInputs, snapshot: Snapshot, env: 
     )
 
 
-def _sources(opened: OpenProject, host: Host) -> tuple[SourceFile, ...]:
+def _sources(opened: OpenProject, host: Host, *, only_packages: bool = False) -> tuple[SourceFile, ...]:
     project, settings = opened.target.project, opened.target.settings
     modules = host.own_modules(project, settings)
-    return collect_sources(project.directory, opened.discovery.defs_dir, modules, settings.packages)
+    return collect_sources(
+        project.directory, opened.discovery.defs_dir, modules, settings.packages, only_packages=only_packages
+    )
 
 
 def bake_pex(
@@ -186,19 +208,23 @@ def bake_pex(
         upgrade=upgrade,
         env=env,
     )
-    observer.stage(f"Baking {plan.output.name}")
-    report = build_pex(
-        plan,
-        dependencies.pex,
-        cwd=project.directory,
-        env=env,
-        judge=lambda path: _verify(opened, plan, path, snapshot, env=env, observer=observer),
-    )
+    with tempfile.TemporaryDirectory(prefix="statebake-") as scratch:
+        wheel = wheel_with_state(opened, plan, Path(scratch), env=env, observer=observer)
+        observer.stage(f"Baking {plan.output.name}")
+        report = build_pex(
+            plan,
+            dependencies.pex,
+            wheel=wheel,
+            cwd=project.directory,
+            env=env,
+            judge=lambda path: _verify(opened, plan, path, snapshot, env=env, observer=observer),
+        )
     return BakeReport(
         verified=Verified(opened.target.settings.bake.verify, (report,)),
         output=plan.output,
         size=0 if report.errors else plan.output.stat().st_size,
         manifest=plan.manifest,
+        code=plan.code,
         dependencies=plan.dependencies,
         dependencies_reused=dependencies.reused,
     )

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from statebake.bake.image.plan import INPUTS_DIR
-from statebake.bake.state_files import StateFile, state_files
-from statebake.bake.templates import render
 from statebake.bake.wheel.contents import Contents
 from statebake.check import CheckReport
-from statebake.config import BuildProject, Project, find_defs_dir, import_root
-from statebake.errors import Code, StatebakeError
+from statebake.config import BuildProject, Project, find_defs_dir
+from statebake.errors import StatebakeError
 from statebake.hosts import find_host
 from statebake.model.finding import Finding
-from statebake.model.keys import STATE_DIR_NAME, sanitize_key
 from statebake.model.manifest import Manifest
-from statebake.model.tree import list_files
 from statebake.pipeline import OpenProject, Target, check_state, side_by_side
 from statebake.pipeline.baking import manifest_for
 from statebake.pipeline.build_python import BuildEnvironment, find_build_python, without_frontend
+from statebake.pipeline.contents import wheel_contents
 from statebake.pipeline.refreshing import plan, refresh, start_run
 from statebake.pipeline.state_by_files import FoundState, read_manifest, state_by_manifest, state_by_records
 from statebake.progress import Observer
 from statebake.refresh import RefreshReport, Selection
-from statebake.verify.surroundings import DECLARATION_NAMES
-
-_OF_THE_PROJECT = ("dg.toml", "statebake.toml")
-_CONFIG_IN_SDIST = f"{INPUTS_DIR}/artifact-pyproject.toml"
 
 
 @dataclass(frozen=True)
@@ -113,69 +104,13 @@ def _checked(
     if report.exit:
         return BuildState(by, None, report)
     manifest = manifest or manifest_for(build.project, found.discovery, found.snapshot, env)
-    return BuildState(by, None, report, _contents(build, found, manifest))
+    return BuildState(by, None, report, wheel_contents(build, found.discovery, found.snapshot, manifest))
 
 
 def _secrets(build: BuildProject, found: FoundState, env: Mapping[str, str]) -> tuple[Finding, ...]:
     from statebake.pipeline.hygiene import search_state
 
     return search_state(build.project, build.settings, found.discovery, found.snapshot, env).findings
-
-
-def _contents(build: BuildProject, found: FoundState, manifest: Manifest) -> Contents:
-    project, defs_dir = build.project, found.discovery.defs_dir
-    root = import_root(project.directory, defs_dir)
-    package = defs_dir.resolve().relative_to(root.resolve()).as_posix()
-    if package == ".":
-        raise StatebakeError(
-            Code.BAD_SETTING,
-            "The definitions are a single module: its state would lie beside all packages that are installed.",
-            where=str(defs_dir),
-            next_step="make the module a package: a directory with an __init__.py",
-        )
-    names = [sanitize_key(key) for key in found.discovery.local_keys]
-    state = {name: list_files(found.snapshot.key_dirs[name].path) for name in names}
-    config = _config(build)
-    import_path = root.relative_to(project.directory).as_posix()
-    return Contents(
-        package=package,
-        import_root="" if import_path == "." else import_path,
-        has_code=any(_files(defs_dir, lambda name: name.endswith(".py"))),
-        manifest=manifest,
-        state=state_files(f"{package}/{STATE_DIR_NAME}", state, manifest),
-        declarations=tuple(
-            StateFile(f"{package}/{path.relative_to(defs_dir).as_posix()}", source=path)
-            for path in _files(defs_dir, DECLARATION_NAMES.__contains__)
-        ),
-        config=config,
-        project_files=(
-            *(
-                StateFile(name, source=project.directory / name)
-                for name in _OF_THE_PROJECT
-                if (project.directory / name).is_file()
-            ),
-            *([] if config is None else [StateFile(_CONFIG_IN_SDIST, text=config)]),
-        ),
-    )
-
-
-def _config(build: BuildProject) -> str | None:
-    """Return the text of the configuration that the framework must find.
-
-    In a source distribution it has been kept, for it may name the directory of the project, which is another one there.
-    """
-    kept = build.project.directory / _CONFIG_IN_SDIST
-    if build.in_sdist and kept.is_file():
-        return kept.read_text(encoding="utf-8", errors="replace")
-    config = find_host(build.settings.host or build.project.host).artifact_config(build.project)
-    return None if config is None else render("artifact-pyproject.toml", project=config)
-
-
-def _files(directory: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
-    """Yield the files below a package's directory with a ``wanted`` name, sorted; the state is no part of it."""
-    for place, directories, names in os.walk(directory):
-        directories[:] = sorted(name for name in directories if not name.startswith(".") and name != "__pycache__")
-        yield from (Path(place, name) for name in sorted(names) if wanted(name))
 
 
 def _short(path: Path, project: Project) -> str:

@@ -358,6 +358,7 @@ WRONG = {
     Kind.FAILURE_POLICY: ["Fail", "keep"],
     Kind.ISOLATION: ["thread"],
     Kind.VERIFICATION: ["Sealed", "none"],
+    Kind.CODE: ["Wheel", "sources"],
     Kind.STRATEGIES: ["LOCAL", "local_filesystem", "LOCAL_FILESYSTEM,x"],
 }
 

@@ -1,0 +1,135 @@
+"""Whether the code of a project goes into a PEX as its files are, or as the wheel that its build backend makes.
+
+Files are quicker, and enough where a build would only copy them. What a build makes besides (entry points, generated
+files, compiled extensions) is in its wheel only. Source of the tables: the PyPA specification "pyproject.toml", and the
+documentation of the backends.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from statebake.config import CodeSetting, backend_of, table_at
+
+# Backends that are there for compiling, and what of a project they read.
+_COMPILING = ("mesonpy", "scikit_build_core", "maturin", "py_build_cmake", "enscons", "sipbuild")
+_COMPILED_SUFFIXES = (".pyx", ".c", ".cc", ".cpp", ".cxx", ".rs", ".f", ".f90", ".proto")
+_OURS_IN_HATCH = "statebake"
+_OF_DG = "dagster_dg_cli."  # read by `dg` in development, by nothing at run time
+# Tables that have a file written by the build, or code run in it.
+_GENERATING: tuple[tuple[str, ...], ...] = (
+    ("tool", "setuptools", "ext-modules"),
+    ("tool", "setuptools", "cmdclass"),
+    ("tool", "setuptools_scm", "version_file"),
+    ("tool", "setuptools_scm", "write_to"),
+    ("tool", "pdm", "version", "write_to"),
+    ("tool", "pdm", "build", "run-setuptools"),
+    ("tool", "pdm", "build", "custom-hook"),
+    ("tool", "poetry", "build"),
+    ("tool", "versioningit", "write"),
+)
+_ENTRY_POINTS: tuple[tuple[str, ...], ...] = (
+    ("project", "scripts"),
+    ("project", "gui-scripts"),
+    ("project", "entry-points"),
+    ("tool", "poetry", "scripts"),
+    ("tool", "poetry", "plugins"),
+)
+_OF_SETUP = {
+    "entry_points": "declares entry points",
+    "scripts": "has scripts",
+    "ext_modules": "has extensions to compile",
+    "cffi_modules": "has extensions to compile",
+    "rust_extensions": "has extensions to compile",
+    "cmdclass": "has build commands of its own",
+}
+
+
+@dataclass(frozen=True)
+class CodeForm:
+    """How the project's code goes in, and why: words that go on after "because", such as ``[project.scripts] …``."""
+
+    as_wheel: bool
+    why: str
+
+
+def code_form(
+    setting: CodeSetting,
+    pyproject: Mapping[str, Any],
+    *,
+    setup_py: str | None,
+    setup_cfg: str | None,
+    sources: Iterable[str],
+) -> CodeForm:
+    """Return how the code goes in.
+
+    ``setup_py`` and ``setup_cfg``: the texts of these files, where there are any. ``sources``: the paths of the
+    project's own files, as they are imported.
+    """
+    if setting != "auto":
+        return CodeForm(setting == "wheel", f"pex.code is {setting}")
+    if backend_of(pyproject) is None and setup_py is None:
+        return CodeForm(as_wheel=False, why="it has no build backend")
+    reason = next(_reasons(pyproject, setup_py, setup_cfg, sources), None)
+    return CodeForm(True, reason) if reason else CodeForm(False, "a build would only copy its files")
+
+
+def _reasons(
+    pyproject: Mapping[str, Any], setup_py: str | None, setup_cfg: str | None, sources: Iterable[str]
+) -> Iterator[str]:
+    backend = backend_of(pyproject) or ""
+    if backend.partition(".")[0] in _COMPILING:
+        yield f"its build backend is {backend}, which compiles"
+    for place in _GENERATING:
+        if table_at(pyproject, *place):
+            yield f"{_shown(place)} says what its build makes"
+    for hook in _hooks_of_hatch(pyproject):
+        yield f"{hook} runs in its build"
+    for place in _ENTRY_POINTS:
+        table = table_at(pyproject, *place)
+        if isinstance(table, Mapping) and any(not str(name).startswith(_OF_DG) for name in table):
+            yield f"{_shown(place)} declares entry points"
+    yield from _in_setup_files(setup_py, setup_cfg)
+    for path in sources:
+        if path.endswith(_COMPILED_SUFFIXES):
+            yield f"{path} has to be compiled"
+
+
+def _hooks_of_hatch(pyproject: Mapping[str, Any]) -> Iterator[str]:
+    of_all: tuple[str, ...] = ("tool", "hatch", "build", "hooks")
+    of_wheels = ("tool", "hatch", "build", "targets", "wheel", "hooks")
+    for place in (of_all, of_wheels):
+        hooks = table_at(pyproject, *place)
+        for name in hooks if isinstance(hooks, Mapping) else ():
+            if name != _OURS_IN_HATCH:
+                yield _shown((*place, name))
+
+
+def _in_setup_files(setup_py: str | None, setup_cfg: str | None) -> Iterator[str]:
+    for name in _arguments_of_setup(setup_py or ""):
+        if name in _OF_SETUP:
+            yield f"setup.py {_OF_SETUP[name]}"
+    if "[options.entry_points]" in (setup_cfg or ""):
+        yield "setup.cfg declares entry points"
+
+
+def _arguments_of_setup(text: str) -> Iterator[str]:
+    """Yield the names of what ``setup.py`` gives to ``setup``; nobody can tell what is in ``**more``."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _name_of(node.func) == "setup":
+            yield from (keyword.arg for keyword in node.keywords if keyword.arg)
+
+
+def _name_of(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _shown(place: Iterable[str]) -> str:
+    return f"[{'.'.join(place)}]"
