@@ -19,6 +19,7 @@ from support.builds import (
     wrapped_project,
 )
 from support.cli import run
+from support.pexes import bake, members, run_pex
 
 STATE = "shop/defs/.local_defs_state"
 
@@ -84,3 +85,20 @@ def test_sdist(built):
     assert f"{STATE}/statebake-manifest.json" in found
     assert expected_state(project).items() <= found.items()
     assert not any(".staging" in name for name in found)
+
+
+@pytest.mark.parametrize("built", ["flit-core"], indirect=True)
+@pytest.mark.needs("uv")
+def test_baked_as_the_wheel_that_a_build_makes(built, builder, tmp_path):
+    """`bake pex --code wheel` has the wrapped backend build, and what it puts in is what the build itself puts in."""
+    project, wheels, _ = built
+    pex = tmp_path / "shop.pex"
+    bake(project, pex, "--no-refresh", "--code", "wheel", env=builder.env()).ok()
+    root = ".deps/shop-1-py3-none-any.whl/"
+    inside = {name.removeprefix(root): data for name, data in members(pex).items() if name.startswith(root)}
+    expected = contents(wheels["pip"])
+    changes = {".layout.json", *(name for name in expected if ".dist-info/" in name)}
+    assert {name: data for name, data in inside.items() if name not in changes and ".dist-info/" not in name} == {
+        name: data for name, data in expected.items() if name not in changes
+    }
+    assert run_pex(pex, home=tmp_path).ok().out == PRINTED

@@ -70,7 +70,7 @@ def code_form(
     project's own files, as they are imported.
     """
     if setting != "auto":
-        return CodeForm(setting == "wheel", f"pex.code is {setting}")
+        return CodeForm(setting == "wheel", "asked for by pex.code")
     if backend_of(pyproject) is None and setup_py is None:
         return CodeForm(as_wheel=False, why="it has no build backend")
     reason = next(_reasons(pyproject, setup_py, setup_cfg, sources), None)

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from statebake.bake import SourceFile, StateFile, build_manifest, plan_pex
+from statebake.bake.code_form import CodeForm
 from statebake.bake.dependency_source import DependencyKind, DependencySource
 from statebake.bake.plan import entry_point_args
+from statebake.bake.wheel.contents import Contents
 from statebake.model.manifest import Manifest
 from statebake.model.record import Record
 from statebake.model.tree import TreeFile
@@ -27,6 +29,7 @@ def plan(build):
             "python": "/usr/bin/python3",
             "entry_point": "shop",
             "pex_args": ["--venv"],
+            "code": CodeForm(as_wheel=False, why="it has no build backend"),
             "sources": (SourceFile(Path("/project/src/shop/__init__.py"), "shop/__init__.py"),),
             "defs_path": "shop/defs",
             "state": {
@@ -138,3 +141,10 @@ def test_the_manifest_of_checked_state(build):
     assert (first.key, first.origin, first.fetched_at, first.files, first.bytes) == ("a", "unrecorded", None, 7, 70)
     assert first.components[0].declared_at == "src/shop/defs/things/defs.yaml:2"
     assert second == records["b"].without_volatile()
+
+
+def test_a_wheel_brings_state_and_configuration(plan):
+    """What the project's wheel has is not put beside it."""
+    wheel = Contents("shop/defs", "src", has_code=True, manifest=plan().manifest, state=plan().state)
+    made = plan(code=CodeForm(True, "asked for"), wheel=wheel, config="[tool.dg]\n", sources=())
+    assert (made.wheel, made.state, made.config, made.sources) == (wheel, (), None, ())

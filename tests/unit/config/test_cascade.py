@@ -113,6 +113,7 @@ VALUES = {
     "docker.builder": ("remote", "remote"),
     "docker.builder_compat": ("buildah", "buildah"),
     "docker.args": ("--pull --no-cache", ("--pull", "--no-cache")),
+    "pex.code": ("wheel", "wheel"),
     "pex.args": ("--venv '--a b'", ("--venv", "--a b")),
     "pex.output": ("out/a.pex", Path("out/a.pex")),
     "sealed.timeout": ("2m", "2m"),
