@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from statebake.errors import Code, StatebakeError
-from statebake.hosts import FetchRequest, Worker, log_tail
+from statebake.errors import StatebakeError
+from statebake.hosts import FetchRequest, Worker
 from statebake.model.discovery import refs
-from statebake.model.finding import Finding
 from statebake.model.keys import STATE_NAME, key_problem, sanitize_key
 from statebake.model.outcome import KeyOutcome, Outcome
 from statebake.model.record import Record, read_record
 from statebake.model.settle import Fetched, Prepared, commit, prepare, rfc3339
 from statebake.model.transaction import open_staging, remove_tree, storage_error
 from statebake.progress import Observer
+from statebake.refresh.attempts import Attempts, fetch_with_retries, out_of_time
 from statebake.refresh.guards import Guards, check_content
 from statebake.refresh.history import LastFailure, write_failures
 from statebake.refresh.plan import PlannedFetch, RefreshPlan
 from statebake.refresh.prune import prune
 from statebake.refresh.report import RefreshReport
-from statebake.refresh.slots import Slots
+from statebake.refresh.run import Run
 from statebake.refresh.stale import keep_old_state
 
 if TYPE_CHECKING:
@@ -38,41 +36,6 @@ T = TypeVar("T")
 
 _TICK_S = 0.2
 COMMITS = 16  # threads: most of a commit is waiting for the disk
-_LONGEST_PAUSE_S = 300.0
-
-
-def utc_now() -> datetime:
-    """Return the time of a record."""
-    return datetime.now(timezone.utc)
-
-
-@dataclass(frozen=True)
-class Run:
-    """What the refreshes of one run share.
-
-    Attributes:
-        tool: ``statebake <version>``.
-        slots: places for running fetches.
-        ends_at: when all must be over, on the clock of ``time.monotonic``; ``None`` for never.
-        all_or_nothing: whether the keys of a project are committed together.
-        allow_shrink: whether state may lose more than ``max_shrink``.
-        mask: takes secrets out of a text that is written down.
-        env: the environment, whose secrets must not get into the state.
-        now: the time of records.
-    """
-
-    tool: str
-    slots: Slots
-    ends_at: float | None = None
-    all_or_nothing: bool = False
-    allow_shrink: bool = False
-    mask: Callable[[str], str] = str
-    env: Mapping[str, str] = field(default_factory=dict)
-    now: Callable[[], datetime] = utc_now
-
-    def left_s(self) -> float | None:
-        """Return the seconds until the end, ``None`` where there is none."""
-        return None if self.ends_at is None else max(0.0, self.ends_at - time.monotonic())
 
 
 async def execute_refresh(
@@ -112,23 +75,6 @@ async def execute_refresh(
         fetch_s=round(time.monotonic() - began, 3),
         known=len(worker.discovery.keys),
     )
-
-
-@dataclass
-class _Attempts:
-    """How the fetching of a key went: how often, how the last attempt ended, its output, what was pruned or is odd."""
-
-    count: int = 0
-    error: StatebakeError | None = None
-    duration_s: float | None = None
-    log: Path | None = None
-    pruned: int = 0
-    scrubbed: tuple[str, ...] = ()
-    warnings: tuple[Finding, ...] = ()
-
-    @property
-    def printed(self) -> str | None:
-        return log_tail(self.log) if self.log else None
 
 
 @dataclass
@@ -185,14 +131,14 @@ class _Refresh:
 
     async def key(self, fetch: PlannedFetch) -> None:
         """Fetch one key and commit it."""
-        attempts = _Attempts()
+        attempts = Attempts()
         try:
-            await self.attempt(fetch, attempts)
+            await self.fetch(fetch, attempts)
             outcome = await self.settle(fetch, attempts)
         except asyncio.CancelledError:
             if not self.out_of_time:
                 raise
-            outcome = await self.failed(fetch, attempts, _out_of_time(fetch, attempts))
+            outcome = await self.failed(fetch, attempts, out_of_time(fetch, attempts))
         except StatebakeError as error:
             outcome = await self.failed(fetch, attempts, error)
         if outcome is not None:
@@ -203,39 +149,21 @@ class _Refresh:
         self.outcomes[outcome.key] = outcome
         self.observer.fetch_ends(outcome)
 
-    async def attempt(self, fetch: PlannedFetch, attempts: _Attempts) -> None:
-        """Fetch a key into staging, as often as its settings allow; raises what the last attempt failed with."""
-        settings, key_dir = fetch.settings, self.staging / fetch.name
-        while True:
-            async with self.run.slots.place(fetch.key, fetch.component.type):
-                attempts.count += 1
-                attempts.log = self.staging / f"~{self.numbers[fetch.key]}.{attempts.count}.log"
-                await self.threaded(_fresh_dir, key_dir)
-                self.observer.fetch_begins(fetch.key, attempts.count)
-                began = time.monotonic()
-                end = await self.worker.fetch(
-                    FetchRequest(
-                        fetch.key,
-                        fetch.component,
-                        key_dir / "state",
-                        attempts.log,
-                        spawn=settings.isolation == "spawn",
-                    ),
-                    settings.timeout,
-                )
-                attempts.duration_s = round(time.monotonic() - began, 3)
-            attempts.error = end.error
-            if end.error is None:
-                return
-            if not end.retry or attempts.count > settings.retries:
-                raise end.error
-            if (asked := end.retry_after or 0.0) > _LONGEST_PAUSE_S:
-                raise end.error.saying(f"(the server asks to wait {asked:.0f} s, which is too long)")
-            pause = max(_backoff(attempts.count, settings.backoff), asked)
-            self.observer.fetch_again(fetch.key, attempts.count, end.error, pause)
-            await asyncio.sleep(pause)
+    async def fetch(self, fetch: PlannedFetch, attempts: Attempts) -> None:
+        """Fetch a key into staging; raises what the last attempt failed with."""
 
-    async def settle(self, fetch: PlannedFetch, attempts: _Attempts) -> KeyOutcome | None:
+        async def begin(attempt: int) -> FetchRequest:
+            key_dir, number = self.staging / fetch.name, self.numbers[fetch.key]
+            await self.threaded(_fresh_dir, key_dir)
+            log = self.staging / f"~{number}.{attempt}.log"
+            spawn = fetch.settings.isolation == "spawn"
+            return FetchRequest(fetch.key, fetch.component, key_dir / STATE_NAME, log, spawn=spawn)
+
+        await fetch_with_retries(
+            fetch, attempts, begin, worker=self.worker, slots=self.run.slots, observer=self.observer
+        )
+
+    async def settle(self, fetch: PlannedFetch, attempts: Attempts) -> KeyOutcome | None:
         """Check and commit what was fetched; ``None`` where all keys are committed together later."""
         self.observer.commit_begins(fetch.key)
         self.returned.add(fetch.key)
@@ -246,7 +174,7 @@ class _Refresh:
         await self.threaded(commit, [prepared], self.state_dir)
         return self.outcome(prepared, attempts)
 
-    def prepare(self, fetch: PlannedFetch, attempts: _Attempts) -> Prepared:
+    def prepare(self, fetch: PlannedFetch, attempts: Attempts) -> Prepared:
         """Take out what is no state, and validate the rest; runs in a thread."""
         from statebake.hygiene import SCRUBBED, scrub  # not at the start of every command
         from statebake.refresh.search import StateSearch
@@ -282,7 +210,7 @@ class _Refresh:
 
         return prepare(fetched, self.state_dir, staged, check, search.read)
 
-    def outcome(self, prepared: Prepared, attempts: _Attempts) -> KeyOutcome:
+    def outcome(self, prepared: Prepared, attempts: Attempts) -> KeyOutcome:
         return KeyOutcome(
             prepared.record.key,
             Outcome.UPDATED if prepared.changed else Outcome.UNCHANGED,
@@ -296,7 +224,7 @@ class _Refresh:
             warnings=attempts.warnings,
         )
 
-    async def failed(self, fetch: PlannedFetch, attempts: _Attempts, error: StatebakeError) -> KeyOutcome:
+    async def failed(self, fetch: PlannedFetch, attempts: Attempts, error: StatebakeError) -> KeyOutcome:
         """Return what a failure means for a key: with the right settings, its old state goes on."""
         self.returned.add(fetch.key)
         place = self.state_dir / fetch.name
@@ -360,23 +288,6 @@ class _Refresh:
     async def threaded(self, function: Callable[..., T], *arguments: object) -> T:
         """Run what waits for the disk in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self.pool, function, *arguments)
-
-
-def _backoff(attempt: int, first_s: float) -> float:
-    """Return how long to wait after so many attempts: doubled each time, up to a limit, and varied."""
-    pause = min(first_s * 2.0 ** min(attempt - 1, 60), max(first_s, _LONGEST_PAUSE_S))
-    return pause * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
-
-
-def _out_of_time(fetch: PlannedFetch, attempts: _Attempts) -> StatebakeError:
-    before = f"Its last attempt, number {attempts.count}: {attempts.error.message}" if attempts.error else None
-    return StatebakeError(
-        Code.OUT_OF_TIME,
-        f"The fetch of {fetch.key} had not ended when the deadline of the refresh came.",
-        where=fetch.component.declared_at,
-        next_step="allow more time with --deadline, or more fetches side by side with --jobs",
-        detail=before,
-    )
 
 
 def _fresh_dir(path: Path) -> None:

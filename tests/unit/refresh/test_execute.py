@@ -14,7 +14,7 @@ from statebake.config import Settings
 from statebake.errors import Code, StatebakeError
 from statebake.hosts import FetchEnd, FetchRequest
 from statebake.progress import Observer
-from statebake.refresh import Outcome, Run, Selection, Slots, execute, execute_refresh, plan_refresh
+from statebake.refresh import Outcome, Run, Selection, Slots, attempts, execute, execute_refresh, plan_refresh
 
 
 class FakeWorker:
@@ -92,9 +92,9 @@ def test_very_many_attempts(build, tmp_path):
     worker = FakeWorker(build.discovery("a"), failing(retry=True))
     report = refresh(worker, tmp_path / "state", settings=Settings(backoff=0.0, retries=1200))
     assert report.keys[0].attempts == 1201
-    assert execute._backoff(1, 1.0) <= 1.5
-    assert 150 <= execute._backoff(30, 1.0) <= 450
-    assert 1800 <= execute._backoff(2000, 3600.0) <= 5400
+    assert attempts._backoff(1, 1.0) <= 1.5
+    assert 150 <= attempts._backoff(30, 1.0) <= 450
+    assert 1800 <= attempts._backoff(2000, 3600.0) <= 5400
 
 
 def test_an_interrupt_while_all_wait_to_be_committed(build, tmp_path):

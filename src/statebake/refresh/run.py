@@ -1,0 +1,44 @@
+"""What the refreshes of one run share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+from statebake.refresh.slots import Slots
+
+
+def utc_now() -> datetime:
+    """Return the time of a record."""
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the refreshes of one run share.
+
+    Attributes:
+        tool: ``statebake <version>``.
+        slots: places for running fetches.
+        ends_at: when all must be over, on the clock of ``time.monotonic``; ``None`` for never.
+        all_or_nothing: whether the keys of a project are committed together.
+        allow_shrink: whether state may lose more than ``max_shrink``.
+        mask: takes secrets out of a text that is written down.
+        env: the environment, whose secrets must not get into the state.
+        now: the time of records.
+    """
+
+    tool: str
+    slots: Slots
+    ends_at: float | None = None
+    all_or_nothing: bool = False
+    allow_shrink: bool = False
+    mask: Callable[[str], str] = str
+    env: Mapping[str, str] = field(default_factory=dict)
+    now: Callable[[], datetime] = utc_now
+
+    def left_s(self) -> float | None:
+        """Return the seconds until the end, ``None`` where there is none."""
+        return None if self.ends_at is None else max(0.0, self.ends_at - time.monotonic())
