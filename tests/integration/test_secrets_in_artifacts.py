@@ -130,6 +130,19 @@ def test_in_state(made: Path, tmp_path: Path) -> None:
     assert result.code == 5
 
 
+def test_one_key_where_all_else_is_off(made: Path, tmp_path: Path) -> None:
+    """A key whose own settings ask for the search is searched, though nobody looks at the rest."""
+    root = shutil.copytree(made / "shop", tmp_path / "shop")
+    write_tree(root, {"statebake.toml": 'secrets.mode = "off"\n[keys."Text[one]"]\nsecrets.mode = "error"\n'})
+    pex = with_file(made / "shop.pex", tmp_path / "x.pex", "shop/x.txt", SECRET)
+    assert findings(verify(root, pex).ok()) == []
+    other = with_file(pex, tmp_path / "y.pex", f"{STATE[4:]}/Text__one__/note.txt", SECRET)
+    result = verify(root, other)
+    assert [(severity, code) for severity, code, _ in findings(result) if code.startswith("SB5")] == [
+        ("error", "SB501")
+    ]
+
+
 def test_modes(made: Path, tmp_path: Path) -> None:
     """``warn`` tells it and passes; ``off`` does not look, and says so."""
     pex = with_file(made / "shop.pex", tmp_path / "x.pex", "shop/x.txt", SECRET)

@@ -72,7 +72,8 @@ def search_artifact(
     one that has the image. Layers that are known to be ``clean`` are not read again. Raises ``StatebakeError`` as
     reading the artifact does.
     """
-    if settings.secrets.mode == "off":
+    of_keys = (section.values.get("secrets.mode", "off") for section in settings.keys)
+    if settings.secrets.mode == "off" and all(mode == "off" for mode in of_keys):
         return Searched(notes=("Secrets were not looked for: secrets.mode is off.",))
     searcher = Searcher(at_hand.secrets, judge_name=unwanted)
     owner = _Owner(artifact, manifest, settings)
