@@ -14,7 +14,6 @@ from rich.text import Text
 from statebake.check.check import short
 from statebake.cli import human
 from statebake.cli.console import columns
-from statebake.cli.image_view import step_line
 from statebake.errors import StatebakeError
 from statebake.model.outcome import KeyOutcome, Outcome
 from statebake.progress import Observer
@@ -27,6 +26,7 @@ _MARKS = {
     Outcome.FAILED: ("✗", "red"),
 }
 _SIGN_OF_LIFE_S = 60.0
+_WIDEST_STEP = 100
 _WIDEST_ERROR = 200
 
 
@@ -159,7 +159,7 @@ class Progress(Observer):
 
     def step_ends(self, title: str, seconds: float | None) -> None:
         if seconds is not None or self._verbose:
-            self._err.print(step_line(title, seconds))
+            self._err.print(_step_line(title, seconds))
 
     def refresh_begins(self, keys: int) -> None:
         self._board.begin(keys)
@@ -213,3 +213,11 @@ class Progress(Observer):
         if self._verbose and outcome.printed and outcome.error is None:
             for text in outcome.printed.splitlines():
                 self._board.print(Text(f"    | {human.clip(text, 400)}", style="dim"))
+
+
+def _step_line(title: str, seconds: float | None) -> Text:
+    """Return the line of a step that ended."""
+    took = "cached" if seconds is None else human.seconds(seconds)
+    plain = human.clip(title, 10_000)
+    shown = plain if len(plain) <= _WIDEST_STEP else f"{plain[: _WIDEST_STEP - 1]}…"
+    return Text.assemble("  ", (f"{took:>7}", "dim" if seconds is None else "cyan"), f"  {shown}")

@@ -16,16 +16,6 @@ from rich.text import Text
 from statebake.cli.view import ReaderGoneError
 from statebake.redact import redact
 
-
-def echo(text: str) -> None:
-    """Print ``text`` as it is on standard output."""
-    try:
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
-    except BrokenPipeError as error:
-        raise ReaderGoneError from error
-
-
 # What GitHub's runner obeys: ##[command] anywhere, ::command at the beginning of a line.
 _RUNNER_COMMAND = re.compile(r"##(?=\[)|^\s*(?=::)", re.MULTILINE)
 

@@ -88,7 +88,7 @@ def dockerfile_command(  # noqa: PLR0917 - the command's options
 
 def _print_template() -> int:
     from statebake.bake.image.dockerfile import TEMPLATE
-    from statebake.cli.console import echo
+    from statebake.cli.echo import echo
 
     echo(TEMPLATE.read_text(encoding="utf-8").removesuffix("\n"))
     return Exit.OK

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from statebake import __version__
-from statebake.cli.console import echo
+from statebake.cli.echo import echo
 from statebake.cli.json_text import FORMAT, dump_json
 from statebake.cli.options import format_option
 from statebake.errors import Code, Exit, StatebakeError

@@ -7,16 +7,12 @@ import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
 from statebake.cli import human
 
 if TYPE_CHECKING:
     from statebake.pipeline.build_inputs import BuildInputs, ImageInputs
     from statebake.pipeline.building import ImageReport
     from statebake.verify import ReadImage
-
-_WIDEST = 100
 
 
 def inputs_lines(inputs: ImageInputs) -> Iterator[str]:
@@ -133,14 +129,6 @@ def written_json(written: BuildInputs) -> dict[str, Any]:
         "manifest": json.loads(written.manifest.dumps()) if written.manifest else None,
         "context": {"files": context.files, "bytes": context.bytes} if context else None,
     }
-
-
-def step_line(title: str, seconds: float | None) -> Text:
-    """Return the line of a step that ended."""
-    took = "cached" if seconds is None else human.seconds(seconds)
-    plain = human.clip(title, 10_000)
-    shown = plain if len(plain) <= _WIDEST else f"{plain[: _WIDEST - 1]}…"
-    return Text.assemble("  ", (f"{took:>7}", "dim" if seconds is None else "cyan"), f"  {shown}")
 
 
 def _state_layer(image: ReadImage) -> str:

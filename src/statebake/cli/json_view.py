@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from statebake import __version__
-from statebake.cli.console import echo
+from statebake.cli.echo import echo
 from statebake.cli.image_view import inputs_json, report_json, written_json
 from statebake.cli.json_text import FORMAT, dump_json
 from statebake.cli.view import View

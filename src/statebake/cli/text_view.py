@@ -15,7 +15,8 @@ from rich.text import Text
 from statebake.check.check import short
 from statebake.cli import human
 from statebake.cli.board import Board, Progress
-from statebake.cli.console import columns, echo, open_console
+from statebake.cli.console import columns, open_console
+from statebake.cli.echo import echo
 from statebake.cli.image_view import headline, inputs_lines, report_lines, written_lines
 from statebake.cli.view import View
 from statebake.errors import Code, StatebakeError

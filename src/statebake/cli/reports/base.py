@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
-from statebake.cli.console import echo
+from statebake.cli.echo import echo
 from statebake.cli.reports.places import Scene
 from statebake.model.report import Report
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from statebake.cli.console import echo
+from statebake.cli.echo import echo
 from statebake.cli.reports.base import Format
 from statebake.cli.reports.markdown import summary_markdown
 from statebake.cli.reports.places import Scene
