@@ -32,7 +32,7 @@ class CiFacts:
         root: the directory of the repository: the nearest one with a ``.git``, else the project's own.
         github: whether there are workflows of GitHub.
         gitlab: the text of ``.gitlab-ci.yml``, or ``None``.
-        files: the texts of the files that statebake writes for them, by path relative to ``root``, as far as they exist.
+        files: the texts of the files that statebake writes for them, as far as they exist; by path below ``root``.
     """
 
     root: Path

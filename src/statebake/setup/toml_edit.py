@@ -50,14 +50,14 @@ def edited(file: TomlFile, text: str, edits: Sequence[Edit]) -> str:
     """Return ``text``, the exact text of ``file``, with ``edits`` made one after the other.
 
     Formatting, comments and the ends of lines stay. Raises ``StatebakeError`` (``BAD_SETTING``), with what is to be
-    written by hand, where the file has a form that does not allow it: what is read back must be what was there, with the
-    edits and nothing else.
+    written by hand, where the file has a form that does not allow it: what is read back must be what was there, with
+    the edits and nothing else.
     """
     expected = copy.deepcopy(dict(file.data))
     found = text
     for edit in edits:
-        _apply(expected, edit)
         try:
+            _apply(expected, edit)
             found = _with_one(found, edit)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:  # tomlkit's own are ValueErrors
             raise _by_hand(file, edits) from error
@@ -108,7 +108,7 @@ def _with_one(text: str, edit: Edit) -> str:
     if isinstance(edit, Remove):
         del table[last]
     elif isinstance(edit, AddEntry):
-        table[last] = _parsed(with_entry(table[last].as_string(), toml_value(edit.value)))
+        table[last] = _parsed(with_entry(table[last].as_string(), toml_text(edit.value)))
     elif last in table:
         table[last] = _item(edit.value)
     else:
@@ -151,9 +151,11 @@ def _parsed(text: str) -> Any:
 
 def toml_text(value: Any) -> str:
     """Return ``value`` as it is written behind a ``=``; a list of several tables on several lines."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(key)} = {toml_text(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list) and len(value) > 1 and all(isinstance(entry, Mapping) for entry in value):
-        return "[\n" + "".join(f"    {toml_value(entry)},\n" for entry in value) + "]"
-    return toml_value(value)
+        return "[\n" + "".join(f"    {toml_text(entry)},\n" for entry in value) + "]"
+    return "[" + ", ".join(map(toml_text, value)) + "]" if isinstance(value, list) else toml_value(value)
 
 
 def _key(key: str) -> str:
@@ -165,10 +167,10 @@ def _by_hand(file: TomlFile, edits: Sequence[Edit]) -> StatebakeError:
     for edit in edits:
         table, name = ".".join(edit.keys[:-1]), _key(edit.keys[-1])
         if isinstance(edit, SetValue):
-            lines.append(f"[{table}] {name} = {toml_value(edit.value)}".removeprefix("[] "))
+            lines.append(f"[{table}] {name} = {' '.join(toml_text(edit.value).split())}".removeprefix("[] "))
         elif isinstance(edit, AddEntry):
             given = table_at(file.data, *edit.keys)
-            lines.append(f"[{table}] {name} = {toml_value([*(given or []), edit.value])}")
+            lines.append(f"[{table}] {name} = {' '.join(toml_text([*(given or []), edit.value]).split())}")
         else:
             lines.append(f"[{table}] without {name}")
     return StatebakeError(
