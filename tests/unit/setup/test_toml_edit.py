@@ -30,53 +30,76 @@ def edit(text, *edits):
     [
         (
             "[build-system]\nrequires = ['a']  # why\nbuild-backend = 'b'  # this one\n",
-            '[build-system]\nrequires = [\'a\', "statebake"]  # why\nbuild-backend = "statebake.backend"  # this one\n'
-            '\n[tool.statebake]\nbuild-backend = "b"\n',
+            (
+                "[build-system]\nrequires = ['a', \"statebake\"]  # why\n"
+                'build-backend = "statebake.backend"  # this one\n'
+                '\n[tool.statebake]\nbuild-backend = "b"\n'
+            ),
         ),
         (
             'build-system.requires = ["a"]\nbuild-system.build-backend = "b" # y\n\n[project]\nname = "x"\n',
-            'build-system.requires = ["a", "statebake"]\nbuild-system.build-backend = "statebake.backend" # y\n\n'
-            '[project]\nname = "x"\n\n[tool.statebake]\nbuild-backend = "b"\n',
+            (
+                'build-system.requires = ["a", "statebake"]\nbuild-system.build-backend = "statebake.backend" # y\n\n'
+                '[project]\nname = "x"\n\n[tool.statebake]\nbuild-backend = "b"\n'
+            ),
         ),
         (
             'build-system = { requires = ["a"], build-backend = "b" } # c\n',
-            'build-system = { requires = ["a", "statebake"], build-backend = "statebake.backend" } # c\n\n'
-            '[tool.statebake]\nbuild-backend = "b"\n',
+            (
+                'build-system = { requires = ["a", "statebake"], build-backend = "statebake.backend" } # c\n\n'
+                '[tool.statebake]\nbuild-backend = "b"\n'
+            ),
         ),
         (
             '[build-system]\nrequires = ["a"]\n\n# about the project\n[project]\nname = "x"\n',
-            '[build-system]\nrequires = ["a", "statebake"]\nbuild-backend = "statebake.backend"\n\n# about the project\n'
-            '[project]\nname = "x"\n\n[tool.statebake]\nbuild-backend = "b"\n',
+            (
+                '[build-system]\nrequires = ["a", "statebake"]\nbuild-backend = "statebake.backend"\n\n'
+                "# about the project\n"
+                '[project]\nname = "x"\n\n[tool.statebake]\nbuild-backend = "b"\n'
+            ),
         ),
         (
             '[build-system]\n"requires" = ["a"]\n[tool.statebake]\n# mine\njobs = 3 # c\n\n\n# next\n[tool.x]\na = 1',
-            '[build-system]\n"requires" = ["a", "statebake"]\nbuild-backend = "statebake.backend"\n[tool.statebake]\n# mine\n'
-            'jobs = 3 # c\nbuild-backend = "b"\n\n\n# next\n[tool.x]\na = 1\n',
+            (
+                '[build-system]\n"requires" = ["a", "statebake"]\nbuild-backend = "statebake.backend"\n'
+                "[tool.statebake]\n# mine\n"
+                'jobs = 3 # c\nbuild-backend = "b"\n\n\n# next\n[tool.x]\na = 1\n'
+            ),
         ),
         (
             "[tool.statebake.pex]\nargs = []\n\n[build-system]\nrequires = []\n\n[tool.x]\na = 1\n",
-            '[tool.statebake]\nbuild-backend = "b"\n\n[tool.statebake.pex]\nargs = []\n\n[build-system]\n'
-            'requires = ["statebake"]\nbuild-backend = "statebake.backend"\n\n[tool.x]\na = 1\n',
+            (
+                '[tool.statebake]\nbuild-backend = "b"\n\n[tool.statebake.pex]\nargs = []\n\n[build-system]\n'
+                'requires = ["statebake"]\nbuild-backend = "statebake.backend"\n\n[tool.x]\na = 1\n'
+            ),
         ),
         (
             '[tool]\nstatebake.jobs = 3\nuv.x = 1\n[build-system]\nrequires = ["a"]\n',
-            '[tool]\nstatebake.jobs = 3\nstatebake.build-backend = "b"\nuv.x = 1\n[build-system]\n'
-            'requires = ["a", "statebake"]\nbuild-backend = "statebake.backend"\n',
+            (
+                '[tool]\nstatebake.jobs = 3\nstatebake.build-backend = "b"\nuv.x = 1\n[build-system]\n'
+                'requires = ["a", "statebake"]\nbuild-backend = "statebake.backend"\n'
+            ),
         ),
         (
             'tool = { x = { a = 1 } }\n[build-system]\nrequires = ["a"]\n',
-            'tool = { x = { a = 1 }, statebake = { build-backend = "b" }}\n[build-system]\n'
-            'requires = ["a", "statebake"]\nbuild-backend = "statebake.backend"\n',
+            (
+                'tool = { x = { a = 1 }, statebake = { build-backend = "b" }}\n[build-system]\n'
+                'requires = ["a", "statebake"]\nbuild-backend = "statebake.backend"\n'
+            ),
         ),
         (
             '[tool.statebake]\n\n[tool.statebake.pex]\nargs = []\n[build-system]\nrequires = ["a"]\n',
-            '[tool.statebake]\nbuild-backend = "b"\n\n[tool.statebake.pex]\nargs = []\n[build-system]\n'
-            'requires = ["a", "statebake"]\nbuild-backend = "statebake.backend"\n',
+            (
+                '[tool.statebake]\nbuild-backend = "b"\n\n[tool.statebake.pex]\nargs = []\n[build-system]\n'
+                'requires = ["a", "statebake"]\nbuild-backend = "statebake.backend"\n'
+            ),
         ),
         (
             '  [build-system]\n    requires = ["a"]\n  [tool.statebake]\n    jobs = 1\n',
-            '  [build-system]\n    requires = ["a", "statebake"]\n    build-backend = "statebake.backend"\n'
-            '  [tool.statebake]\n    jobs = 1\n    build-backend = "b"\n',
+            (
+                '  [build-system]\n    requires = ["a", "statebake"]\n    build-backend = "statebake.backend"\n'
+                '  [tool.statebake]\n    jobs = 1\n    build-backend = "b"\n'
+            ),
         ),
     ],
 )
