@@ -141,6 +141,26 @@ def test_a_warm_cache(cache_keys, builder, tmp_path):
     assert installed() == ("new" if cache_keys else "old")
 
 
+@pytest.mark.needs("uv")
+def test_the_workflow_works(shop, builder, tmp_path):
+    """The commands of the workflow do what they are there for: they fetch, check and build, from a fresh checkout."""
+    write_tree(shop, {".github/workflows/tests.yml": "on: push\n"})
+    env = {
+        **builder.env(),
+        "UV_PYTHON": sys.executable,
+        **{f"UV_{name}_DIR": str(tmp_path / name.lower()) for name in ("CACHE", "TOOL")},
+    }
+    run([UV, "lock", "--quiet"], cwd=shop, env=env).ok()
+    init(shop, "--yes").ok()
+    workflow = yaml.safe_load((shop / ".github/workflows/statebake.yml").read_text())
+    commands = [step["run"].strip() for step in workflow["jobs"]["statebake"]["steps"] if "run" in step]
+    assert commands == ["uv sync --locked", "uvx statebake refresh", "uvx statebake check --format github", "uv build"]
+    for command in commands:
+        run(["bash", "-ec", command], cwd=shop, env=env).ok()
+    [wheel] = (shop / "dist").glob("*.whl")
+    statebake("verify", wheel, "--against", shop, cwd=tmp_path).ok()
+
+
 def test_everything_at_once(shop):
     """Every part of a project gets its own: the build, uv's cache, CI of both kinds, and .dockerignore."""
     write_tree(

@@ -188,7 +188,14 @@ def _defs(project: Project, settings: Settings) -> PurePosixPath | StatebakeErro
     try:
         return PurePosixPath(find_defs_dir(project, settings).relative_to(project.directory).as_posix())
     except StatebakeError as error:
-        return error
+        if project.dg is None or (settings.host or project.host) != "dagster":
+            return error
+        return StatebakeError(  # whose modules only dg's own configuration names
+            error.code,
+            error.message,
+            where=str(project.config_file),
+            next_step="correct root_module or defs_module of its dg configuration",
+        )
 
 
 def _lock(project: Project, settings: Settings) -> DependencySource | None:
@@ -200,8 +207,8 @@ def _lock(project: Project, settings: Settings) -> DependencySource | None:
 
 def _uses_uv(project: Project, pyproject: Mapping[str, Any]) -> str | None:
     """Return how one can see that uv is used for a project."""
-    if (project.directory / "uv.lock").is_file():
-        return "uv.lock"
+    if name := next((name for name in ("uv.lock", "uv.toml") if (project.directory / name).is_file()), None):
+        return name
     if table_at(pyproject, "tool", "uv") is not None:
         return "[tool.uv]"
     if (backend_of(pyproject) or "").split(".")[0] == "uv_build":
