@@ -99,6 +99,7 @@ def plan(text, uv):
         setup_py=False,
         defs=STATE.parent,
         lock=None,
+        unread_lock=None,
         uv="uv.lock" if uv else None,
         python="3.12",
         variables=(),

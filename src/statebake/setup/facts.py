@@ -21,6 +21,7 @@ from statebake.model.keys import STATE_DIR_NAME
 _VARIABLE = re.compile(r"""\{\{[^{}]*?\benv(?:\.|\(\s*["'])([A-Za-z_]\w*)""")
 _PYTHONS = ("3.12", "3.13", "3.11", "3.14", "3.10")
 _DOCKERFILES = ("Dockerfile", "Containerfile", "*.Dockerfile", "Dockerfile.*", "*.dockerfile")
+_UNREAD_LOCKS = ("poetry.lock", "pdm.lock", "Pipfile.lock")
 _COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 
 
@@ -69,6 +70,7 @@ class Facts:
         setup_py: whether it has a ``setup.py`` or ``setup.cfg``.
         defs: the directory of its definitions, relative to it; or why that is not known.
         lock: where its dependencies are written down, or ``None``.
+        unread_lock: the name of a lock of another tool, which statebake does not read, or ``None``.
         uv: how one can see that uv is used, or ``None``.
         python: the version of Python for CI, as ``3.12``.
         variables: the environment variables that its components read.
@@ -84,6 +86,7 @@ class Facts:
     setup_py: bool
     defs: PurePosixPath | StatebakeError
     lock: DependencySource | None
+    unread_lock: str | None
     uv: str | None
     python: str
     variables: tuple[str, ...]
@@ -145,6 +148,7 @@ def look_at(
         setup_py=any((directory / name).is_file() for name in ("setup.py", "setup.cfg")),
         defs=defs,
         lock=_lock(project, settings),
+        unread_lock=next((name for name in _UNREAD_LOCKS if (directory / name).is_file()), None),
         uv=_uses_uv(project, data),
         python=_python(directory, data),
         variables=() if isinstance(defs, StatebakeError) else _variables(directory / defs),

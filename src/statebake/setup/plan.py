@@ -185,22 +185,21 @@ def _found(facts: Facts, build: BuildPlan) -> Iterator[tuple[str, str]]:
     yield "build backend", f"{build.backend}{at}"
     known = not isinstance(facts.defs, StatebakeError)
     yield "host", f"{facts.host}, definitions in {facts.defs}" if known else f"{facts.host}, definitions not found"
-    lock = facts.lock
-    if lock is None:
-        yield "lock file", "none"
-    elif lock.locked:
-        near = lock.path.is_relative_to(directory)
-        yield (
-            "lock file",
-            str(lock.path.relative_to(directory)) if near else f"{lock.path.parent.name}/{lock.path.name}",
-        )
-    else:
-        yield "lock file", "none: dependencies from pyproject.toml"
+    yield "lock file", _lock_file(facts)
     yield "interpreter", facts.interpreter
     yield "uv", f"used ({facts.uv})" if facts.uv else "not used"
     ci = [name for name, there in (("GitHub", facts.ci.github), ("GitLab", facts.ci.gitlab is not None)) if there]
     yield "CI", ", ".join(ci) or "none"
     yield "Docker", ", ".join(facts.docker.files) or "none"
+
+
+def _lock_file(facts: Facts) -> str:
+    lock, directory = facts.lock, facts.project.directory
+    if lock is not None and lock.locked:
+        path = lock.path
+        return str(path.relative_to(directory)) if path.is_relative_to(directory) else f"{path.parent.name}/{path.name}"
+    none = f"none that statebake reads ({facts.unread_lock})" if facts.unread_lock else "none"
+    return none if lock is None else f"{none}: dependencies from pyproject.toml"
 
 
 def _next_steps(facts: Facts, build: BuildPlan) -> Iterator[str]:

@@ -50,6 +50,7 @@ def facts(pyproject, *, own=None, hatch=None, **fields):
         "setup_py": False,
         "defs": PurePosixPath("src/shop/defs"),
         "lock": None,
+        "unread_lock": None,
         "uv": None,
         "python": "3.12",
         "variables": (),
@@ -345,6 +346,16 @@ def test_docker():
     plan = plan_setup(facts(WRAPPED, docker=DockerFacts(("Dockerfile",), edited)))
     assert plan.changes == ()
     assert "was edited by hand" in plan.notes[0]
+
+
+def test_lock_files():
+    """The lock that is read is named, and one of another tool as what it is."""
+    lock = DependencySource(DependencyKind.UV_LOCK, ROOT.parent / "uv.lock")
+    assert found(plan_setup(facts(WRAPPED, lock=lock)))["lock file"] == "repo/uv.lock"
+    lock = DependencySource(DependencyKind.PYPROJECT, ROOT / "pyproject.toml")
+    assert found(plan_setup(facts(WRAPPED, lock=lock)))["lock file"] == "none: dependencies from pyproject.toml"
+    plan = plan_setup(facts(WRAPPED, unread_lock="poetry.lock"))
+    assert found(plan)["lock file"] == "none that statebake reads (poetry.lock)"
 
 
 def test_diff():
