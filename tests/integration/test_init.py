@@ -213,6 +213,8 @@ def test_nobody_to_ask(shop):
     assert result.out.endswith("\nNothing was written. `statebake init --yes` writes it.\n")
     assert '+requires = ["hatchling", "statebake"]' in result.out
     assert init(shop, "--dry-run").ok().out == result.out
+    elsewhere = statebake("init", "-p", "shop", cwd=shop.parent)
+    assert elsewhere.out.endswith("\nNothing was written. `statebake init --yes --project shop` writes it.\n")
     assert tree(shop) == before
 
 

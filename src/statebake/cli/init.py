@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -62,7 +63,7 @@ def init_command(projects: tuple[Path, ...], yes: bool, dry_run: bool, only_chec
             return code
         files = sum(len(setup.plan.changes) for setup in to_write)
         if dry_run or not (yes or _agreed(files, output_format)):
-            return max(code, _not_written(output_format, asked=not dry_run))
+            return max(code, _not_written(_command(projects), output_format, asked=not dry_run))
         return max(code, _each([(setup.target, partial(write, setup)) for setup in to_write], view))
 
 
@@ -89,10 +90,14 @@ def _agreed(files: int, output_format: str) -> bool:
     return _can_ask(output_format) and click.confirm(question)
 
 
-def _not_written(output_format: str, *, asked: bool) -> int:
+def _command(projects: Sequence[Path]) -> str:
+    return " ".join(["statebake init --yes", *(f"--project {shlex.quote(str(path))}" for path in projects)])
+
+
+def _not_written(command: str, output_format: str, *, asked: bool) -> int:
     """Say that nothing was written; return the exit code: it is a mistake only where nobody could be asked."""
     if output_format == "text":
         from statebake.cli.console import echo
 
-        echo("Nothing was written. `statebake init --yes` writes it.")
+        echo(f"Nothing was written. `{command}` writes it.")
     return Exit.USAGE if asked and not _can_ask(output_format) else Exit.OK

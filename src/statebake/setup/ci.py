@@ -23,7 +23,6 @@ class CiJob:
     """What a job of CI does.
 
     Attributes:
-        name: the project's.
         directory: where it is in the repository; empty where they are one.
         uv: whether uv is used.
         locked: whether a ``uv.lock`` says what is installed.
@@ -33,7 +32,6 @@ class CiJob:
         built: whether the project is built as a package.
     """
 
-    name: str
     directory: str
     uv: bool
     locked: bool
@@ -45,7 +43,7 @@ class CiJob:
     @property
     def title(self) -> str:
         """What the job is called, and its file: of several projects in a repository, each has one."""
-        return "statebake-" + re.sub(r"[^A-Za-z0-9._-]+", "-", self.name) if self.directory else "statebake"
+        return "statebake-" + re.sub(r"[^A-Za-z0-9._-]+", "-", self.directory) if self.directory else "statebake"
 
 
 def github_workflow(job: CiJob) -> str:

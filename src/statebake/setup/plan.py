@@ -129,7 +129,6 @@ def _ci(facts: Facts, build: BuildPlan) -> Iterator[Change | str]:
     inside = facts.project.directory.relative_to(ci.root).as_posix()
     lock = facts.lock
     job = CiJob(
-        name=facts.project.name,
         directory="" if inside == "." else inside,
         uv=facts.uv is not None,
         locked=lock is not None and lock.kind is DependencyKind.UV_LOCK,
