@@ -166,7 +166,6 @@ def test_everything_at_once(shop):
     write_tree(
         shop,
         {
-            "uv.toml": "",
             ".github/workflows/tests.yml": "on: push\n",
             ".gitlab-ci.yml": "stages: [build]\ntest:\n  script: !reference [x, script]\n",
             "Dockerfile": "FROM scratch\nCOPY src /app/src\n",
