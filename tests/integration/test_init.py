@@ -131,14 +131,24 @@ def test_a_warm_cache(cache_keys, builder, tmp_path):
     env = {**builder.env(), "UV_CACHE_DIR": str(tmp_path / "cache"), "UV_PROJECT_ENVIRONMENT": str(tmp_path / "venv")}
 
     def installed():
-        statebake("refresh", cwd=project).ok()
         run([UV, "sync", "--no-editable", "--quiet", "--python", sys.executable], cwd=project, env=env).ok()
-        [state] = (tmp_path / "venv").glob("lib/python*/site-packages/shop/defs/.local_defs_state/Text__one__/state")
-        return state.read_text()
+        states = (tmp_path / "venv").glob("lib/python*/site-packages/shop/defs/.local_defs_state/*/state")
+        return {path.parent.name: path.read_text() for path in states}
 
-    assert installed() == "old"
+    def refreshed():
+        statebake("refresh", cwd=project).ok()
+        return installed()
+
+    one, old = "Text__one__", {"Text__one__": "old"}
+    assert refreshed() == old
     source.write_text("new")
-    assert installed() == ("new" if cache_keys else "old")
+    assert refreshed() == ({one: "new"} if cache_keys else old)
+    declared = project / "src/shop/defs/more/defs.yaml"
+    write_tree(project, {"src/shop/defs/more/defs.yaml": component("two")})
+    assert refreshed() == ({one: "new", "Text__two__": "two"} if cache_keys else old)
+    declared.unlink()
+    statebake("gc", cwd=project).ok()
+    assert installed() == ({one: "new"} if cache_keys else old)
 
 
 @pytest.mark.needs("uv")
