@@ -357,15 +357,22 @@ def test_a_workspace(tmp_path):
         path = root / name / "pyproject.toml"
         path.write_text(f"{path.read_text()}\n{SYSTEM}")
     run(["git", "init", "--quiet"], cwd=root).ok()
-    write_tree(root, {".github/workflows/tests.yml": "on: push\n"})
+    write_tree(root, {".github/workflows/tests.yml": "on: push\n", ".gitlab-ci.yml": "stages: [build]\n"})
     before = tree(root)
     result = init(root, "--yes").ok()
     assert changed(before, tree(root)) == {
         *(f"{name}/{file}" for name in ("north", "south") for file in ("pyproject.toml", "statebake.toml")),
         ".github/workflows/statebake-north.yml",
         ".github/workflows/statebake-south.yml",
+        ".gitlab/statebake-north.yml",
+        ".gitlab/statebake-south.yml",
+        ".gitlab-ci.yml",
     }
-    assert "✓ south: wrote statebake.toml, pyproject.toml, .github/workflows/statebake-south.yml" in result.out
+    included = [f"  - local: /.gitlab/statebake-{name}.yml\n" for name in ("north", "south")]
+    assert (root / ".gitlab-ci.yml").read_text() == f"stages: [build]\n\ninclude:\n{''.join(included)}"
+    assert (
+        "✓ south: wrote statebake.toml, pyproject.toml, .github/workflows/statebake-south.yml, .gitlab/" in result.out
+    )
     assert "  next: statebake refresh --project north" in result.out
     workflow = yaml.safe_load((root / ".github/workflows/statebake-south.yml").read_text())
     assert workflow["jobs"]["statebake"]["defaults"] == {"run": {"working-directory": "south"}}

@@ -45,7 +45,7 @@ def init_command(projects: tuple[Path, ...], yes: bool, dry_run: bool, only_chec
 
         def plan(target: Target, interpreter: str) -> None:
             view.warnings(target.config.warnings)
-            setup = setting_up.plan_setup_of(target, interpreter, env)
+            setup = setting_up.plan_setup_of(target, interpreter, env, setups)
             view.setup_plan(target, setup)
             if only_check:
                 setup.must_be_done()
@@ -61,7 +61,7 @@ def init_command(projects: tuple[Path, ...], yes: bool, dry_run: bool, only_chec
             view.setup_report(setup.target, setup, ())
         if only_check or not to_write:
             return code
-        files = sum(len(setup.plan.changes) for setup in to_write)
+        files = len({change.path for setup in to_write for change in setup.plan.changes})
         if dry_run or not (yes or _agreed(files, output_format)):
             return max(code, _not_written(_command(projects), output_format, asked=not dry_run))
         return max(code, _each([(setup.target, partial(write, setup)) for setup in to_write], view))

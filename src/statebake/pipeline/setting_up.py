@@ -17,7 +17,7 @@ from statebake.errors import Code, StatebakeError
 from statebake.model.keys import IGNORE_NAME, STATE_DIR_NAME
 from statebake.pipeline import Target
 from statebake.pipeline.imaging import plan_image_of
-from statebake.setup.facts import DockerFacts, docker_files, look_at, read_exact
+from statebake.setup.facts import DockerFacts, docker_files, look_at, look_at_ci, read_exact
 from statebake.setup.plan import SetupPlan, plan_setup
 from statebake.setup.write import write_changes
 
@@ -65,12 +65,19 @@ def find_setup_targets(dirs: Sequence[Path], env: Mapping[str, str], cwd: Path) 
     return [_target(project, configure(project, {}, env, cwd=cwd), env) for project in projects]
 
 
-def plan_setup_of(target: Target, interpreter: str, env: Mapping[str, str]) -> Setup:
-    """Return what is to be done in a project; nothing is fetched, and no code of it is imported.
+def plan_setup_of(target: Target, interpreter: str, env: Mapping[str, str], before: Sequence[Setup] = ()) -> Setup:
+    """Return what is to be done in a project, after ``before``; nothing is fetched, and no code of it is imported.
 
     Raises ``StatebakeError``: ``BAD_TOML``, ``BAD_SETTING``, ``OUTPUT_FAILED``.
     """
-    facts = look_at(target.project, target.settings, interpreter=interpreter, docker=_look_at_docker(target, env))
+    pending = {change.path: change.new for setup in before for change in setup.plan.changes}
+    facts = look_at(
+        target.project,
+        target.settings,
+        interpreter=interpreter,
+        ci=look_at_ci(target.project, pending),
+        docker=_look_at_docker(target, env),
+    )
     return Setup(target, plan_setup(facts))
 
 

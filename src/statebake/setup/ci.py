@@ -16,6 +16,7 @@ from statebake.bake.image.generated import seal
 from statebake.bake.templates import render
 
 _BY_HAND = "statebake init; what is edited stays as it is"
+_OURS_AT_THE_END = re.compile(r"^include:\r?\n(?:  - local: /\.gitlab/statebake[\w.-]*\.yml\r?\n)+\Z", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,17 @@ def include_line(path: str) -> str:
 def with_include(text: str, path: str) -> str | None:
     """Return ``.gitlab-ci.yml`` with an ``include`` of ``path`` at its end; ``None``: only by changing what is there.
 
-    The same text comes back where it includes that already.
+    The same text comes back where it includes that already. An ``include`` at its end that has other projects' jobs of
+    statebake, and nothing else, gets one line more.
     """
     before = _top(text)
     if before is None:
         return None
-    if "include" in before:
-        return text if _includes(before["include"], path) else None
     end = "\r\n" if "\r\n" in text else "\n"
+    if "include" in before:
+        if _includes(before["include"], path):
+            return text
+        return f"{text}  {include_line(path)}{end}" if _OURS_AT_THE_END.search(text) else None
     space = end if not text or text.endswith("\n") else end * 2
     new = f"{text}{space if text.strip() else ''}include:{end}  {include_line(path)}{end}"
     after = _top(new)

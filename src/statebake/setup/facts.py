@@ -167,11 +167,11 @@ def docker_files(directory: Path, settings: Settings) -> tuple[str, ...]:
     return tuple(sorted({*(found - ours), *named}))
 
 
-def look_at_ci(project: Project) -> CiFacts:
-    """Return the CI of the repository that ``project`` is in."""
+def look_at_ci(project: Project, pending: Mapping[Path, str] | None = None) -> CiFacts:
+    """Return the CI of the repository that ``project`` is in; ``pending``: what files will have by then."""
     places = (project.directory, *project.directory.parents)
     root = next((place for place in places if (place / ".git").exists()), project.directory)
-    gitlab = read_exact(root / ".gitlab-ci.yml")
+    gitlab = (pending or {}).get(root / ".gitlab-ci.yml", read_exact(root / ".gitlab-ci.yml"))
     files = {}
     for directory in (".github/workflows", ".gitlab"):
         for path in sorted((root / directory).glob("statebake*.yml")):

@@ -314,6 +314,11 @@ def test_ci_files_of_somebody():
         ("a: !reference [x, y]\r\n", "a: !reference [x, y]\r\n\r\ninclude:\r\n  - local: /.gitlab/statebake.yml\r\n"),
         ("include:\n  - local: /.gitlab/statebake.yml\n", "as it is"),
         ("include: .gitlab/statebake.yml\n", "as it is"),
+        (
+            "a: 1\ninclude:\n  - local: /.gitlab/statebake-north.yml\n",
+            "a: 1\ninclude:\n  - local: /.gitlab/statebake-north.yml\n  - local: /.gitlab/statebake.yml\n",
+        ),
+        ("include:\n  - local: /.gitlab/statebake-north.yml\na: 1\n", None),
         ("include:\n  - template: x\n", None),
         ("spec:\n  inputs: {}\n---\na: 1\n", None),
         ("{a: 1}\n", None),
