@@ -209,6 +209,11 @@ def test_docker_as_it_is(shop):
     (shop / ".dockerignore").write_text("**/.*\n")
     out = init(shop, "--check").ok().out
     assert "add `!src/shop/defs/.local_defs_state/**` to .dockerignore instead" in out
+    (shop / "uv.lock").write_text("no lock")
+    assert (
+        "keeps the state out: add `!src/shop/defs/.local_defs_state/**` at its end." in init(shop, "--dry-run").ok().out
+    )
+    (shop / "uv.lock").unlink()
     (shop / "Dockerfile").unlink()
     statebake("dockerfile", "--refresh-in-build", "--refresh-secret", "API", cwd=shop).ok()
     init(shop, "--check").ok()

@@ -111,16 +111,22 @@ def _look_at_docker(target: Target, env: Mapping[str, str]) -> DockerFacts:
     files = docker_files(directory, target.settings)
     dockerfile = target.settings.docker.file or directory / "Dockerfile"
     try:
+        state = _state_of(target)
+    except StatebakeError:  # what is unknown then is told of the project as a whole
+        return DockerFacts(files)
+    losing = None
+    try:
         if not files or (ignore_file := find_ignore_file(directory, dockerfile)) is None:
             return DockerFacts(files)
-        losing = _losing(read_rules(ignore_file), _state_of(target), ignore_file.name)
+        losing = _losing(read_rules(ignore_file), state, ignore_file.name)
         has_block = "# statebake: begin" in (read_exact(ignore_file) or "")
         if not (losing or has_block):
             return DockerFacts(files)
         parts = plan_image_of(target, env)
         ignore = look_at_ignore_file(parts.plan, directory, dockerfile)
     except StatebakeError as error:
-        return DockerFacts(files, note=f"{IGNORE_FILE} is left as it is: {error.message}")
+        mend = f" {losing} keeps the state out: add `!{state}/**` at its end." if losing else ""
+        return DockerFacts(files, note=f"{IGNORE_FILE} is left as it is: {error.message}{mend}")
     in_build = replace(parts.plan, refresh=())
     if (
         ignore.status is FileStatus.OUT_OF_DATE
