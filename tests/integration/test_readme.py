@@ -87,6 +87,17 @@ def test_build_path(service: Service, builder: Builder, tmp_path: Path) -> None:
     assert "3 keys" in statebake("verify", wheel, cwd=project).ok().out
 
 
+def test_init_path(tmp_path: Path) -> None:
+    """The command that the section on builds shows sets up the native example, and prints the very lines shown."""
+    import sys
+
+    shown = next(block for block in blocks("console") if "$ statebake init" in block)
+    project = copy_example("weather", tmp_path / "weather")
+    (project / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    command, _, expected = shown.removeprefix("$ ").partition("\n")
+    assert _as_typed(command, project, {}).ok().out == expected
+
+
 @pytest.mark.needs("uv")
 def test_build_hook_path(service: Service, builder: Builder, tmp_path: Path) -> None:
     """So does the hook of hatchling."""

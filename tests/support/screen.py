@@ -118,6 +118,10 @@ class Terminal:
             assert self.read(0.05), self.screen.text
         return self.screen.text
 
+    def type(self, text: str) -> None:
+        """Type ``text`` on its keyboard."""
+        os.write(self._control, text.encode())
+
     def end(self, seconds: float = 30) -> int:
         """Follow the program to its end and return its exit code."""
         try:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from statebake.config import CodeSetting, backend_of, table_at
+from statebake.config import CodeSetting, table_at
 
 # Backends that are there for compiling, and what of a project they read.
 _COMPILING = ("mesonpy", "scikit_build_core", "maturin", "py_build_cmake", "enscons", "sipbuild")
@@ -60,27 +60,27 @@ def code_form(
     setting: CodeSetting,
     pyproject: Mapping[str, Any],
     *,
+    backend: str | None,
     setup_py: str | None,
     setup_cfg: str | None,
     sources: Iterable[str],
 ) -> CodeForm:
     """Return how the code goes in.
 
-    ``setup_py`` and ``setup_cfg``: the texts of these files, where there are any. ``sources``: the paths of the
-    project's own files, as they are imported.
+    ``backend``: the build backend, where there is one. ``setup_py`` and ``setup_cfg``: the texts of these files, where
+    they are there. ``sources``: the paths of the project's own files, as they are imported.
     """
     if setting != "auto":
         return CodeForm(setting == "wheel", "asked for by pex.code")
-    if backend_of(pyproject) is None and setup_py is None:
+    if backend is None and setup_py is None:
         return CodeForm(as_wheel=False, why="it has no build backend")
-    reason = next(_reasons(pyproject, setup_py, setup_cfg, sources), None)
+    reason = next(_reasons(pyproject, backend or "", setup_py, setup_cfg, sources), None)
     return CodeForm(True, reason) if reason else CodeForm(False, "a build would only copy its files")
 
 
 def _reasons(
-    pyproject: Mapping[str, Any], setup_py: str | None, setup_cfg: str | None, sources: Iterable[str]
+    pyproject: Mapping[str, Any], backend: str, setup_py: str | None, setup_cfg: str | None, sources: Iterable[str]
 ) -> Iterator[str]:
-    backend = backend_of(pyproject) or ""
     if backend.partition(".")[0] in _COMPILING:
         yield f"its build backend is {backend}, which compiles"
     for place in _GENERATING:

@@ -66,7 +66,7 @@ def in_project(next_step: str, directory: Path) -> str:
         return next_step
     option = f" --project {shlex.quote(path(directory))}"
     return re.sub(
-        r"(statebake (?:refresh|check|status|gc|bake pex|bake docker|dockerfile|config))\b",
+        r"(statebake (?:refresh|check|status|gc|bake pex|bake docker|dockerfile|config|init))\b",
         lambda found: found[0] + option,
         next_step,
     )

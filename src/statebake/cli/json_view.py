@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from statebake.pipeline.dockerfile import DockerfileReport, GeneratedFiles
     from statebake.pipeline.gate import Verified
     from statebake.pipeline.inspecting import Artifact
+    from statebake.pipeline.setting_up import Setup
     from statebake.refresh import RefreshPlan, RefreshReport
 
 
@@ -192,6 +193,14 @@ class JsonView(View):
             "state": plan.state_in_image,
             "dependencies_from": str(report.parts.dependencies.path),
         }
+
+    def setup_plan(self, target: Target, setup: Setup) -> None:
+        self.setup_report(target, setup, ())
+
+    def setup_report(self, target: Target, setup: Setup, written: Sequence[Path]) -> None:
+        from statebake.cli.setup_view import setup_json
+
+        self._project(target)["setup"] = setup_json(setup, written)
 
     def artifacts(self, artifacts: Sequence[Artifact], now: datetime) -> None:  # noqa: ARG002
         self._document["artifact"] = artifacts[0].name

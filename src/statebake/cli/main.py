@@ -25,6 +25,7 @@ class Group(click.Group):
     """
 
     _commands: ClassVar[dict[str, tuple[str, str, str]]] = {
+        "init": ("statebake.cli.init", "init_command", "Set statebake up in a project; shows a diff before writing."),
         "refresh": (
             "statebake.cli.state",
             "refresh_command",

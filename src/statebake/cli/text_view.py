@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from statebake.pipeline.dockerfile import DockerfileReport, GeneratedFiles
     from statebake.pipeline.gate import Verified
     from statebake.pipeline.inspecting import Artifact
+    from statebake.pipeline.setting_up import Setup
     from statebake.refresh import RefreshPlan, RefreshReport
 
 _OK, _BAD, _ODD = ("✓ ", "green"), ("✗ ", "red"), ("! ", "yellow")
@@ -248,6 +249,19 @@ class TextView(View):
                 self._out.print(f"  {human.path(file.path)} as it was is kept as {file.kept.name}")
         if report.parts.plan.refresh is None:
             self._out.print("  next: statebake bake docker", style="dim")
+
+    def setup_plan(self, target: Target, setup: Setup) -> None:  # noqa: ARG002
+        from statebake.cli.setup_view import change_lines, found_lines
+
+        for line in (*found_lines(setup), *change_lines(setup)):
+            self._out.print(line)
+
+    def setup_report(self, target: Target, setup: Setup, written: Sequence[Path]) -> None:
+        from statebake.cli.setup_view import report_line
+
+        self._out.print(Text.assemble(_OK, report_line(setup, written)))
+        for step in setup.plan.next_steps if written else ():
+            self._out.print(f"  next: {_in_project(step, target)}", style="dim")
 
     def artifacts(self, artifacts: Sequence[Artifact], now: datetime) -> None:
         from statebake.cli.artifact_view import artifact_lines

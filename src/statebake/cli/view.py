@@ -6,6 +6,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from statebake.pipeline.building import ImageReport
     from statebake.pipeline.dockerfile import DockerfileReport, GeneratedFiles
     from statebake.pipeline.inspecting import Artifact
+    from statebake.pipeline.setting_up import Setup
     from statebake.progress import Observer
     from statebake.refresh import RefreshPlan, RefreshReport
 
@@ -109,6 +111,14 @@ class View(ABC):
     @abstractmethod
     def dockerfile_report(self, target: Target, report: DockerfileReport) -> None:
         """Show which generated files were written."""
+
+    @abstractmethod
+    def setup_plan(self, target: Target, setup: Setup) -> None:
+        """Show what was found in a project, and what would be written."""
+
+    @abstractmethod
+    def setup_report(self, target: Target, setup: Setup, written: Sequence[Path]) -> None:
+        """Show that a project is set up: which files were written for that."""
 
     @abstractmethod
     def artifacts(self, artifacts: Sequence[Artifact], now: datetime) -> None:

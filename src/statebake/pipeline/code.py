@@ -26,6 +26,7 @@ def form_of_code(opened: OpenProject, sources: Sequence[SourceFile]) -> CodeForm
     return code_form(
         opened.target.settings.pex.code,
         project.pyproject,
+        backend=_backend(opened),
         setup_py=text("setup.py"),
         setup_cfg=text("setup.cfg"),
         sources=(file.path for file in sources),
@@ -42,7 +43,7 @@ def wheel_with_state(
     if plan.wheel is None:
         return None
     project = opened.target.project
-    backend = backend_of(project.pyproject) or "setuptools"
+    backend = _backend(opened) or "setuptools"
     observer.stage(f"Building the wheel of {project.name} with {backend}")
     made, complete = scratch / "made", scratch / "complete"
     for directory in (made, complete):
@@ -57,3 +58,8 @@ def wheel_with_state(
     )
     finish_wheel(built, plan.wheel, backend, complete)
     return complete / built.name
+
+
+def _backend(opened: OpenProject) -> str | None:
+    """Return the backend that builds the project, or the one that statebake wraps."""
+    return opened.target.settings.build_backend or backend_of(opened.target.project.pyproject)

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from statebake.bake.code_form import CodeForm, code_form
+from statebake.config import backend_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -18,7 +19,9 @@ WRAPPED = '[build-system]\nbuild-backend = "statebake.backend"\n[tool.statebake]
 
 
 def form(text, setting="auto", setup_py=None, setup_cfg=None, sources=("shop/__init__.py",)):
-    return code_form(setting, tomllib.loads(text), setup_py=setup_py, setup_cfg=setup_cfg, sources=sources)
+    pyproject = tomllib.loads(text)
+    backend = backend_of(pyproject)
+    return code_form(setting, pyproject, backend=backend, setup_py=setup_py, setup_cfg=setup_cfg, sources=sources)
 
 
 FILES = {

@@ -1,0 +1,62 @@
+"""What ``statebake init`` has found and would write, in lines for people and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from statebake.cli import human
+
+if TYPE_CHECKING:
+    from statebake.pipeline.setting_up import Setup
+
+_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def found_lines(setup: Setup) -> Iterator[Text]:
+    """Yield what was found, a line each."""
+    yield Text(setup.target.project.name, style="bold")
+    for name, value in setup.plan.found:
+        yield Text(f"  {name}: {value}")
+
+
+def change_lines(setup: Setup) -> Iterator[Text]:
+    """Yield what would be written, as diffs, and what is left to the user."""
+    for change in setup.plan.changes:
+        name = setup.name_of(change.path)
+        yield Text("")
+        yield Text.assemble((name, "bold"), f": {change.why}")
+        for line in change.diff(name):
+            style = "bold" if line.startswith(("--- ", "+++ ")) else _STYLES.get(line[:1], "")
+            yield Text(human.clip(line, 400), style=style)
+    if setup.plan.changes:
+        yield Text("")
+    for note in setup.plan.notes:
+        yield Text.assemble(("note: ", "yellow"), note)
+
+
+def report_line(setup: Setup, written: Sequence[Path]) -> str:
+    """Return what came of it, in a line."""
+    names = ", ".join(setup.name_of(path) for path in written)
+    return f"{setup.target.project.name}: {f'wrote {names}' if names else 'there is nothing to do'}"
+
+
+def setup_json(setup: Setup, written: Sequence[Path]) -> dict[str, Any]:
+    """Return the same as a JSON object; ``written``: the files that were."""
+    return {
+        "found": {name.lower().replace(" ", "_"): value for name, value in setup.plan.found},
+        "changes": [
+            {
+                "path": str(change.path),
+                "diff": "\n".join(change.diff(setup.name_of(change.path))),
+                "why": change.why,
+            }
+            for change in setup.plan.changes
+        ],
+        "notes": list(setup.plan.notes),
+        "next_steps": list(setup.plan.next_steps),
+        "written": [str(path) for path in written],
+    }

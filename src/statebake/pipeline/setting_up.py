@@ -1,0 +1,165 @@
+"""What ``statebake init`` does with a project: looks at its files, plans the changes, and writes them."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from statebake.bake.image.context import IGNORE_FILE, find_ignore_file, read_rules
+from statebake.bake.image.generated import FileState, state_of
+from statebake.bake.image.generated_files import FileStatus, look_at_ignore_file
+from statebake.bake.image.ignore_rules import Rules
+from statebake.config import Project, ResolvedConfig, choose_python, configure, find_defs_dir, find_projects
+from statebake.errors import Code, StatebakeError
+from statebake.model.keys import IGNORE_NAME, STATE_DIR_NAME
+from statebake.pipeline import Target
+from statebake.pipeline.imaging import plan_image_of
+from statebake.setup.facts import DockerFacts, docker_files, look_at, look_at_ci, read_exact
+from statebake.setup.plan import SetupPlan, plan_setup
+from statebake.setup.write import write_changes
+
+_SAMPLES = (IGNORE_NAME, "C__k__/state", "C__k__/state/a/b.json", "C__k__/project/.a/b")
+"""Files such as there are in a state directory."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A project, and what is to be done in it; with an interpreter of its own, or what is wrong with that."""
+
+    target: Target
+    plan: SetupPlan
+
+    def must_be_done(self) -> None:
+        """Raise ``StatebakeError`` (``OUT_OF_DATE``) where something is left to do."""
+        changes = self.plan.changes
+        if changes:
+            names = ", ".join(self.name_of(change.path) for change in changes)
+            raise StatebakeError(
+                Code.OUT_OF_DATE,
+                f"statebake is not set up here, or not wholly: {names} would be written.",
+                where=str(changes[0].path),
+                next_step="statebake init",
+            )
+
+    def name_of(self, path: Path) -> str:
+        """Return what to call a file: its path in the project, or in the repository around that."""
+        directory = self.target.project.directory
+        places = (directory, *directory.parents)
+        return next(path.relative_to(place).as_posix() for place in places if path.is_relative_to(place))
+
+
+def find_setup_targets(dirs: Sequence[Path], env: Mapping[str, str], cwd: Path) -> list[tuple[Target, str]]:
+    """Return the projects, each with its interpreter in a word; one that has none gets statebake's own.
+
+    As ``find_targets``, but that what has a ``pyproject.toml`` and is no project yet can become one.
+    """
+    try:
+        projects = find_projects(dirs, cwd)
+    except StatebakeError as error:
+        if dirs or error.code is not Code.NO_PROJECT or not (cwd / "pyproject.toml").is_file():
+            raise
+        projects = find_projects([cwd], cwd)
+    return [_target(project, configure(project, {}, env, cwd=cwd), env) for project in projects]
+
+
+def plan_setup_of(target: Target, interpreter: str, env: Mapping[str, str], before: Sequence[Setup] = ()) -> Setup:
+    """Return what is to be done in a project, after ``before``; nothing is fetched, and no code of it is imported.
+
+    Raises ``StatebakeError``: ``BAD_TOML``, ``BAD_SETTING``, ``OUTPUT_FAILED``.
+    """
+    pending = {change.path: change.new for setup in before for change in setup.plan.changes}
+    facts = look_at(
+        target.project,
+        target.settings,
+        interpreter=interpreter,
+        ci=look_at_ci(target.project, pending),
+        docker=_look_at_docker(target, env),
+    )
+    return Setup(target, plan_setup(facts))
+
+
+def write_setup(setup: Setup) -> tuple[Path, ...]:
+    """Write what is to be done, and return the files; raises ``StatebakeError`` (``NO_PROJECT``, ``OUTPUT_FAILED``)."""
+    directory = setup.target.project.directory
+    if not directory.is_dir():
+        raise StatebakeError(
+            Code.NO_PROJECT,
+            "The project is not there any more. Nothing was written.",
+            where=str(directory),
+            next_step="give another one with --project DIR",
+        )
+    return write_changes(setup.plan.changes)
+
+
+def _target(project: Project, config: ResolvedConfig, env: Mapping[str, str]) -> tuple[Target, str]:
+    try:
+        python = choose_python(project, config.settings, config.origins["python"], env)
+    except StatebakeError as error:
+        return Target(project, config, sys.executable, "statebake's own"), f"none: {error.message}"
+    path = python.path
+    name = path.relative_to(project.directory) if path.is_relative_to(project.directory) else path
+    shown = python.origin if python.origin == "statebake's own" else f"{name} ({python.origin})"
+    return Target(project, config, str(path), python.origin), shown
+
+
+def _look_at_docker(target: Target, env: Mapping[str, str]) -> DockerFacts:
+    """Return the Docker files; the block of ``.dockerignore`` where its rules keep the state out, or it is there."""
+    directory = target.project.directory
+    files = docker_files(directory, target.settings)
+    dockerfile = target.settings.docker.file or directory / "Dockerfile"
+    try:
+        state = _state_of(target)
+    except StatebakeError:  # what is unknown then is told of the project as a whole
+        return DockerFacts(files)
+    losing = None
+    try:
+        if not files or (ignore_file := find_ignore_file(directory, dockerfile)) is None:
+            return DockerFacts(files)
+        losing = _losing(read_rules(ignore_file), state, ignore_file.name)
+        has_block = "# statebake: begin" in (read_exact(ignore_file) or "")
+        if not (losing or has_block):
+            return DockerFacts(files)
+        parts = plan_image_of(target, env)
+        ignore = look_at_ignore_file(parts.plan, directory, dockerfile)
+    except StatebakeError as error:
+        mend = f" {losing} keeps the state out: add `!{state}/**` at its end." if losing else ""
+        return DockerFacts(files, note=f"{IGNORE_FILE} is left as it is: {error.message}{mend}")
+    in_build = replace(parts.plan, refresh=())
+    if (
+        ignore.status is FileStatus.OUT_OF_DATE
+        and look_at_ignore_file(in_build, directory, dockerfile).status is FileStatus.CURRENT
+    ):
+        return DockerFacts(files)  # `statebake dockerfile --refresh-in-build` has it so
+    if ignore.status is FileStatus.MISSING and (name := _copying_dist(directory, files)):
+        line = f"!{parts.plan.state_in_context}/**"
+        note = (
+            f"{name} copies from dist, which the block of statebake keeps out: add `{line}` to {IGNORE_FILE} instead."
+        )
+        return DockerFacts(files, note=note)
+    return DockerFacts(files, ignore, losing)
+
+
+def _state_of(target: Target) -> PurePosixPath:
+    defs = find_defs_dir(target.project, target.settings).relative_to(target.project.directory)
+    return PurePosixPath(defs.as_posix(), STATE_DIR_NAME)
+
+
+def _losing(rules: Rules, state: PurePosixPath, name: str) -> str | None:
+    """Return the first rule that keeps a file of the state out."""
+    decisions = (rules.decide(f"{state}/{sample}") for sample in _SAMPLES)
+    rule = next((one.rule for one in decisions if one.excluded and one.rule), None)
+    return f"{name}:{rule.line} (`{rule.text}`)" if rule else None
+
+
+def _copying_dist(directory: Path, files: Sequence[str]) -> str | None:
+    """Return the name of a Dockerfile of the user's that copies what was built before, or ``None``."""
+    for name in files:
+        text = read_exact(directory / name) or ""
+        if state_of(text) is FileState.FOREIGN and re.search(
+            r"^\s*(?:COPY|ADD)\s[^#\n]*\bdist\b", text, re.IGNORECASE | re.MULTILINE
+        ):
+            return name
+    return None

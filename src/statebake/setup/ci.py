@@ -1,0 +1,137 @@
+"""What CI gets: a workflow of GitHub, a job of GitLab and the line that includes it; no I/O.
+
+Sources: https://docs.github.com/actions/reference/workflow-syntax-for-github-actions and
+https://docs.gitlab.com/ci/yaml/.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from statebake.bake.image.generated import seal
+from statebake.bake.templates import render
+
+_BY_HAND = "statebake init; what is edited stays as it is"
+_OURS_AT_THE_END = re.compile(r"^include:\r?\n(?:  - local: /\.gitlab/statebake[\w.-]*\.yml\r?\n)+\Z", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class CiJob:
+    """What a job of CI does.
+
+    Attributes:
+        directory: where it is in the repository; empty where they are one.
+        uv: whether uv is used.
+        locked: whether a ``uv.lock`` says what is installed.
+        requirements: the requirements file that does, or none.
+        python: the version of Python, such as ``3.12``.
+        variables: the environment variables that components read.
+        built: whether the project is built as a package.
+    """
+
+    directory: str
+    uv: bool
+    locked: bool
+    requirements: str | None
+    python: str
+    variables: tuple[str, ...]
+    built: bool
+
+    @property
+    def title(self) -> str:
+        """What the job is called, and its file: of several projects in a repository, each has one."""
+        return "statebake-" + re.sub(r"[^A-Za-z0-9._-]+", "-", self.directory) if self.directory else "statebake"
+
+
+def github_workflow(job: CiJob) -> str:
+    """Return the text of a workflow, with the mark of a generated file."""
+    return seal(render("github-workflow.yml", install=_install(job), **_values(job)), _BY_HAND)
+
+
+def gitlab_job(job: CiJob) -> str:
+    """Return the text of a file to include, with the mark of a generated file."""
+    first = ["pip install uv"] if job.uv else []
+    return seal(render("gitlab-job.yml", install=[*first, *_install(job)], **_values(job)), _BY_HAND)
+
+
+def include_line(path: str) -> str:
+    """Return what ``.gitlab-ci.yml`` has below ``include:`` for a file of the repository."""
+    return f"- local: /{path}"
+
+
+def with_include(text: str, path: str) -> str | None:
+    """Return ``.gitlab-ci.yml`` with an ``include`` of ``path`` at its end; ``None``: only by changing what is there.
+
+    The same text comes back where it includes that already. An ``include`` at its end that has other projects' jobs of
+    statebake, and nothing else, gets one line more.
+    """
+    before = _top(text)
+    if before is None:
+        return None
+    end = "\r\n" if "\r\n" in text else "\n"
+    if "include" in before:
+        if _includes(before["include"], path):
+            return text
+        return f"{text}  {include_line(path)}{end}" if _OURS_AT_THE_END.search(text) else None
+    space = end if not text or text.endswith("\n") else end * 2
+    new = f"{text}{space if text.strip() else ''}include:{end}  {include_line(path)}{end}"
+    after = _top(new)
+    if after is None or list(after) != [*before, "include"]:
+        return None
+    return new
+
+
+def _top(text: str) -> dict[str, Any] | None:
+    """Return the nodes of a file's top level by key; ``None``: it is not one mapping."""
+    import yaml
+
+    try:
+        documents = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+    except (yaml.YAMLError, ValueError):
+        return None
+    if not documents or documents == [None]:
+        return {}
+    if len(documents) > 1 or not isinstance(documents[0], yaml.MappingNode):
+        return None
+    return {str(key.value): value for key, value in documents[0].value}
+
+
+def _includes(node: Any, path: str) -> bool:
+    """Return whether an ``include``, of any of its forms, names a file of the repository."""
+    import yaml
+
+    if isinstance(node, yaml.ScalarNode):
+        return str(node.value).lstrip("/") == path
+    if isinstance(node, yaml.SequenceNode):
+        return any(_includes(item, path) for item in node.value)
+    if isinstance(node, yaml.MappingNode):
+        return any(key.value == "local" and _includes(value, path) for key, value in node.value)
+    return False
+
+
+def _values(job: CiJob) -> Mapping[str, Any]:
+    prefix = f"{job.directory}/" if job.directory else ""
+    return {
+        "title": job.title,
+        "directory": job.directory,
+        "prefix": prefix,
+        "uv": job.uv,
+        "python": job.python,
+        "variables": job.variables,
+        "statebake": "uvx statebake" if job.uv else "statebake",
+        "build": ("uv build" if job.uv else "python -m build") if job.built else None,
+        "dist": f"{prefix}dist/",
+        "artifact": "dist" if not job.directory else f"dist-{job.title.removeprefix('statebake-')}",
+    }
+
+
+def _install(job: CiJob) -> list[str]:
+    if job.uv:
+        return ["uv sync --locked" if job.locked else "uv sync"]
+    project = f"--requirement {shlex.quote(job.requirements)}" if job.requirements else "--editable ."
+    tools = "statebake build" if job.built else "statebake"
+    return ["python -m venv .venv", f".venv/bin/python -m pip install {project}", f"python -m pip install {tools}"]

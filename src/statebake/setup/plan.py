@@ -1,0 +1,213 @@
+"""What is to be written so that a project is set up: from facts to changes; no I/O."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from statebake.bake.dependency_source import DependencyKind
+from statebake.bake.image.generated import FileState, state_of
+from statebake.bake.image.generated_files import FileStatus
+from statebake.config import table_at
+from statebake.config.uv_cache import cache_keys_with, state_entry, state_is_in_cache_keys
+from statebake.errors import Code, StatebakeError
+from statebake.setup.build_system import BuildFacts, BuildPlan, plan_build
+from statebake.setup.ci import CiJob, github_workflow, gitlab_job, include_line, with_include
+from statebake.setup.facts import ExactFile, Facts
+from statebake.setup.toml_edit import AddEntry, Edit, SetValue, edited
+
+_CACHE_KEYS = ("tool", "uv", "cache-keys")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file: its path, its text (``None``: there is none), the text that it is to have, and why."""
+
+    path: Path
+    old: str | None
+    new: str
+    why: str
+
+    def diff(self, name: str) -> list[str]:
+        """Return the lines of a unified diff of the file called ``name``."""
+        old = f"a/{name}" if self.old is not None else "/dev/null"
+        lines = ((self.old or "").splitlines(), self.new.splitlines())
+        return list(difflib.unified_diff(*lines, old, f"b/{name}", lineterm=""))
+
+
+@dataclass(frozen=True)
+class SetupPlan:
+    """What is to be done.
+
+    Attributes:
+        found: what was found in the project, and its name.
+        changes: the files to write, in this order: whatever of them is written, the project can be built.
+        notes: what is left to the user, and why.
+        next_steps: the commands that come next.
+    """
+
+    found: tuple[tuple[str, str], ...]
+    changes: tuple[Change, ...]
+    notes: tuple[str, ...]
+    next_steps: tuple[str, ...]
+
+
+def plan_setup(facts: Facts) -> SetupPlan:
+    """Return what is to be written for a project.
+
+    Raises ``StatebakeError`` (``BAD_SETTING``) for files that no build could read, or that cannot be extended.
+    """
+    build = _build(facts)
+    changes = [*_toml_changes(facts, build)]
+    notes = [*build.notes]
+    if isinstance(facts.defs, StatebakeError):
+        notes.append(f"{facts.defs.message} {_sentence(facts.defs.next_step)}")
+    for part in (*_ci(facts, build), *_docker(facts)):
+        if isinstance(part, Change):
+            changes.append(part)
+        else:
+            notes.append(part)
+    return SetupPlan(tuple(_found(facts, build)), tuple(changes), tuple(notes), tuple(_next_steps(facts, build)))
+
+
+def _build(facts: Facts) -> BuildPlan:
+    if facts.pyproject is None:
+        return BuildPlan(False, "none: there is no pyproject.toml")
+    own, hatch = facts.own, facts.hatch
+    return plan_build(
+        BuildFacts(
+            facts.pyproject.toml,
+            own=own.toml if own else None,
+            hatch=hatch.toml.data if hatch else None,
+            setup_py=facts.setup_py,
+            uv=facts.uv is not None,
+        )
+    )
+
+
+def _toml_changes(facts: Facts, build: BuildPlan) -> Iterator[Change]:
+    """Yield the changes of ``statebake.toml`` and ``pyproject.toml``; the former alone does no harm, so it is first."""
+    if facts.own is not None and build.own_edits:
+        yield _edited(facts.own, build.own_edits, "which build backend statebake wraps")
+    if facts.pyproject is None:
+        return
+    reasons = ["a build of the project carries its state"] if build.edits else []
+    edits = list(build.edits)
+    if facts.uv and build.built and (keys := _cache_keys_edit(facts.pyproject, facts)):
+        edits.append(keys)
+        reasons.append("uv notices new state, and does not install an old wheel from its cache")
+    if edits:
+        yield _edited(facts.pyproject, edits, "; ".join(reasons))
+
+
+def _edited(file: ExactFile, edits: Sequence[Edit], why: str) -> Change:
+    return Change(file.toml.path, file.text, edited(file.toml, file.text, edits), why)
+
+
+def _cache_keys_edit(file: ExactFile, facts: Facts) -> Edit | None:
+    data, state_dir = file.toml.data, facts.state_dir
+    if state_dir is None or state_is_in_cache_keys(data, state_dir):
+        return None
+    given: Any = table_at(data, *_CACHE_KEYS)
+    if given is None:
+        return SetValue(_CACHE_KEYS, cache_keys_with(data, state_dir))
+    if not isinstance(given, list):
+        raise StatebakeError(
+            Code.BAD_SETTING,
+            "`cache-keys` is not a list.",
+            where=file.toml.where(*_CACHE_KEYS),
+            next_step='write it as a list: cache-keys = [{ file = "pyproject.toml" }]',
+        )
+    return AddEntry(_CACHE_KEYS, state_entry(state_dir))
+
+
+def _ci(facts: Facts, build: BuildPlan) -> Iterator[Change | str]:
+    ci = facts.ci
+    inside = facts.project.directory.relative_to(ci.root).as_posix()
+    lock = facts.lock
+    job = CiJob(
+        directory="" if inside == "." else inside,
+        uv=facts.uv is not None,
+        locked=lock is not None and lock.kind is DependencyKind.UV_LOCK,
+        requirements=lock.path.name if lock is not None and lock.kind is DependencyKind.REQUIREMENTS else None,
+        python=facts.python,
+        variables=facts.variables,
+        built=build.built,
+    )
+    if ci.github:
+        yield from _generated(facts, f".github/workflows/{job.title}.yml", github_workflow(job), "CI fetches the state")
+    if ci.gitlab is not None:
+        path = f".gitlab/{job.title}.yml"
+        yield from _generated(facts, path, gitlab_job(job), "CI fetches the state")
+        included = with_include(ci.gitlab, path)
+        if included is None:
+            yield f"Add this to `include` in .gitlab-ci.yml: {include_line(path)}"
+        elif included != ci.gitlab:
+            yield Change(ci.root / ".gitlab-ci.yml", ci.gitlab, included, f"GitLab reads {path}")
+
+
+def _generated(facts: Facts, name: str, text: str, why: str) -> Iterator[Change | str]:
+    """Yield the change of a file that is all statebake's; what somebody else wrote, or edited, stays."""
+    old = facts.ci.files.get(name)
+    if old is not None and old.replace("\r\n", "\n") == text:
+        return
+    known = FileState.INTACT if old is None else state_of(old)
+    if known is FileState.FOREIGN:
+        yield f"{name} is there already and is not of statebake: it stays as it is."
+    elif known is FileState.INTACT:
+        yield Change(facts.ci.root / name, old, text, why)
+
+
+def _docker(facts: Facts) -> Iterator[Change | str]:
+    docker = facts.docker
+    if docker.note:
+        yield docker.note
+    file = docker.ignore
+    if file is None or file.status is FileStatus.CURRENT:
+        return
+    if file.status is FileStatus.EDITED:
+        yield (
+            f"The block of statebake in {file.path.name} was edited by hand: it stays as it is. "
+            "`statebake dockerfile --force` writes it anew."
+        )
+        return
+    why = f"{docker.losing} keeps the state out" if docker.losing else "the block of statebake is out of date"
+    yield Change(file.path, file.old, file.new, why)
+
+
+def _found(facts: Facts, build: BuildPlan) -> Iterator[tuple[str, str]]:
+    directory = facts.project.directory
+    at = f" ({build.where.removeprefix(f'{directory}/')})" if build.where else ""
+    yield "build backend", f"{build.backend}{at}"
+    known = not isinstance(facts.defs, StatebakeError)
+    yield "host", f"{facts.host}, definitions in {facts.defs}" if known else f"{facts.host}, definitions not found"
+    yield "lock file", _lock_file(facts)
+    yield "interpreter", facts.interpreter
+    yield "uv", f"used ({facts.uv})" if facts.uv else "not used"
+    ci = [name for name, there in (("GitHub", facts.ci.github), ("GitLab", facts.ci.gitlab is not None)) if there]
+    yield "CI", ", ".join(ci) or "none"
+    yield "Docker", ", ".join(facts.docker.files) or "none"
+
+
+def _lock_file(facts: Facts) -> str:
+    lock, directory = facts.lock, facts.project.directory
+    if lock is not None and lock.locked:
+        path = lock.path
+        return str(path.relative_to(directory)) if path.is_relative_to(directory) else f"{path.parent.name}/{path.name}"
+    none = f"none that statebake reads ({facts.unread_lock})" if facts.unread_lock else "none"
+    return none if lock is None else f"{none}: dependencies from pyproject.toml"
+
+
+def _next_steps(facts: Facts, build: BuildPlan) -> Iterator[str]:
+    yield "statebake refresh"
+    if build.built:
+        yield "uv build" if facts.uv else "python -m build"
+    if facts.docker.files:
+        yield "statebake dockerfile"
+
+
+def _sentence(text: str | None) -> str:
+    return f"{text[:1].upper()}{text[1:]}." if text else ""

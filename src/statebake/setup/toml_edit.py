@@ -1,0 +1,181 @@
+"""Changing values of a TOML file: everything else keeps its bytes, and the result is proved; no I/O."""
+
+from __future__ import annotations
+
+import copy
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from statebake.bake.templates import toml_value
+from statebake.config import TomlFile, table_at
+from statebake.errors import Code, StatebakeError
+from statebake.setup.array_text import with_entry
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class SetValue:
+    """``keys`` get ``value``, in the place of what they have; a table that is missing is made at the end."""
+
+    keys: tuple[str, ...]
+    value: Any
+
+
+@dataclass(frozen=True)
+class AddEntry:
+    """The array at ``keys``, which is there, gets one more entry at its end."""
+
+    keys: tuple[str, ...]
+    value: Any
+
+
+@dataclass(frozen=True)
+class Remove:
+    """What is at ``keys`` goes."""
+
+    keys: tuple[str, ...]
+
+
+Edit = SetValue | AddEntry | Remove
+
+
+def edited(file: TomlFile, text: str, edits: Sequence[Edit]) -> str:
+    """Return ``text``, the exact text of ``file``, with ``edits`` made one after the other.
+
+    Formatting, comments and the ends of lines stay. Raises ``StatebakeError`` (``BAD_SETTING``), with what is to be
+    written by hand, where the file has a form that does not allow it: what is read back must be what was there, with
+    the edits and nothing else.
+    """
+    expected = copy.deepcopy(dict(file.data))
+    found = text
+    for edit in edits:
+        try:
+            _apply(expected, edit)
+            found = _with_one(found, edit)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:  # tomlkit's own are ValueErrors
+            raise _by_hand(file, edits) from error
+    if not re.search(r"(?<!\r)\n", text) and "\r\n" in text:
+        found = re.sub(r"(?<!\r)\n", "\r\n", found)
+    try:
+        same = tomllib.loads(found) == expected
+    except tomllib.TOMLDecodeError:
+        same = False
+    if not same:
+        raise _by_hand(file, edits)
+    return found
+
+
+def _apply(data: dict[str, Any], edit: Edit) -> None:
+    """Make an edit in what a file says."""
+    *above, last = edit.keys
+    table: Any = data
+    for key in above:
+        table = table.setdefault(key, {})
+    if isinstance(edit, SetValue):
+        table[last] = edit.value
+    elif isinstance(edit, AddEntry):
+        table[last].append(edit.value)
+    else:
+        del table[last]
+
+
+def _with_one(text: str, edit: Edit) -> str:
+    import tomlkit
+
+    if text and not text.endswith("\n"):
+        text += "\n"
+    document = tomlkit.parse(text)
+    *above, last = edit.keys
+    table: Any = document
+    for depth, key in enumerate(above):
+        if key in table:
+            table = table[key]
+        elif isinstance(table, tomlkit.items.InlineTable):
+            value: Any = edit.value if isinstance(edit, SetValue) else None
+            for name in reversed([*above[depth + 1 :], last]):
+                value = {name: value}
+            table[key] = _item(value)
+            return document.as_string()
+        else:
+            return _with_new_table(text, above, last, edit)
+    if isinstance(edit, Remove):
+        del table[last]
+    elif isinstance(edit, AddEntry):
+        table[last] = _parsed(with_entry(table[last].as_string(), toml_text(edit.value)))
+    elif last in table:
+        table[last] = _item(edit.value)
+    else:
+        _add(table, last, _item(edit.value))
+    return document.as_string()
+
+
+def _with_new_table(text: str, above: Sequence[str], last: str, edit: Edit) -> str:
+    assert isinstance(edit, SetValue)
+    space = "\n" if text.strip() and not text.endswith(("\n\n", "\n\r\n")) else ""
+    return f"{text}{space}[{'.'.join(_key(key) for key in above)}]\n{_key(last)} = {toml_text(edit.value)}\n"
+
+
+def _add(table: Any, key: str, item: Any) -> None:
+    """Put a key behind the last one of ``table``: what stands below that, up to the next table, is about the next."""
+    from tomlkit.container import Container
+    from tomlkit.items import AbstractTable, Table
+
+    body = table.value if isinstance(table, Table) and not table.is_super_table() else None
+    if isinstance(body, Container):
+        named = [(name, old) for name, old in body.body if name is not None]
+        values = [(name, old) for name, old in named if not isinstance(old, AbstractTable) and not name.is_dotted()]
+        if values and values[-1] == named[len(values) - 1] and not any(name.is_dotted() for name, _ in named):
+            name, old = values[-1]
+            item.indent(len(old.trivia.indent))
+            body._insert_after(name, key, item)
+            return
+    table[key] = item
+
+
+def _item(value: Any) -> Any:
+    return _parsed(toml_text(value))
+
+
+def _parsed(text: str) -> Any:
+    import tomlkit
+
+    return tomlkit.parse(f"x = {text}\n")["x"]
+
+
+def toml_text(value: Any) -> str:
+    """Return ``value`` as it is written behind a ``=``; a list of several tables on several lines."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(key)} = {toml_text(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list) and len(value) > 1 and all(isinstance(entry, Mapping) for entry in value):
+        return "[\n" + "".join(f"    {toml_text(entry)},\n" for entry in value) + "]"
+    return "[" + ", ".join(map(toml_text, value)) + "]" if isinstance(value, list) else toml_value(value)
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[\w-]+", key, re.ASCII) else toml_value(key)
+
+
+def _by_hand(file: TomlFile, edits: Sequence[Edit]) -> StatebakeError:
+    lines = []
+    for edit in edits:
+        table, name = ".".join(edit.keys[:-1]), _key(edit.keys[-1])
+        if isinstance(edit, SetValue):
+            lines.append(f"[{table}] {name} = {' '.join(toml_text(edit.value).split())}".removeprefix("[] "))
+        elif isinstance(edit, AddEntry):
+            given = table_at(file.data, *edit.keys)
+            lines.append(f"[{table}] {name} = {' '.join(toml_text([*(given or []), edit.value]).split())}")
+        else:
+            lines.append(f"[{table}] without {name}")
+    return StatebakeError(
+        Code.BAD_SETTING,
+        f"{file.path.name} is written in a form that cannot be extended without writing it anew.",
+        where=file.where(*edits[0].keys),
+        next_step="write this by hand: " + "; ".join(lines),
+    )

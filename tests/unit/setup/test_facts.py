@@ -1,0 +1,115 @@
+"""What the files of a project say."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+import pytest
+
+from statebake.config import configure, find_projects
+from statebake.errors import StatebakeError
+from statebake.setup.facts import look_at
+from support.trees import write_tree
+
+SHOP = {
+    "pyproject.toml": '[project]\nname = "shop"\n',
+    "src/shop/__init__.py": "",
+    "src/shop/defs/__init__.py": "",
+}
+
+
+def facts(root, files=None, at=""):
+    write_tree(root / at, SHOP)
+    write_tree(root, files or {})
+    [project] = find_projects([root / at], root)
+    return look_at(project, configure(project, {}, {}).settings, interpreter="python")
+
+
+@pytest.mark.parametrize(
+    ("files", "uv"),
+    [
+        ({}, None),
+        ({"uv.lock": ""}, "uv.lock"),
+        ({"uv.toml": ""}, "uv.toml"),
+        ({"pyproject.toml": '[project]\nname = "shop"\n[tool.uv]\n'}, "[tool.uv]"),
+        (
+            {"pyproject.toml": '[project]\nname = "shop"\n[build-system]\nrequires = []\nbuild-backend = "uv_build"\n'},
+            "uv_build",
+        ),
+    ],
+)
+def test_uv(tmp_path, files, uv):
+    """uv is used where it left a lock, is configured, or builds the project."""
+    assert facts(tmp_path, files).uv == uv
+
+
+@pytest.mark.parametrize("workspace", [True, False])
+def test_uv_workspace(tmp_path, workspace):
+    """A lock above counts where it is that of a workspace."""
+    table = '[tool.uv.workspace]\nmembers = ["shop"]\n' if workspace else ""
+    root = tmp_path / "all"
+    found = facts(root, {"uv.lock": "", "pyproject.toml": f'[project]\nname = "all"\n{table}'}, at="shop")
+    assert found.uv == ("uv.lock of all" if workspace else None)
+    assert found.lock.path.name == ("uv.lock" if workspace else "pyproject.toml")
+
+
+@pytest.mark.parametrize(
+    ("files", "python"),
+    [
+        ({}, "3.12"),
+        ({".python-version": "3.13.1\n"}, "3.13"),
+        ({"pyproject.toml": '[project]\nname = "shop"\nrequires-python = ">=3.13"\n'}, "3.13"),
+        ({"pyproject.toml": '[project]\nname = "shop"\nrequires-python = "<3.12"\n'}, "3.11"),
+        ({"pyproject.toml": '[project]\nname = "shop"\nrequires-python = "what"\n'}, "3.12"),
+    ],
+)
+def test_python_of_ci(tmp_path, files, python):
+    """CI takes the Python that is pinned, or else one that the project allows."""
+    assert facts(tmp_path, files).python == python
+
+
+def test_variables(tmp_path):
+    """The variables that declarations name are known; those that state has, and comments of other files, are not."""
+    found = facts(
+        tmp_path,
+        {
+            "src/shop/defs/a/defs.yaml": 'a: "{{ env.B_TOKEN }}"\nb: "{{ env(\'A\') }}"\n',
+            "src/shop/defs/b/component.yaml": 'a: "{{ env.B_TOKEN }}"\n',
+            "src/shop/defs/.local_defs_state/x/project/defs.yaml": 'a: "{{ env.C }}"\n',
+        },
+    )
+    assert found.variables == ("A", "B_TOKEN")
+    assert found.state_dir == PurePosixPath("src/shop/defs/.local_defs_state")
+
+
+def test_ci_of_the_repository(tmp_path):
+    """The CI is that of the repository around the project, or the project's own where there is none."""
+    files = {".github/workflows/statebake-shop.yml": "a", ".github/workflows/other.yml": "b", ".gitlab-ci.yml": "c"}
+    found = facts(tmp_path, files, at="shop")
+    assert (found.ci.root, found.ci.github, found.ci.gitlab) == (tmp_path / "shop", False, None)
+    (tmp_path / ".git").mkdir()
+    ci = facts(tmp_path, files, at="shop").ci
+    assert (ci.root, ci.github, ci.gitlab) == (tmp_path, True, "c")
+    assert ci.files == {".github/workflows/statebake-shop.yml": "a"}
+
+
+def test_docker_files(tmp_path):
+    """Dockerfiles and compose files are found by their names; ignore files are none."""
+    names = ("Dockerfile", "web.Dockerfile", "compose.yml", "Dockerfile.dockerignore", "Dockerfile.dev")
+    found = facts(tmp_path, dict.fromkeys(names, ""))
+    assert found.docker.files == ("Dockerfile", "Dockerfile.dev", "compose.yml", "web.Dockerfile")
+
+
+def test_definitions(tmp_path):
+    """Where the definitions are not found, the answer is what setting says it; for Dagster that is dg's."""
+    write_tree(tmp_path, {"src/shop/defs/__init__.py": "", "src/other/defs/__init__.py": ""})
+    (tmp_path / "pyproject.toml").write_text("[tool.statebake]\n")
+    [project] = find_projects([tmp_path], tmp_path)
+    found = look_at(project, configure(project, {}, {}).settings, interpreter="python")
+    assert isinstance(found.defs, StatebakeError)
+    assert "[tool.statebake] defs_module" in found.defs.next_step
+    assert found.state_dir is None
+    (tmp_path / "pyproject.toml").write_text('[tool.dg.project]\nroot_module = "nowhere"\n')
+    [project] = find_projects([tmp_path], tmp_path)
+    found = look_at(project, configure(project, {}, {}).settings, interpreter="python")
+    assert "dg configuration" in found.defs.next_step

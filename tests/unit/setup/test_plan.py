@@ -1,0 +1,370 @@
+"""From a project's files to what is written: the build, uv's cache, CI and Docker."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from pathlib import Path, PurePosixPath
+
+import pytest
+import yaml
+
+from statebake.bake.dependency_source import DependencyKind, DependencySource
+from statebake.bake.image.generated_files import FileStatus, GeneratedFile
+from statebake.config.project import Project
+from statebake.config.toml_file import TomlFile
+from statebake.errors import Code, StatebakeError
+from statebake.setup.facts import CiFacts, DockerFacts, ExactFile, Facts
+from statebake.setup.plan import plan_setup
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path("/repo/shop")
+STATE = "src/shop/defs/.local_defs_state/**/*"
+
+BACKENDS = {
+    "hatchling": ('["hatchling>=1.27"]', "hatchling.build"),
+    "setuptools": ('["setuptools>=70", "setuptools-scm"]', "setuptools.build_meta"),
+    "uv_build": ('["uv_build>=0.9,<0.10"]', "uv_build"),
+    "poetry-core": ('["poetry-core>=2.0.0,<3.0.0"]', "poetry.core.masonry.api"),
+    "pdm-backend": ('["pdm-backend"]', "pdm.backend"),
+    "flit-core": ('["flit_core >=3.2,<4"]', "flit_core.buildapi"),
+}
+
+
+def exact(name, text):
+    text = textwrap.dedent(text).lstrip("\n") if text is not None else None
+    return None if text is None else ExactFile(TomlFile(ROOT / name, tomllib.loads(text), text), text)
+
+
+def facts(pyproject, *, own=None, hatch=None, **fields):
+    given = {
+        "project": Project(ROOT, "shop", ROOT / "pyproject.toml", None, "native", None, {}),
+        "host": "native",
+        "pyproject": exact("pyproject.toml", pyproject),
+        "own": exact("statebake.toml", own),
+        "hatch": exact("hatch.toml", hatch),
+        "setup_py": False,
+        "defs": PurePosixPath("src/shop/defs"),
+        "lock": None,
+        "unread_lock": None,
+        "uv": None,
+        "python": "3.12",
+        "variables": (),
+        "interpreter": "statebake's own",
+        "ci": CiFacts(ROOT),
+        "docker": DockerFacts(),
+    }
+    return Facts(**{**given, **fields})
+
+
+def written(plan):
+    """Return the files of a plan by name, TOML as data and all else as text."""
+    return {
+        change.path.relative_to(ROOT).as_posix(): tomllib.loads(change.new)
+        if change.path.suffix == ".toml"
+        else change.new
+        for change in plan.changes
+    }
+
+
+def found(plan):
+    return dict(plan.found)
+
+
+@pytest.mark.parametrize("backend", list(BACKENDS))
+def test_backends(backend):
+    """Every backend is wrapped: it stays in ``requires``, and is named where statebake looks for it."""
+    requires, module = BACKENDS[backend]
+    plan = plan_setup(facts(f'[build-system]\nrequires = {requires}\nbuild-backend = "{module}"\n'))
+    [text] = [change.new for change in plan.changes]
+    assert text == (
+        f'[build-system]\nrequires = {requires[:-1]}, "statebake"]\nbuild-backend = "statebake.backend"\n'
+        f'\n[tool.statebake]\nbuild-backend = "{module}"\n'
+    )
+    assert found(plan)["build backend"] == f"{module} (pyproject.toml:3)"
+
+
+def test_backend_of_the_project():
+    """A backend that is a part of the project is found through statebake's ``backend-path`` from then on."""
+    plan = plan_setup(
+        facts(
+            """
+            [build-system]
+            requires = []
+            build-backend = "mine"
+            backend-path = ["tools"]
+            """
+        )
+    )
+    assert written(plan)["pyproject.toml"] == {
+        "build-system": {"requires": ["statebake"], "build-backend": "statebake.backend"},
+        "tool": {"statebake": {"build-backend": "mine", "backend-path": ["tools"]}},
+    }
+
+
+def test_no_backend_named():
+    """A ``[build-system]`` that names none has setuptools, as PEP 517 says."""
+    plan = plan_setup(facts('[build-system]\nrequires = ["setuptools"]\n'))
+    assert written(plan)["pyproject.toml"]["tool"]["statebake"] == {"build-backend": "setuptools.build_meta:__legacy__"}
+
+
+@pytest.mark.parametrize(
+    ("setup_py", "backend"), [(False, "setuptools.build_meta"), (True, "setuptools.build_meta:__legacy__")]
+)
+def test_no_build_system(setup_py, backend):
+    """Where there is no table, setuptools is written down, as far as anything builds the project."""
+    plan = plan_setup(facts('[project]\nname = "shop"\n', setup_py=setup_py))
+    assert written(plan)["pyproject.toml"] == {
+        "project": {"name": "shop"},
+        "build-system": {"requires": ["setuptools>=61", "statebake"], "build-backend": "statebake.backend"},
+        "tool": {"statebake": {"build-backend": backend}},
+    }
+    assert plan.next_steps == ("statebake refresh", "python -m build")
+
+
+@pytest.mark.parametrize(
+    ("text", "uv", "said"),
+    [
+        ('[project]\nname = "x"\n[tool.uv]\npackage = false\n', "[tool.uv]", "package = false"),
+        ('[project]\nname = "x"\n', "uv.lock", "there is no [build-system]"),
+        ("[tool.dg]\n", None, "no [project] to build"),
+        (None, None, "there is no pyproject.toml"),
+    ],
+)
+def test_never_built(text, uv, said):
+    """A project that nothing builds is left as it is, and that is said."""
+    plan = plan_setup(facts(text, uv=uv))
+    assert plan.changes == ()
+    assert said in found(plan)["build backend"]
+    assert plan.next_steps == ("statebake refresh",)
+
+
+def test_a_package_of_uv():
+    """With ``package = true`` uv builds a project without a ``[build-system]``."""
+    plan = plan_setup(facts('[project]\nname = "x"\n[tool.uv]\npackage = true\n', uv="[tool.uv]"))
+    assert written(plan)["pyproject.toml"]["build-system"]["build-backend"] == "statebake.backend"
+
+
+def test_settings_in_a_file_of_their_own():
+    """Where settings stand in ``statebake.toml``, the wrapped backend does too; that file is written first."""
+    plan = plan_setup(
+        facts('[build-system]\nrequires = ["a"]\nbuild-backend = "b"\n', own="# mine\njobs = 3\n[pex]\nargs = []\n")
+    )
+    assert [change.path.name for change in plan.changes] == ["statebake.toml", "pyproject.toml"]
+    assert plan.changes[0].new == '# mine\njobs = 3\nbuild-backend = "b"\n\n[pex]\nargs = []\n'
+    assert "tool" not in written(plan)["pyproject.toml"]
+
+
+def test_both_places():
+    """``[tool.statebake]`` goes first where there are both, and a setting keeps its spelling."""
+    plan = plan_setup(
+        facts(
+            '[build-system]\nrequires = ["a"]\nbuild-backend = "b"\n[tool.statebake]\nbuild_backend = "old"\n',
+            own="jobs = 3\n",
+        )
+    )
+    assert [change.path.name for change in plan.changes] == ["pyproject.toml"]
+    assert written(plan)["pyproject.toml"]["tool"]["statebake"] == {"build_backend": "b"}
+
+
+HOOK = '[build-system]\nrequires = ["hatchling", "{}"]\nbuild-backend = "hatchling.build"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "hatch"),
+    [
+        (HOOK + '[tool.hatch.build.hooks.statebake]\non_build = "check"\n', None),
+        (HOOK + "[tool.hatch.build.targets.wheel.hooks.statebake]\n", None),
+        (HOOK, "[build.hooks.statebake]\n"),
+    ],
+)
+def test_hook_of_hatchling(text, hatch):
+    """With the build hook nothing is to do but to require statebake."""
+    assert plan_setup(facts(text.format("Statebake[x]>=0.1"), hatch=hatch)).changes == ()
+    plan = plan_setup(facts(text.format("statebake-extra"), hatch=hatch))
+    assert written(plan)["pyproject.toml"]["build-system"] == {
+        "requires": ["hatchling", "statebake-extra", "statebake"],
+        "build-backend": "hatchling.build",
+    }
+
+
+def test_wrapped_already():
+    """A project that is wrapped needs nothing; one that does not say what is wrapped is told the setting."""
+    text = '[build-system]\nrequires = ["statebake", "a"]\nbuild-backend = "statebake.backend"\n'
+    plan = plan_setup(facts(text + '[tool.statebake]\nbuild-backend = "a.b"\n'))
+    assert (plan.changes, plan.notes) == ((), ())
+    assert found(plan)["build backend"] == "a.b, wrapped by statebake (pyproject.toml:3)"
+    [note] = plan_setup(facts(text)).notes
+    assert '[tool.statebake] build-backend = "…"' in note
+    assert plan_setup(facts(text, own='build_backend = "a"\n')).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("build-system = 3\n", "build-system is not a table"),
+        ("[[build-system]]\nrequires = []\n", "build-system is not a table"),
+        ("[build-system]\n", "has no `requires`"),
+        ('[build-system]\nrequires = "a"\n', "`requires` is not a list of strings"),
+        ("[build-system]\nrequires = [1]\n", "`requires` is not a list of strings"),
+        ("[build-system]\nrequires = []\nbuild-backend = 3\n", "`build-backend` is not the name"),
+        ("[build-system]\nrequires = []\nbuild-backend = 'b'\nbackend-path = 'x'\n", "`backend-path` is not a list"),
+        ("[build-system]\nrequires = []\n[tool.uv]\ncache-keys = 3\n", "`cache-keys` is not a list"),
+    ],
+)
+def test_what_no_build_can_read(text, message):
+    """A table that no frontend could read is an error with its line."""
+    with pytest.raises(StatebakeError) as caught:
+        plan_setup(facts(text, uv="[tool.uv]"))
+    assert caught.value.code is Code.BAD_SETTING
+    assert message in caught.value.message
+    assert caught.value.where.startswith("/repo/shop/pyproject.toml:")
+
+
+def test_cache_keys():
+    """Where uv is used its cache learns of the state; entries that are there stay, and are enough if they match it."""
+    system = '[build-system]\nrequires = ["statebake"]\nbuild-backend = "statebake.backend"\n'
+    system += '[tool.statebake]\nbuild-backend = "hatchling.build"\n'
+    plan = plan_setup(facts(system, uv="uv.lock"))
+    keys = [{"file": "pyproject.toml"}, {"dir": "src"}, {"file": STATE}]
+    assert written(plan)["pyproject.toml"]["tool"]["uv"] == {"cache-keys": keys}
+    given = f'{system}[tool.uv]\ncache-keys = [{{ file = "x" }}]  # mine\n'
+    [change] = plan_setup(facts(given, uv="uv.lock")).changes
+    assert change.new.endswith(f'cache-keys = [{{ file = "x" }}, {{ file = "{STATE}" }}]  # mine\n')
+    assert plan_setup(facts(f'{system}[tool.uv]\ncache-keys = ["**/*"]\n', uv="uv.lock")).changes == ()
+    assert plan_setup(facts(system)).changes == ()
+
+
+def test_definitions_that_are_not_found():
+    """Where the files do not tell which module has the definitions, the setting is named, and all else is done."""
+    error = StatebakeError(Code.BAD_SETTING, "It is not known.", next_step="name it: defs_module")
+    plan = plan_setup(facts('[build-system]\nrequires = ["a"]\nbuild-backend = "b"\n', defs=error, uv="uv.lock"))
+    assert plan.notes == ("It is not known. Name it: defs_module.",)
+    assert written(plan)["pyproject.toml"]["tool"] == {"statebake": {"build-backend": "b"}}
+
+
+WRAPPED = """
+    [build-system]
+    requires = ["statebake", "hatchling"]
+    build-backend = "statebake.backend"
+    [tool.statebake]
+    build-backend = "hatchling.build"
+    [tool.uv]
+    cache-keys = ["**/*"]
+"""
+
+
+@pytest.mark.parametrize("root", [ROOT, ROOT.parent])
+@pytest.mark.parametrize("uv", [None, "uv.lock"])
+@pytest.mark.parametrize("built", [True, False])
+def test_ci_files_are_yaml(root, uv, built):
+    """Whatever the project is, the files for CI are YAML that does the steps in their order, each in its directory."""
+    lock = DependencySource(DependencyKind.UV_LOCK, ROOT / "uv.lock") if uv else None
+    ci = CiFacts(root, github=True, gitlab="")
+    plan = plan_setup(facts(WRAPPED if built else "[tool.dg]\n", uv=uv, lock=lock, ci=ci, variables=("API_TOKEN",)))
+    files = {change.path.relative_to(root).as_posix(): change.new for change in plan.changes}
+    title = "statebake" if root == ROOT else "statebake-shop"
+    assert set(files) == {f".github/workflows/{title}.yml", f".gitlab/{title}.yml", ".gitlab-ci.yml"}
+    workflow, job, include = (yaml.safe_load(text) for text in files.values())
+    steps = workflow["jobs"]["statebake"]["steps"]
+    commands = [step["run"] for step in steps if "run" in step]
+    program = "uvx statebake" if uv else "statebake"
+    assert commands[1:3] == [f"{program} refresh", f"{program} check --format github"]
+    assert commands[3:] == ([] if not built else ["uv build"] if uv else ["python -m build"])
+    assert all(step["uses"].rpartition("@v")[2].isdigit() for step in steps if "uses" in step)
+    directory = workflow["jobs"]["statebake"].get("defaults", {}).get("run", {}).get("working-directory")
+    assert directory == (None if root == ROOT else "shop")
+    assert "        #   API_TOKEN: ${{ secrets.API_TOKEN }}\n" in files[f".github/workflows/{title}.yml"]
+    assert f"{program} refresh" in job[title]["script"]
+    assert ('cd "shop"' in job[title]["script"]) == (root != ROOT)
+    assert ("paths" in job[title]["artifacts"]) == built
+    assert include == {"include": [{"local": f"/.gitlab/{title}.yml"}]}
+
+
+def ci_plan(files=None, gitlab=None):
+    ci = CiFacts(ROOT, github=True, gitlab=gitlab, files=files or {})
+    return plan_setup(facts(WRAPPED, ci=ci))
+
+
+def test_ci_files_of_somebody():
+    """A file that somebody else wrote is left and named; one that was edited is left; an old one is written anew."""
+    name = ".github/workflows/statebake.yml"
+    text = ci_plan().changes[0].new
+    assert ci_plan({name: text}).changes == ()
+    assert ci_plan({name: text.replace("\n", "\r\n")}).changes == ()
+    edited = ci_plan({name: text.replace("# env", "env")})
+    assert (edited.changes, edited.notes) == ((), ())
+    foreign = ci_plan({name: "on: push\n"})
+    assert foreign.changes == ()
+    assert foreign.notes == (f"{name} is there already and is not of statebake: it stays as it is.",)
+    from statebake.bake.image.generated import seal
+
+    assert ci_plan({name: seal("old: 1\n", "statebake init")}).changes[0].new == text
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("stages: [a]\n", "stages: [a]\n\ninclude:\n  - local: /.gitlab/statebake.yml\n"),
+        ("a: 1", "a: 1\n\ninclude:\n  - local: /.gitlab/statebake.yml\n"),
+        ("a: !reference [x, y]\r\n", "a: !reference [x, y]\r\n\r\ninclude:\r\n  - local: /.gitlab/statebake.yml\r\n"),
+        ("include:\n  - local: /.gitlab/statebake.yml\n", "as it is"),
+        ("include: .gitlab/statebake.yml\n", "as it is"),
+        (
+            "a: 1\ninclude:\n  - local: /.gitlab/statebake-north.yml\n",
+            "a: 1\ninclude:\n  - local: /.gitlab/statebake-north.yml\n  - local: /.gitlab/statebake.yml\n",
+        ),
+        ("include:\n  - local: /.gitlab/statebake-north.yml\na: 1\n", None),
+        ("include:\n  - template: x\n", None),
+        ("spec:\n  inputs: {}\n---\na: 1\n", None),
+        ("{a: 1}\n", None),
+        ("a: 1\n...\n", None),
+        ("a: [\n", None),
+        ("- a\n", None),
+    ],
+)
+def test_include_of_gitlab(text, wanted):
+    """A line is added only where nothing else has to change; elsewhere it is told."""
+    plan = ci_plan(gitlab=text)
+    [change] = [change for change in plan.changes if change.path.name == ".gitlab-ci.yml"] or [None]
+    if wanted is None or wanted == "as it is":
+        assert change is None
+        assert plan.notes == (
+            () if wanted else ("Add this to `include` in .gitlab-ci.yml: - local: /.gitlab/statebake.yml",)
+        )
+    else:
+        assert change.new == wanted
+
+
+def test_docker():
+    """The block of .dockerignore is written where the state would be lost, and never over somebody's edits."""
+    ignore = GeneratedFile(ROOT / ".dockerignore", "**/.*\n", "**/.*\n# block\n", FileStatus.MISSING)
+    plan = plan_setup(facts(WRAPPED, docker=DockerFacts(("Dockerfile",), ignore, ".dockerignore:1 (`**/.*`)")))
+    [change] = plan.changes
+    assert (change.new, change.why) == (ignore.new, ".dockerignore:1 (`**/.*`) keeps the state out")
+    assert plan.next_steps[-1] == "statebake dockerfile"
+    edited = GeneratedFile(ROOT / ".dockerignore", "x\n", "y\n", FileStatus.EDITED)
+    plan = plan_setup(facts(WRAPPED, docker=DockerFacts(("Dockerfile",), edited)))
+    assert plan.changes == ()
+    assert "was edited by hand" in plan.notes[0]
+
+
+def test_lock_files():
+    """The lock that is read is named, and one of another tool as what it is."""
+    lock = DependencySource(DependencyKind.UV_LOCK, ROOT.parent / "uv.lock")
+    assert found(plan_setup(facts(WRAPPED, lock=lock)))["lock file"] == "repo/uv.lock"
+    lock = DependencySource(DependencyKind.PYPROJECT, ROOT / "pyproject.toml")
+    assert found(plan_setup(facts(WRAPPED, lock=lock)))["lock file"] == "none: dependencies from pyproject.toml"
+    plan = plan_setup(facts(WRAPPED, unread_lock="poetry.lock"))
+    assert found(plan)["lock file"] == "none that statebake reads (poetry.lock)"
+
+
+def test_diff():
+    """A diff names the file before and after, and /dev/null where there was none."""
+    [change] = plan_setup(facts('[build-system]\nrequires = []\nbuild-backend = "b"\n')).changes
+    assert change.diff("pyproject.toml")[:3] == ["--- a/pyproject.toml", "+++ b/pyproject.toml", "@@ -1,3 +1,6 @@"]
+    assert ci_plan().changes[0].diff("x.yml")[0] == "--- /dev/null"
