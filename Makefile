@@ -13,8 +13,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 VENVS := .cache/venvs
-# Many tests wait for something, so one more than there are cores.
-TEST_PROCESSES ?= $(shell expr $$(nproc 2>/dev/null || echo 1) + 1)
+# Many tests wait for something, so two more than there are cores.
+TEST_PROCESSES ?= $(shell expr $$(nproc 2>/dev/null || echo 1) + 2)
 # A file is one process's, in the order of their names: the unit tests, which are short, come last and fill the gaps.
 SIDE_BY_SIDE := --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 STAMP := .cache/stamps
