@@ -19,6 +19,7 @@ from hatchling.plugin import hookimpl
 from statebake.backend.console import ending_cleanly
 from statebake.bake.wheel.contents import Contents
 from statebake.config import Kind, OnBuild, find_build_project
+from statebake.config.backends import HATCH_HOOK
 from statebake.errors import Code, StatebakeError
 
 _TARGETS = ("wheel", "sdist")
@@ -30,7 +31,7 @@ _WHERE = "[tool.hatch.build.hooks.statebake]"
 class StatebakeBuildHook(BuildHookInterface[BuilderConfig]):
     """The hook; its one option is ``on_build``."""
 
-    PLUGIN_NAME = "statebake"
+    PLUGIN_NAME = HATCH_HOOK
     _contents: Contents | None = None
     _written: tempfile.TemporaryDirectory[str] | None = None
 
