@@ -246,12 +246,43 @@ def test_git_with_a_refresh_in_the_build(tmp_path):
         assert where.state == NEW
 
 
+def test_wheels_with_a_version_of_their_own(shell):
+    """Closed by ``version_from_state``: pip installs such a wheel over an older one, and a directory keeps both."""
+    source = Warm.make(shell.root / "source", "version_from_state = true\n")
+    where = shell.environment("env")
+    dist = shell.root / "dist"
+    dist.mkdir()
+    for text, state in (("old", OLD), ("new", NEW)):
+        source.becomes(text)
+        out = shell.root / text
+        build_wheel(source.project, out).ok()
+        wheel = Path(shutil.copy(only_wheel(out), dist))
+        shell.run(*pip(where, "install", wheel)).ok()
+        assert where.state == state
+        version = wheel.name.split("-")[1]
+        fresh = shell.environment(f"uv-{text}")
+        found = ["--no-index", "--find-links", dist, f"shop=={version}"]
+        shell.run(*uv("pip install", "--python", fresh.python, *found)).ok()
+        assert fresh.state == state
+    assert len(list(dist.iterdir())) == 2
+
+
+def test_uv_sync_with_a_version_of_its_own(tmp_path):
+    """``version_from_state`` and ``uv sync`` go together."""
+    shop = Warm.make(tmp_path, f"version_from_state = true\n{KEYS}")
+    shop.becomes("old")
+    where = shop.environment("shop/.venv")
+    assert install_twice(shop, where, uv("sync", "--no-editable"), shop.project) == NEW
+
+
 def test_pex_and_a_directory(builder, shop):
     """No trap: ``pex .`` builds the project each time."""
+    needed = [option for name in ("statebake", "flit-core") for option in ("--extra-pip-requirement", name)]
     for text, state in (("old", OLD), ("new", NEW)):
         shop.becomes(text)
         out = shop.root / f"{text}.pex"
-        argv = [Path(sys.executable).parent / "pex", ".", "--find-links", builder.wheels, "--output-file", out]
+        argv = [Path(sys.executable).parent / "pex", ".", "--output-file", out]
+        argv += ["--find-links", builder.wheels, "--no-build-isolation", *needed]
         shop.run(*argv, cwd=shop.project, env={"PIP_NO_INDEX": None}).ok()
         assert state_of(out) == state
 
