@@ -17,6 +17,7 @@ import pytest
 from statebake.config.uv_cache import state_entry
 from support.cli import run, statebake
 from support.hooks import build_sdist, build_wheel, only_wheel
+from support.pexes import CACHE_ENV
 from support.warm import PACKAGED_STATE, Installed, Warm, state_of, uv
 
 pytestmark = pytest.mark.needs("uv")
@@ -152,13 +153,12 @@ def only_wheel_in(out: Path) -> Path:
 def test_pip_and_a_directory(shop):
     """No trap: ``pip install`` and ``pip wheel`` build a directory each time."""
     where = shop.environment("env")
-    assert install_twice(shop, where, pip(where, "install", shop.project)) == NEW
     wheel = pip(where, "wheel", "-w", shop.root / "out", shop.project)
     shop.run(*wheel).ok()
-    assert state_of(only_wheel_in(shop.root / "out")) == NEW
-    shop.becomes("old")
-    shop.run(*wheel).ok()
     assert state_of(only_wheel_in(shop.root / "out")) == OLD
+    assert install_twice(shop, where, pip(where, "install", shop.project)) == NEW
+    shop.run(*wheel).ok()
+    assert state_of(only_wheel_in(shop.root / "out")) == NEW
 
 
 @pytest.mark.parametrize("version", ["newest", "older"])
@@ -268,11 +268,16 @@ def test_wheels_with_a_version_of_their_own(shell):
 
 
 def test_uv_sync_with_a_version_of_its_own(tmp_path):
-    """``version_from_state`` and ``uv sync`` go together."""
+    """``uv sync`` takes such a version, though its lock has the plain one; it installs it each time, from its cache."""
     shop = Warm.make(tmp_path, f"version_from_state = true\n{KEYS}")
     shop.becomes("old")
     where = shop.environment("shop/.venv")
-    assert install_twice(shop, where, uv("sync", "--no-editable"), shop.project) == NEW
+    sync = uv("sync", "--no-editable")
+    assert install_twice(shop, where, sync, shop.project) == NEW
+    again = shop.run(*sync, "--locked", cwd=shop.project).ok().err
+    assert "~ shop==1+state." in again
+    assert "Built shop" not in again
+    assert [path.name.startswith("shop-1+state.") for path in where.site.glob("shop-*.dist-info")] == [True]
 
 
 def test_pex_and_a_directory(builder, shop):
@@ -293,5 +298,5 @@ def test_bake_pex(shop):
         shop.becomes(text)
         out = shop.root / f"{text}.pex"
         bake = ("bake", "pex", "--no-refresh", "--output", out)
-        statebake(*bake, cwd=shop.project, env=shop.env({"PIP_NO_INDEX": None})).ok()
+        statebake(*bake, cwd=shop.project, env=shop.env({**CACHE_ENV, "PIP_NO_INDEX": None})).ok()
         assert shop.run(sys.executable, out).ok().out == f"still\n{text}\n"
