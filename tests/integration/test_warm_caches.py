@@ -96,6 +96,7 @@ def test_uv_sync_without_cache_keys(shop):
     assert install_twice(shop, where, sync, shop.project) == OLD
     checked = statebake("check", cwd=shop.project).ok()
     assert "warning[SB336]: uv does not notice new state" in checked.err
+    assert "at pyproject.toml\n" in checked.err
     assert f'cache-keys = [{{ file = "pyproject.toml" }}, {{ dir = "src" }}, {{ file = "{ENTRY}" }}]' in checked.err
     shop.run(*sync, "--reinstall-package", "shop", cwd=shop.project).ok()
     assert where.state == NEW

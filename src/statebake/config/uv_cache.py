@@ -2,7 +2,8 @@
 
 uv takes the latest time of change of all files that the entries match. So the state is noticed by an entry that matches
 every file of it, at any depth. An entry with ``dir`` does not notice it: it is about the directory itself. That a file
-is gone is noticed by no entry, unless it was the last one that changed.
+is gone is noticed by no entry, unless it was the last one that changed; but the lock in ``.staging`` is written by
+every refresh and every ``statebake gc``, so what these remove is noticed as well.
 """
 
 from __future__ import annotations
