@@ -281,23 +281,19 @@ def test_uv_sync_with_a_version_of_its_own(tmp_path):
     assert [path.name.startswith("shop-1+state.") for path in where.site.glob("shop-*.dist-info")] == [True]
 
 
-def test_pex_and_a_directory(builder, shop):
-    """No trap: ``pex .`` builds the project each time."""
+def test_pex(builder, shop):
+    """No trap: ``pex .`` builds each time, a bake takes the state that is there, and every PEX runs with its own."""
+    programs = Path(sys.executable).parent
     needed = [option for name in ("statebake", "flit-core") for option in ("--extra-pip-requirement", name)]
+    local = ["--find-links", builder.wheels, "--no-build-isolation", *needed]
+    env = {**CACHE_ENV, "PIP_NO_INDEX": None}
+
+    def make(name: str, *argv: str | Path) -> Path:
+        shop.run(programs / argv[0], *argv[1:], "--output", shop.root / name, cwd=shop.project, env=env).ok()
+        return shop.root / name
+
     for text, state in (("old", OLD), ("new", NEW)):
         shop.becomes(text)
-        out = shop.root / f"{text}.pex"
-        argv = [Path(sys.executable).parent / "pex", ".", "--output-file", out]
-        argv += ["--find-links", builder.wheels, "--no-build-isolation", *needed]
-        shop.run(*argv, cwd=shop.project, env={"PIP_NO_INDEX": None}).ok()
-        assert state_of(out) == state
-
-
-def test_bake_pex(shop):
-    """No trap: a bake takes the state as it is, and what is unpacked at run time is kept apart for each state."""
-    for text in ("old", "new"):
-        shop.becomes(text)
-        out = shop.root / f"{text}.pex"
-        bake = ("bake", "pex", "--no-refresh", "--output", out)
-        statebake(*bake, cwd=shop.project, env=shop.env({**CACHE_ENV, "PIP_NO_INDEX": None})).ok()
-        assert shop.run(sys.executable, out).ok().out == f"still\n{text}\n"
+        assert state_of(make(f"{text}.pex", "pex", ".", *local)) == state
+        baked = make(f"baked-{text}.pex", "statebake", "bake", "pex", "--no-refresh")
+        assert shop.run(sys.executable, baked).ok().out == f"still\n{text}\n"
