@@ -93,6 +93,7 @@ class Code(Enum):
     REQUIRED_KEY = "SB333"
     FORBIDDEN_STRATEGY = "SB334"
     SCHEMA_VIOLATED = "SB335"
+    STALE_CACHE = "SB336"
     # 4xx: refresh
     FETCH_RAISED = "SB401"
     FETCH_WROTE_NOTHING = "SB402"

@@ -31,12 +31,13 @@ __all__ = ["build_sdist", "build_wheel"]
 
 ConfigSettings = Mapping[str, Any] | None
 
+_PREPARE = "prepare_metadata_for_build_wheel"
 # Which of a hook's arguments are the frontend's config settings.
 _OPTIONAL_HOOKS = {
     "get_requires_for_build_wheel": 0,
     "get_requires_for_build_sdist": 0,
     "get_requires_for_build_editable": 0,
-    "prepare_metadata_for_build_wheel": 1,
+    _PREPARE: 1,
     "prepare_metadata_for_build_editable": 1,
     "build_editable": 1,
 }
@@ -53,7 +54,9 @@ def build_wheel(
         if contents := _contents(build):
             from statebake.pipeline import build_artifact
 
-            return build_artifact.build_wheel(inner, contents, Path(wheel_directory), others, metadata_directory)
+            own = build.settings.version_from_state
+            place = Path(wheel_directory)
+            return build_artifact.build_wheel(inner, contents, place, others, metadata_directory, own_version=own)
     made: str = inner.hooks.build_wheel(wheel_directory, others, metadata_directory)
     return made
 
@@ -74,9 +77,13 @@ def __getattr__(name: str) -> Any:
     if name not in _OPTIONAL_HOOKS and name != _EXCEPTION:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with ending_cleanly():
-        _, inner, _ = _load(None)
+        build, inner, _ = _load(None)
     if not inner.has(name):
         raise AttributeError(f"{inner.name} has no {name}")
+    if name == _PREPARE and _has_own_version(build):
+        # The metadata come from the state, which a build may fetch: a frontend that misses this hook builds the wheel
+        # once, and takes them from there.
+        raise AttributeError(f"the metadata of a wheel are not known before it is built: {name} is left out")
     return getattr(inner.hooks, name) if name == _EXCEPTION else _delegate(name)
 
 
@@ -86,7 +93,12 @@ def _delegate(name: str) -> Callable[..., Any]:
     def hook(*arguments: Any, **named: Any) -> Any:
         by_place = len(arguments) > place
         with ending_cleanly():
-            _, inner, others = _load(arguments[place] if by_place else named.get(_CONFIG_SETTINGS))
+            build, inner, others = _load(arguments[place] if by_place else named.get(_CONFIG_SETTINGS))
+            if name == _PREPARE and _has_own_version(build) and (contents := _contents(build)):
+                from statebake.pipeline import build_artifact  # asked for by config settings: it is offered already
+
+                directory = Path(arguments[0] if arguments else named["metadata_directory"])
+                return build_artifact.prepare_metadata(inner, contents, directory, others)
         call = getattr(inner.hooks, name)
         if by_place:
             return call(*arguments[:place], others, *arguments[place + 1 :], **named)
@@ -106,6 +118,10 @@ def _load(config_settings: ConfigSettings) -> tuple[BuildProject, Inner, dict[st
     settings, project = build.settings, build.project
     inner = load_inner(settings.build_backend, settings.backend_path, project.directory, project.pyproject)
     return build, inner, others
+
+
+def _has_own_version(build: BuildProject) -> bool:
+    return build.settings.version_from_state and build.settings.on_build != "off"
 
 
 def _contents(build: BuildProject) -> Contents | None:

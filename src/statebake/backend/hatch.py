@@ -18,7 +18,8 @@ from hatchling.plugin import hookimpl
 
 from statebake.backend.console import ending_cleanly
 from statebake.bake.wheel.contents import Contents
-from statebake.config import Kind, OnBuild, find_build_project
+from statebake.config import Kind, OnBuild, Project, find_build_project, table_at
+from statebake.config.backends import HATCH_HOOK, OURS
 from statebake.errors import Code, StatebakeError
 
 _TARGETS = ("wheel", "sdist")
@@ -30,7 +31,7 @@ _WHERE = "[tool.hatch.build.hooks.statebake]"
 class StatebakeBuildHook(BuildHookInterface[BuilderConfig]):
     """The hook; its one option is ``on_build``."""
 
-    PLUGIN_NAME = "statebake"
+    PLUGIN_NAME = HATCH_HOOK
     _contents: Contents | None = None
     _written: tempfile.TemporaryDirectory[str] | None = None
 
@@ -43,6 +44,8 @@ class StatebakeBuildHook(BuildHookInterface[BuilderConfig]):
             build = find_build_project(Path(self.root), _flags(self.config, os.environ), os.environ)
             if build.settings.on_build == "off":
                 return
+            if build.settings.version_from_state and self.target_name == "wheel":
+                _must_be_wrapped(build.project)
             from statebake.backend.preparing import prepare
 
             self._contents = prepare(build, os.environ)
@@ -83,6 +86,18 @@ class StatebakeBuildHook(BuildHookInterface[BuilderConfig]):
 def hatch_register_build_hook() -> type[StatebakeBuildHook]:
     """Tell hatchling of the hook."""
     return StatebakeBuildHook
+
+
+def _must_be_wrapped(project: Project) -> None:
+    """Raise ``StatebakeError`` where the wheel gets no version of its own: a hook cannot give hatchling another one."""
+    if table_at(project.pyproject, "build-system", "build-backend") != OURS:
+        raise StatebakeError(
+            Code.BAD_SETTING,
+            "version_from_state is set, but a build hook of hatchling cannot change the version of the wheel.",
+            where=_WHERE,
+            next_step=f'let statebake wrap it: [build-system] build-backend = "{OURS}", [tool.statebake] '
+            'build-backend = "hatchling.build"',
+        )
 
 
 def _flags(options: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, object]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from statebake.config import Project, load_if_there, table_at
+from statebake.config import Project
+from statebake.config.uv_use import LOCK_NAME, is_workspace_of
 from statebake.errors import Code, StatebakeError
 
 
@@ -46,11 +47,11 @@ def find_dependencies(project: Project, lock: Path | None, *, but: Collection[De
                 Code.BAD_SETTING, "The lock file is not there.", where=str(lock), next_step="correct the setting `lock`"
             )
         return DependencySource(_kind_of(lock), lock)
-    places = [project.directory, *(place for place in project.directory.parents if _has_members(place, project))]
+    places = [project.directory, *(place for place in project.directory.parents if is_workspace_of(place, project))]
     candidates = [
         *((DependencyKind.PYLOCK, project.directory / "pylock.toml"),),
         *((DependencyKind.PEX_LOCK, project.directory / "pex.lock"),),
-        *((DependencyKind.UV_LOCK, place / "uv.lock") for place in places),
+        *((DependencyKind.UV_LOCK, place / LOCK_NAME) for place in places),
         *((DependencyKind.REQUIREMENTS, project.directory / "requirements.txt"),),
     ]
     for kind, path in candidates:
@@ -58,17 +59,6 @@ def find_dependencies(project: Project, lock: Path | None, *, but: Collection[De
             return DependencySource(kind, path)
     declared_dependencies(project)
     return DependencySource(DependencyKind.PYPROJECT, project.directory / "pyproject.toml")
-
-
-def _has_members(place: Path, project: Project) -> bool:
-    """Return whether ``place`` is the root of a workspace of ``dg`` or uv above ``project`` whose lock counts."""
-    if place == project.workspace:
-        return True
-    try:
-        file = load_if_there(place / "pyproject.toml")
-    except StatebakeError:
-        return False
-    return file is not None and table_at(file.data, "tool", "uv", "workspace") is not None
 
 
 def declared_dependencies(project: Project) -> list[str]:
@@ -99,7 +89,7 @@ def own_dependencies(project: Project) -> dict[str, Sequence[str]]:
 
 
 def _kind_of(path: Path) -> DependencyKind:
-    if path.name == "uv.lock":
+    if path.name == LOCK_NAME:
         return DependencyKind.UV_LOCK
     if path.name == "pylock.toml" or (path.name.startswith("pylock.") and path.suffix == ".toml"):
         return DependencyKind.PYLOCK

@@ -150,6 +150,7 @@ def check_command(
     from statebake import pipeline
     from statebake.check import report_of, status_rows
     from statebake.cli.reports.reporting import reporting
+    from statebake.pipeline.caches import find_stale_caches
 
     env = environment()
     with open_view(output_format, env) as view, reporting(output_format, outputs, view) as reports:
@@ -165,6 +166,7 @@ def check_command(
 
         async def work(opened: OpenProject) -> tuple[Discovery, Snapshot, CheckReport]:
             snapshot, report = pipeline.check_state(opened, ahead)
+            report = report.plus(find_stale_caches(opened))
             if write_manifest and not report.exit:
                 from statebake.pipeline import baking
 

@@ -11,6 +11,9 @@ from statebake.config.toml_file import table_at
 OURS = "statebake.backend"
 """The backend that wraps another one."""
 
+HATCH_HOOK = "statebake"
+"""The name of the build hook of hatchling."""
+
 _DISTRIBUTIONS = {
     "setuptools": "setuptools",
     "hatchling": "hatchling",
@@ -31,6 +34,14 @@ def backend_of(pyproject: Mapping[str, Any]) -> str | None:
         table = own if isinstance(own, Mapping) else {}
         given = table.get("build-backend", table.get("build_backend"))
     return given if isinstance(given, str) else None
+
+
+def wheel_carries_state(pyproject: Mapping[str, Any]) -> bool:
+    """Return whether statebake puts the state into a project's wheels: as the backend, or by hatchling's hook."""
+    if table_at(pyproject, "build-system", "build-backend") == OURS:
+        return True
+    hooks = (("tool", "hatch", "build", "hooks"), ("tool", "hatch", "build", "targets", "wheel", "hooks"))
+    return any(table_at(pyproject, *place, HATCH_HOOK) is not None for place in hooks)
 
 
 def distribution_of(backend: str) -> str | None:

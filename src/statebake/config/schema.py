@@ -375,6 +375,14 @@ SETTINGS: tuple[Setting, ...] = (
         "-C statebake.on_build",
     ),
     Setting(
+        "version_from_state",
+        Kind.SWITCH,
+        False,
+        "Whether a wheel that `statebake.backend` builds has a version of its own for its state: `1.2` becomes "
+        "`1.2+state.<12 digits>`, the first ones of its manifest's SHA-256.",
+        "-C statebake.version_from_state",
+    ),
+    Setting(
         "bake.verify",
         Kind.VERIFICATION,
         "truth",

@@ -143,6 +143,7 @@ class Settings:
     build_backend: str | None = None
     backend_path: tuple[str, ...] = ()
     on_build: OnBuild = "check"
+    version_from_state: bool = False
     policy: PolicySettings = PolicySettings()
     bake: BakeSettings = BakeSettings()
     pex: PexSettings = PexSettings()

@@ -5,6 +5,7 @@ Its name has no leading dot because a PEX leaves dotfiles out of the hash that n
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +69,10 @@ class Manifest:
                 **({"runtime_keys": [item.to_json() for item in self.runtime]} if self.runtime else {}),
             }
         )
+
+    def sha256(self) -> str:
+        """Return the SHA-256 of the manifest's file, in hexadecimal."""
+        return hashlib.sha256(self.dumps().encode()).hexdigest()
 
     @classmethod
     def loads(cls, text: str, where: str) -> Manifest:

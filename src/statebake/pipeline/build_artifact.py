@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import gzip
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from statebake.bake.wheel.contents import Contents
-from statebake.bake.wheel.rewrite import complete_wheel
+from statebake.bake.wheel.rewrite import complete_wheel, wheel_name
 from statebake.bake.wheel.sdist import complete_sdist
+from statebake.bake.wheel.version import LocalVersion
 from statebake.errors import Code, StatebakeError
 from statebake.inner_backend import Inner
 from statebake.verify import compare, read_files, read_tar
@@ -23,16 +25,37 @@ def build_wheel(
     directory: Path,
     config_settings: Mapping[str, Any] | None,
     metadata_directory: str | None,
+    *,
+    own_version: bool = False,
 ) -> str:
     """Have ``inner`` build a wheel, and return its name in ``directory`` when ``contents`` were proved to be in it.
 
-    It appears only then. Raises ``StatebakeError``: ``BACKEND_FAILED``, ``LEFT_OUT_BY_BACKEND``, ``ARTIFACT_MISMATCH``,
-    ``OUTPUT_FAILED``; and whatever the backend raises.
+    It appears only then. ``own_version``: its version tells which state it has. Raises ``StatebakeError``:
+    ``BACKEND_FAILED``, ``LEFT_OUT_BY_BACKEND``, ``ARTIFACT_MISMATCH``, ``OUTPUT_FAILED``; and whatever the backend
+    raises.
+    """
+    local = LocalVersion.of_state(contents.manifest.sha256()) if own_version else None
+    with _beside(directory) as scratch:
+        # Metadata that was prepared has the other version already, which the backend knows nothing of.
+        prepared = None if local else metadata_directory
+        built = inner.make("build_wheel", "wheel", scratch, config_settings, prepared)
+        return finish_wheel(built, contents, inner.name, directory, local)
+
+
+def prepare_metadata(
+    inner: Inner, contents: Contents, directory: Path, config_settings: Mapping[str, Any] | None
+) -> str:
+    """Put the metadata into ``directory`` of the wheel whose version tells the state; return their directory's name.
+
+    Only the wheel itself has them, so it is built, as a frontend does for a backend that cannot prepare them (PEP 517,
+    "prepare_metadata_for_build_wheel"). Raises as ``build_wheel`` does.
     """
     with _beside(directory) as scratch:
-        built = inner.make("build_wheel", "wheel", scratch, config_settings, metadata_directory)
-        finish_wheel(built, contents, inner.name, directory)
-    return built.name
+        name = build_wheel(inner, contents, scratch, config_settings, None, own_version=True)
+        with zipfile.ZipFile(scratch / name) as archive:
+            inside = [entry for entry in archive.namelist() if entry.partition("/")[0].endswith(".dist-info")]
+            archive.extractall(directory, inside)
+    return inside[0].partition("/")[0]
 
 
 def build_sdist(inner: Inner, contents: Contents, directory: Path, config_settings: Mapping[str, Any] | None) -> str:
@@ -43,31 +66,35 @@ def build_sdist(inner: Inner, contents: Contents, directory: Path, config_settin
     return built.name
 
 
-def finish_wheel(built: Path, contents: Contents, backend: str, directory: Path) -> None:
-    """Put ``contents`` into a wheel that ``backend`` made, prove it, and have it in ``directory``."""
-    with _finished(built, directory) as path:
-        complete_wheel(built, path, contents, backend)
-        _prove_wheel(path, contents, built.name)
+def finish_wheel(
+    built: Path, contents: Contents, backend: str, directory: Path, local: LocalVersion | None = None
+) -> str:
+    """Put ``contents`` into a wheel that ``backend`` made, prove it, have it in ``directory``, and return its name."""
+    name = wheel_name(built.name, local, backend)
+    with _finished(name, directory) as path:
+        complete_wheel(built, path, contents, backend, local)
+        _prove_wheel(path, contents, name)
+    return name
 
 
 def finish_sdist(built: Path, contents: Contents, backend: str, directory: Path) -> None:
     """Put ``contents`` into a source distribution that ``backend`` made, prove it, and have it in ``directory``."""
-    with _finished(built, directory) as path:
+    with _finished(built.name, directory) as path:
         complete_sdist(built, path, contents, backend)
         _prove_sdist(path, contents, built.name)
 
 
 @contextmanager
-def _finished(built: Path, directory: Path) -> Iterator[Path]:
+def _finished(name: str, directory: Path) -> Iterator[Path]:
     """Give the path to write to; what is there afterwards appears in ``directory``."""
     with _beside(directory) as scratch:
         try:
-            yield scratch / built.name
-            (scratch / built.name).replace(directory / built.name)
+            yield scratch / name
+            (scratch / name).replace(directory / name)
         except OSError as error:
             raise StatebakeError(
                 Code.OUTPUT_FAILED,
-                f"{built.name} cannot be written with the state in it: {error.strerror or error}.",
+                f"{name} cannot be written with the state in it: {error.strerror or error}.",
                 where=str(error.filename or directory),
                 next_step="free some space, or make the file readable",
             ) from error

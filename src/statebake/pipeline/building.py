@@ -7,7 +7,6 @@ that had the name before.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -249,7 +248,7 @@ class _Build:
 def _labels(manifest: Manifest | None) -> dict[str, str]:
     if manifest is None:
         return {}
-    labels = {DIGEST_LABEL: f"sha256:{hashlib.sha256(manifest.dumps().encode()).hexdigest()}"}
+    labels = {DIGEST_LABEL: f"sha256:{manifest.sha256()}"}
     return {**labels, REVISION_LABEL: manifest.revision} if manifest.revision else labels
 
 

@@ -98,6 +98,7 @@ VALUES = {
     "build_backend": ("acme.build:backend", "acme.build:backend"),
     "backend_path": ("tools,more/tools", ("tools", "more/tools")),
     "on_build": ("refresh", "refresh"),
+    "version_from_state": ("yes", True),
     "lock": ("uv.lock", Path("uv.lock")),
     "docker.tags": ("app,app:1", ("app", "app:1")),
     "docker.file": ("docker/Dockerfile", Path("docker/Dockerfile")),

@@ -6,12 +6,14 @@ import hashlib
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from statebake.bake.state_files import StateFile
 from statebake.bake.wheel.contents import CONFIG_NAMES, Changes, Contents, wheel_changes
 from statebake.bake.wheel.record import changed_record, row
-from statebake.bake.wheel.zip_entries import copy_entry, in_order, like, new_entry, write_file
+from statebake.bake.wheel.version import LocalVersion
+from statebake.bake.wheel.zip_entries import copy_as, copy_entry, in_order, like, new_entry, write_file
 from statebake.errors import Code, StatebakeError
 
 _LARGEST_CONFIG = 1 << 20
@@ -19,11 +21,14 @@ _CHUNK = 1 << 20
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 
 
-def complete_wheel(built: Path, output: Path, contents: Contents, backend: str) -> None:
+def complete_wheel(
+    built: Path, output: Path, contents: Contents, backend: str, local: LocalVersion | None = None
+) -> None:
     """Write the wheel ``built``, which ``backend`` made, with ``contents`` to ``output``.
 
     State that is in there already is replaced. What is put in comes before the metadata, without a time of its own: the
-    same contents make the same bytes, also of a wheel that had them.
+    same contents make the same bytes, also of a wheel that had them. With ``local``, the version that is inside ends
+    with it; the name of ``output`` should as well: see ``wheel_name``.
 
     Raises ``StatebakeError``: ``BACKEND_FAILED`` for what is no wheel, ``LEFT_OUT_BY_BACKEND``; and ``OSError``.
     """
@@ -33,9 +38,17 @@ def complete_wheel(built: Path, output: Path, contents: Contents, backend: str) 
             record = _record(names, backend, built.name)
             changes = wheel_changes(contents, frozenset(names), dict(_configs(archive)), backend)
             with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as target:
-                _rewrite(archive, record, changes, target)
+                _rewrite(archive, record, changes, local, target)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
         raise no_wheel(backend, built.name, f"it cannot be read ({error})") from error
+
+
+def wheel_name(name: str, local: LocalVersion | None, backend: str) -> str:
+    """Return the name that a wheel has when it is completed; raises ``StatebakeError`` (``BACKEND_FAILED``)."""
+    try:
+        return local.file_name(name) if local else name
+    except ValueError as error:
+        raise no_wheel(backend, name, str(error)) from error
 
 
 def no_wheel(backend: str, name: str, why: str) -> StatebakeError:
@@ -49,16 +62,38 @@ def no_wheel(backend: str, name: str, why: str) -> StatebakeError:
     )
 
 
-def _rewrite(archive: zipfile.ZipFile, record: str, changes: Changes, target: zipfile.ZipFile) -> None:
+def _rewrite(
+    archive: zipfile.ZipFile, record: str, changes: Changes, local: LocalVersion | None, target: zipfile.ZipFile
+) -> None:
+    renamed = local.path if local else str
+    metadata = _metadata(archive, record, local) if local else {}
+    replaced = {name: row(renamed(name), hashlib.sha256(data).digest(), len(data)) for name, data in metadata.items()}
     rows: list[tuple[str, str, str]] | None = None
     for info, size in in_order(archive):
-        if rows is None and info.filename.partition("/")[0].endswith(".dist-info"):
-            rows = [_write(target, file) for file in changes.added]
-        if info.filename == record:
-            text = changed_record(archive.read(info).decode("utf-8"), changes.removes, rows or ())
-            target.writestr(like(info), text.encode("utf-8"))
-        elif not changes.removes(info.filename):
+        old, new = info.filename, renamed(info.filename)
+        if rows is None and old.partition("/")[0].endswith(".dist-info"):
+            rows = [_write(target, replace(file, path=renamed(file.path))) for file in changes.added]
+        if old == record:
+            text = archive.read(info).decode("utf-8")
+            text = changed_record(text, changes.removes, rows or (), renamed=renamed, replaced=replaced)
+            target.writestr(like(info, new), text.encode("utf-8"))
+        elif old in metadata:
+            target.writestr(like(info, new), metadata[old])
+        elif changes.removes(old):
+            continue
+        elif old == new:
             copy_entry(archive, info, size, target)
+        else:
+            copy_as(archive, info, new, target)
+
+
+def _metadata(archive: zipfile.ZipFile, record: str, local: LocalVersion) -> dict[str, bytes]:
+    """Return the ``METADATA`` with its new version, by its path; raises ``ValueError`` where there is none."""
+    name = f"{record.rpartition('/')[0]}/METADATA"
+    try:
+        return {name: local.metadata(archive.read(name))}
+    except KeyError as error:
+        raise ValueError("it has no METADATA") from error
 
 
 def _write(target: zipfile.ZipFile, file: StateFile) -> tuple[str, str, str]:

@@ -46,13 +46,21 @@ def new_entry(name: str) -> zipfile.ZipInfo:
     return info
 
 
-def like(info: zipfile.ZipInfo) -> zipfile.ZipInfo:
-    """Return the header of a file that replaces another one: its name, time, mode and compression."""
-    made = zipfile.ZipInfo(info.filename, date_time=info.date_time)
+def like(info: zipfile.ZipInfo, name: str) -> zipfile.ZipInfo:
+    """Return the header of a file ``name`` that replaces another one: its time, mode and compression."""
+    made = zipfile.ZipInfo(name, date_time=info.date_time)
     made.compress_type = info.compress_type
     made.create_system = info.create_system
     made.external_attr = info.external_attr
     return made
+
+
+def copy_as(source: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, target: zipfile.ZipFile) -> None:
+    """Append what an entry of ``source`` has to ``target``, under another ``name``."""
+    made = like(info, name)
+    made.file_size = info.file_size  # decides whether it needs ZIP64
+    with source.open(info) as stream, target.open(made, "w") as entry:
+        shutil.copyfileobj(stream, entry, _CHUNK)
 
 
 def _copy(read: IO[bytes], write: IO[bytes], size: int) -> None:

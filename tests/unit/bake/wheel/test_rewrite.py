@@ -14,6 +14,7 @@ from statebake.bake.state_files import StateFile
 from statebake.bake.wheel.contents import Contents
 from statebake.bake.wheel.rewrite import complete_wheel
 from statebake.bake.wheel.sdist import complete_sdist
+from statebake.bake.wheel.version import LocalVersion
 from statebake.errors import Code, StatebakeError
 from statebake.model.manifest import Manifest
 
@@ -68,6 +69,31 @@ def raw(path, name: str) -> bytes:
         at = archive.NameToInfo[name].header_offset
         end = next((start for start in starts if start > at), archive.start_dir)
     return path.read_bytes()[at:end]
+
+
+def test_a_version_of_its_own(tmp_path, contents):
+    """Wherever code and metadata are in a wheel, all that has the version in its name or rows gets the new one."""
+    data, long = "shop-1.data/purelib", "new" * 1000
+    code = [f"{data}/shop/defs/__init__.py", f"{data}/{STATE}/old/state", "shop-1.data/data/big"]
+    with zipfile.ZipFile(tmp_path / "built.whl", "w") as archive:
+        names = [f"{INFO}/RECORD", *code, f"{INFO}/METADATA", f"{INFO}/WHEEL"]
+        archive.writestr(names[0], "".join(f'"{name}",sha256=x,1\n' for name in names[1:]) + f"{names[0]},,\n")
+        for name in names[1:]:
+            archive.writestr(zipfile.ZipInfo(name, (2001, 2, 3, 4, 5, 6)), "Version: 1\n\nVersion: 1\n")
+    complete_wheel(tmp_path / "built.whl", tmp_path / "out.whl", contents, "inner", LocalVersion("state.a"))
+    info, data = "shop-1+state.a.dist-info", "shop-1+state.a.data"
+    with zipfile.ZipFile(tmp_path / "out.whl") as archive:
+        assert archive.testzip() is None
+        made = {entry.filename: archive.read(entry).decode() for entry in archive.infolist()}
+        assert archive.getinfo(f"{data}/data/big").date_time == (2001, 2, 3, 4, 5, 6)
+    rows = dict(line.split(",", 1) for line in made.pop(f"{info}/RECORD").splitlines())
+    assert set(rows) == {*made, f"{info}/RECORD"}
+    assert made[f"{info}/METADATA"] == "Version: 1+state.a\n\nVersion: 1\n"
+    assert made[f"{data}/purelib/{STATE}/K/state"] == long
+    assert rows[f"{data}/data/big"] == rows[f"{info}/WHEEL"] == "sha256=x,1"
+    assert rows[f"{info}/METADATA"].startswith("sha256=")
+    assert rows[f"{info}/METADATA"].endswith(",31")
+    assert not any("/old/" in name for name in made)
 
 
 def test_entries_are_copied(tmp_path, contents):

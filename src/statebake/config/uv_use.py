@@ -1,0 +1,42 @@
+"""Whether a project is installed by uv, as its files tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from statebake.config.toml_file import is_file, load_if_there, table_at
+from statebake.errors import StatebakeError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from statebake.config.project import Project
+
+LOCK_NAME = "uv.lock"
+
+
+def installed_by_uv(project: Project) -> bool:
+    """Return whether uv builds and installs a project: there is ``[tool.uv]``, or a lock of it or of its workspace.
+
+    What is no package for uv is not built.
+    """
+    table = table_at(project.pyproject, "tool", "uv")
+    if table_at(project.pyproject, "tool", "uv", "package") is False:
+        return False
+    return (
+        table is not None
+        or is_file(project.directory / LOCK_NAME)
+        # Where there is no lock, nothing is read: a check is to be quick.
+        or any(is_file(place / LOCK_NAME) and is_workspace_of(place, project) for place in project.directory.parents)
+    )
+
+
+def is_workspace_of(place: Path, project: Project) -> bool:
+    """Return whether ``place`` is the root of a workspace of ``dg`` or uv above ``project`` whose lock counts."""
+    if place == project.workspace:
+        return True
+    try:
+        file = load_if_there(place / "pyproject.toml")
+    except StatebakeError:
+        return False
+    return file is not None and table_at(file.data, "tool", "uv", "workspace") is not None

@@ -1,0 +1,132 @@
+"""``version_from_state``: a wheel whose version tells which state it has, as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from statebake.pipeline.inspecting import read_artifact
+from support.builds import PRINTED, check_record, contents, load, wrapped_project
+from support.cli import run
+from support.hooks import build_sdist, build_wheel, call_hook, only_wheel
+from support.installed import unpack
+
+MANIFEST = "shop/defs/.local_defs_state/statebake-manifest.json"
+SETTING = "version_from_state = true\n"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A refreshed project with the setting."""
+    return wrapped_project(tmp_path_factory.mktemp("version") / "shop", settings=SETTING)
+
+
+def version_of(wheel: Path, plain: str = "1") -> str:
+    """Assert that all of a wheel agrees on its version, which is that of its manifest, and return it."""
+    check_record(wheel)
+    files = contents(wheel)
+    manifest = next(data for name, data in files.items() if name.endswith(MANIFEST))
+    version = f"{plain}{'.' if '+' in plain else '+'}state.{hashlib.sha256(manifest).hexdigest()[:12]}"
+    assert wheel.name.split("-")[:2] == ["shop", version]
+    tops = {name.partition("/")[0] for name in files}
+    assert {top for top in tops if top.endswith((".dist-info", ".data"))} <= {
+        f"shop-{version}.dist-info",
+        f"shop-{version}.data",
+    }
+    headers = files[f"shop-{version}.dist-info/METADATA"].decode().partition("\n\n")[0].splitlines()
+    assert [line for line in headers if line.startswith("Version:")] == [f"Version: {version}"]
+    [artifact] = read_artifact(str(wheel), {})
+    assert [artifact.error(found) for found in artifact.states] == [None]
+    return version
+
+
+def test_the_whole_wheel(project, tmp_path):
+    """All names, METADATA and RECORD agree, and the wheel loads; by way of an sdist it is the same, to the byte."""
+    build_wheel(project, tmp_path / "wheel").ok()
+    wheel = only_wheel(tmp_path / "wheel")
+    version = version_of(wheel)
+    assert load(wheel, tmp_path / "installed") == PRINTED
+    assert (tmp_path / f"installed/shop-{version}.dist-info").is_dir()
+    build_sdist(project, tmp_path / "sdist").ok()
+    sdist = only_wheel(tmp_path / "sdist")
+    assert sdist.name == "shop-1.tar.gz"
+    build_wheel(unpack(sdist, tmp_path / "unpacked"), tmp_path / "again").ok()
+    again = only_wheel(tmp_path / "again")
+    assert (again.name, again.read_bytes()) == (wheel.name, wheel.read_bytes())
+
+
+def test_everything_else_is_untouched(project, tmp_path):
+    """But for the version, it is the wheel that is built without the setting."""
+    build_wheel(project, tmp_path / "with").ok()
+    build_wheel(project, tmp_path / "plain", {"statebake.version_from_state": "false"}).ok()
+    with_version, plain = contents(only_wheel(tmp_path / "with")), contents(only_wheel(tmp_path / "plain"))
+    label = version_of(only_wheel(tmp_path / "with"))[1:]
+    assert only_wheel(tmp_path / "plain").name.startswith("shop-1-")
+    renamed = {name.replace("shop-1.dist-info", f"shop-1{label}.dist-info"): data for name, data in plain.items()}
+    assert list(renamed) == list(with_version)
+    different = {name.rpartition("/")[2] for name, data in renamed.items() if data != with_version[name]}
+    assert different == {"METADATA", "RECORD"}
+
+
+def test_metadata_before_the_wheel(project, tmp_path):
+    """Metadata are offered before the wheel only where a config setting asks for the version, and are the wheel's."""
+    asked = call_hook(project, "prepare_metadata_for_build_wheel", str(tmp_path))
+    assert "AttributeError" in asked.err
+    path = project / "pyproject.toml"
+    text = path.read_text()
+    path.write_text(text.replace(SETTING, ""))
+    try:
+        settings = {"statebake.version_from_state": "true"}
+        (tmp_path / "metadata").mkdir()
+        call_hook(project, "prepare_metadata_for_build_wheel", str(tmp_path / "metadata"), settings).ok()
+        [prepared] = (tmp_path / "metadata").iterdir()
+        named = {"metadata_directory": str(prepared)}
+        (tmp_path / "wheel").mkdir()
+        call_hook(project, "build_wheel", str(tmp_path / "wheel"), settings, named=named).ok()
+    finally:
+        path.write_text(text)
+    wheel = only_wheel(tmp_path / "wheel")
+    assert prepared.name == f"shop-{version_of(wheel)}.dist-info"
+    with zipfile.ZipFile(wheel) as archive:
+        found = {name: archive.read(name) for name in archive.namelist() if name.startswith(prepared.name)}
+    assert found == {f"{prepared.name}/{path.name}": path.read_bytes() for path in prepared.iterdir()}
+
+
+def test_a_local_version_and_other_schemes(tmp_path):
+    """A version that is local already gets the label as well, and so does the directory of other schemes."""
+    project = wrapped_project(tmp_path / "shop", "setuptools", settings=SETTING, files={"bin/tool": "#!python\n"})
+    path = project / "pyproject.toml"
+    text = path.read_text().replace('version = "1"', 'version = "1.0+ubuntu.1"')
+    path.write_text(f'{text}\n[tool.setuptools]\nscript-files = ["bin/tool"]\n')
+    build_wheel(project, tmp_path / "wheel").ok()
+    version = version_of(only_wheel(tmp_path / "wheel"), "1.0+ubuntu.1")
+    assert f"shop-{version}.data/scripts/tool" in contents(only_wheel(tmp_path / "wheel"))
+    assert load(only_wheel(tmp_path / "wheel"), tmp_path / "installed") == PRINTED
+
+
+def test_where_it_does_not_count(tmp_path):
+    """Where no state is put in, the version is the plain one; a hook of hatchling, which cannot change it, says so."""
+    project = wrapped_project(tmp_path / "shop", settings=SETTING)
+    build_wheel(project, tmp_path / "off", {"statebake.on_build": "off"}).ok()
+    assert only_wheel(tmp_path / "off").name.startswith("shop-1-")
+    path = project / "pyproject.toml"
+    text = path.read_text().replace("statebake.backend", "hatchling.build")
+    path.write_text(f"{text}\n[tool.hatch.build.hooks.statebake]\n")
+    code = "import hatchling.build as b; print(b.build_wheel('.'))"
+    result = run([sys.executable, "-c", code], cwd=project)
+    assert result.code == 2
+    assert "error[SB103]: version_from_state is set, but a build hook of hatchling cannot change" in result.err
+    assert list(project.glob("*.whl")) == []
+
+
+@pytest.mark.needs("uv")
+@pytest.mark.parametrize("frontend", ["build", "pip"])
+def test_frontends(builder, tmp_path, frontend):
+    """Frontends take such a wheel, isolated: by way of an sdist, and where only a config setting asks for it."""
+    project = wrapped_project(tmp_path / "shop", "flit-core", settings="" if frontend == "pip" else SETTING)
+    options = ["-C", "statebake.version_from_state=true"] if frontend == "pip" else []
+    version_of(builder.wheel(frontend, project, tmp_path / "out", *options))

@@ -1,0 +1,54 @@
+"""Whether uv installs a project, and whether its wheels carry the state, as the project's files tell."""
+
+from __future__ import annotations
+
+import pytest
+
+from statebake.config import find_projects
+from statebake.config.backends import wheel_carries_state
+from statebake.config.toml_file import tomllib
+from statebake.config.uv_use import installed_by_uv
+from support.trees import write_tree
+
+PLAIN = "[project]\nname = 'shop'\n"
+WORKSPACE = "[tool.uv.workspace]\nmembers = ['*']\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "used"),
+    [
+        ({}, False),
+        ({"shop/uv.lock": ""}, True),
+        ({"shop/pyproject.toml": f"{PLAIN}[tool.uv]\n"}, True),
+        ({"shop/pyproject.toml": f"{PLAIN}[tool.uv.sources]\nx = {{path = 'x'}}\n"}, True),
+        ({"shop/pyproject.toml": f"{PLAIN}[tool.uv]\npackage = false\n", "shop/uv.lock": ""}, False),
+        ({"uv.lock": "", "pyproject.toml": WORKSPACE}, True),
+        ({"pyproject.toml": WORKSPACE}, False),
+        ({"uv.lock": "", "pyproject.toml": PLAIN}, False),
+        ({"uv.lock": "", "pyproject.toml": "not = [TOML"}, False),
+        ({"uv.lock": ""}, False),
+    ],
+)
+def test_installed_by_uv(tmp_path, files, used):
+    """uv is in use by its table or its lock, also of the workspace above, but not by a lock of something else."""
+    write_tree(tmp_path, {"shop/pyproject.toml": PLAIN, **files})
+    [project] = find_projects([tmp_path / "shop"], tmp_path)
+    assert installed_by_uv(project) is used
+
+
+@pytest.mark.parametrize(
+    ("text", "carries"),
+    [
+        ("", False),
+        ("[build-system]\nbuild-backend = 'hatchling.build'", False),
+        ("[build-system]\nbuild-backend = 'statebake.backend'", True),
+        ("[tool.hatch.build.hooks.statebake]", True),
+        ("[tool.hatch.build.targets.wheel.hooks.statebake]\non_build = 'check'", True),
+        ("[tool.hatch.build.targets.sdist.hooks.statebake]", False),
+        ("[tool.hatch.build.hooks.vcs]", False),
+        ("tool = 1", False),
+    ],
+)
+def test_wheel_carries_state(text, carries):
+    """The wheels carry the state where statebake is the backend, or hatchling's hook for wheels."""
+    assert wheel_carries_state(tomllib.loads(text)) is carries
