@@ -175,7 +175,9 @@ def test_pylock(tiny):
 
     def lock(version):
         tiny.write(**{"in": f"iniconfig=={version}\n"})
-        tiny.tool("uv", "pip", "compile", "--quiet", "--format", "pylock.toml", "in", "-o", "pylock.toml")
+        tiny.tool(
+            "uv", "pip", "compile", "--python", sys.executable, "--format", "pylock.toml", "in", "-o", "pylock.toml"
+        )
 
     lock(OLD)
     assert tiny.resolve() == ("pylock.toml", {"iniconfig": OLD}, False)
