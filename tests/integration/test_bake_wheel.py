@@ -35,7 +35,10 @@ def baked(project: Path, *args: str) -> tuple[Path, dict]:
 
 
 def test_entry_points(tmp_path):
-    """What is declared as an entry point is found at run time, and a script of the project runs by its name."""
+    """What is declared as an entry point is found at run time, and a script of the project runs by its name.
+
+    What its backend leaves out is there as well, and arguments of pex that are about the PEX do not disturb the build.
+    """
     declared = (
         '[project.scripts]\nsell = "shop.sell:main"\n[project.entry-points."shop.goods"]\ntea = "shop.sell:tea"\n'
     )
@@ -53,11 +56,13 @@ def test_entry_points(tmp_path):
         def tea():
             return "tea"
     """
-    project = refreshed(tmp_path, SETUPTOOLS + PROJECT + declared, {"src/shop/sell.py": sell})
-    pex, code = baked(project)
+    files = {"src/shop/sell.py": sell, "src/shop/goods.sql": "select 'tea'"}  # which setuptools is not told of
+    project = refreshed(tmp_path, SETUPTOOLS + PROJECT + declared, files)
+    pex, code = baked(project, "--pex-arg=--no-compress")
     assert code == {"as": "wheel", "why": "[project.scripts] declares entry points"}
     assert run_pex(pex, home=tmp_path, env={"PEX_SCRIPT": "sell"}).ok().out == "1 tea one\n"
     assert run_pex(pex, home=tmp_path).ok().out == "one\n"
+    assert any(name.endswith("/shop/goods.sql") for name in members(pex))
     inside = {name.partition(HOME_OF_STATE)[2]: text for name, text in members(pex).items() if HOME_OF_STATE in name}
     assert inside == state_in(pex)
     expected = {name.removeprefix(HOME_OF_STATE): text for name, text in expected_state(project).items()}

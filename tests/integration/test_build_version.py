@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 import zipfile
 from pathlib import Path
@@ -26,11 +27,14 @@ def project(tmp_path_factory) -> Path:
 
 
 def version_of(wheel: Path, plain: str = "1") -> str:
-    """Assert that all of a wheel agrees on its version, which is that of its manifest, and return it."""
+    """Assert that all of a wheel agrees on its version, which is that of its state, and return it."""
     check_record(wheel)
     files = contents(wheel)
     manifest = next(data for name, data in files.items() if name.endswith(MANIFEST))
-    version = f"{plain}{'.' if '+' in plain else '+'}state.{hashlib.sha256(manifest).hexdigest()[:12]}"
+    lines = sorted(f"{record['digest']}  {record['key']}\n" for record in json.loads(manifest)["keys"])
+    digits = hashlib.sha256("".join(lines).encode()).hexdigest()[:12]
+    label = str(int(digits)) if digits.isdecimal() else digits
+    version = f"{plain}{'.' if '+' in plain else '+'}state.{label}"
     assert wheel.name.split("-")[:2] == ["shop", version]
     tops = {name.partition("/")[0] for name in files}
     assert {top for top in tops if top.endswith((".dist-info", ".data"))} <= {

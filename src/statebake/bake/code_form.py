@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from statebake.config import CodeSetting, table_at
+from statebake.config.backends import HATCH_HOOK, hooks_of_wheels
 
 # Backends that are there for compiling, and what of a project they read.
 _COMPILING = ("mesonpy", "scikit_build_core", "maturin", "py_build_cmake", "enscons", "sipbuild")
-_COMPILED_SUFFIXES = (".pyx", ".c", ".cc", ".cpp", ".cxx", ".rs", ".f", ".f90", ".proto")
-_OURS_IN_HATCH = "statebake"
+COMPILED_SUFFIXES = (".pyx", ".c", ".cc", ".cpp", ".cxx", ".rs", ".f", ".f90", ".proto")
 _OF_DG = "dagster_dg_cli."  # read by `dg` in development, by nothing at run time
 # Tables that have a file written by the build, or code run in it.
 _GENERATING: tuple[tuple[str, ...], ...] = (
@@ -61,51 +61,58 @@ def code_form(
     pyproject: Mapping[str, Any],
     *,
     backend: str | None,
+    is_package: bool,
+    hatch: Mapping[str, Any],
     setup_py: str | None,
     setup_cfg: str | None,
     sources: Iterable[str],
 ) -> CodeForm:
     """Return how the code goes in.
 
-    ``backend``: the build backend, where there is one. ``setup_py`` and ``setup_cfg``: the texts of these files, where
-    they are there. ``sources``: the paths of the project's own files, as they are imported.
+    Args:
+        setting: what was asked for.
+        pyproject: the project's ``pyproject.toml``.
+        backend: the build backend, where there is one.
+        is_package: whether the definitions are in a package; a wheel has no place for the state of a single module.
+        hatch: what is in ``hatch.toml``.
+        setup_py: the text of that file, where there is one.
+        setup_cfg: likewise.
+        sources: the paths of the project's own files, as they are imported.
     """
     if setting != "auto":
         return CodeForm(setting == "wheel", "asked for by pex.code")
     if backend is None and setup_py is None:
-        return CodeForm(as_wheel=False, why="it has no build backend")
-    reason = next(_reasons(pyproject, backend or "", setup_py, setup_cfg, sources), None)
+        return CodeForm(as_wheel=False, why="it has no [build-system]")
+    if not is_package:
+        return CodeForm(as_wheel=False, why="its definitions are a single module")
+    hooks = hooks_of_wheels(pyproject, hatch)
+    reason = next(_reasons(pyproject, backend or "", hooks, _in_setup_files(setup_py, setup_cfg), sources), None)
     return CodeForm(True, reason) if reason else CodeForm(False, "a build would only copy its files")
 
 
 def _reasons(
-    pyproject: Mapping[str, Any], backend: str, setup_py: str | None, setup_cfg: str | None, sources: Iterable[str]
+    pyproject: Mapping[str, Any],
+    backend: str,
+    hooks: Iterable[str],
+    in_setup_files: Iterable[str],
+    sources: Iterable[str],
 ) -> Iterator[str]:
     if backend.partition(".")[0] in _COMPILING:
         yield f"its build backend is {backend}, which compiles"
     for place in _GENERATING:
         if table_at(pyproject, *place):
             yield f"{_shown(place)} says what its build makes"
-    for hook in _hooks_of_hatch(pyproject):
-        yield f"{hook} runs in its build"
+    for hook in hooks:
+        if not hook.endswith(f".{HATCH_HOOK}"):
+            yield f"[{hook}] runs in its build"
     for place in _ENTRY_POINTS:
         table = table_at(pyproject, *place)
         if isinstance(table, Mapping) and any(not str(name).startswith(_OF_DG) for name in table):
             yield f"{_shown(place)} declares entry points"
-    yield from _in_setup_files(setup_py, setup_cfg)
+    yield from in_setup_files
     for path in sources:
-        if path.endswith(_COMPILED_SUFFIXES):
+        if path.endswith(COMPILED_SUFFIXES):
             yield f"{path} has to be compiled"
-
-
-def _hooks_of_hatch(pyproject: Mapping[str, Any]) -> Iterator[str]:
-    of_all: tuple[str, ...] = ("tool", "hatch", "build", "hooks")
-    of_wheels = ("tool", "hatch", "build", "targets", "wheel", "hooks")
-    for place in (of_all, of_wheels):
-        hooks = table_at(pyproject, *place)
-        for name in hooks if isinstance(hooks, Mapping) else ():
-            if name != _OURS_IN_HATCH:
-                yield _shown((*place, name))
 
 
 def _in_setup_files(setup_py: str | None, setup_cfg: str | None) -> Iterator[str]:

@@ -38,13 +38,13 @@ class SourceFile:
 
 
 def collect_sources(
-    project: Path, defs_dir: Path, own_modules: Sequence[str], packages: Sequence[str], *, only_packages: bool = False
+    project: Path, defs_dir: Path, own_modules: Sequence[str], packages: Sequence[str], *, own: bool = True
 ) -> tuple[SourceFile, ...]:
     """Return the project's own code, sorted by its path in the artifact.
 
     Of a ``src`` layout that is everything under ``src``; else the packages that ``own_modules`` (dotted names) are in.
-    ``packages`` are further directories or files, relative to the project, that go in at the top; with
-    ``only_packages`` nothing else does, for a wheel has the rest.
+    ``packages`` are further directories or files, relative to the project, that go in at the top; without ``own``
+    nothing else does, for a wheel has the rest.
 
     Raises ``StatebakeError``: ``OTHER_COPY``, ``BAD_SETTING`` for a package that is not there.
     """
@@ -53,7 +53,7 @@ def collect_sources(
     root = import_root(project, defs_dir)
     left_out = pathspec.GitIgnoreSpec.from_lines(_LEFT_OUT)
     tops: list[Path] = []
-    if not only_packages:
+    if own:
         tops = own_tops(root, own_modules) if root.resolve() == project.resolve() else sorted(root.iterdir())
     for package in packages:
         path = project / package

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-from statebake.config.toml_file import table_at
+from statebake.config.toml_file import load_if_there, table_at
+
+if TYPE_CHECKING:
+    from statebake.config.project import Project
 
 OURS = "statebake.backend"
 """The backend that wraps another one."""
@@ -36,12 +39,29 @@ def backend_of(pyproject: Mapping[str, Any]) -> str | None:
     return given if isinstance(given, str) else None
 
 
-def wheel_carries_state(pyproject: Mapping[str, Any]) -> bool:
-    """Return whether statebake puts the state into a project's wheels: as the backend, or by hatchling's hook."""
+def wheel_carries_state(pyproject: Mapping[str, Any], hatch: Mapping[str, Any]) -> bool:
+    """Return whether statebake puts the state into a project's wheels: as the backend, or by hatchling's hook.
+
+    ``hatch`` is what is in ``hatch.toml``.
+    """
     if table_at(pyproject, "build-system", "build-backend") == OURS:
         return True
-    hooks = (("tool", "hatch", "build", "hooks"), ("tool", "hatch", "build", "targets", "wheel", "hooks"))
-    return any(table_at(pyproject, *place, HATCH_HOOK) is not None for place in hooks)
+    return any(place.endswith(f".hooks.{HATCH_HOOK}") for place in hooks_of_wheels(pyproject, hatch))
+
+
+def hooks_of_wheels(pyproject: Mapping[str, Any], hatch: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the tables of the build hooks that hatchling runs for wheels (its documentation, "Build hooks")."""
+    for data, above in ((pyproject, ("tool", "hatch")), (hatch, ())):
+        for place in (("build", "hooks"), ("build", "targets", "wheel", "hooks")):
+            hooks = table_at(data, *above, *place)
+            for name in hooks if isinstance(hooks, Mapping) else ():
+                yield ".".join((*above, *place, name))
+
+
+def hatch_of(project: Project) -> Mapping[str, Any]:
+    """Return what is in the ``hatch.toml`` of a project, which may have what else is in ``[tool.hatch]``."""
+    file = load_if_there(project.directory / "hatch.toml")
+    return file.data if file else {}
 
 
 def distribution_of(backend: str) -> str | None:

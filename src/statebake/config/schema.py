@@ -379,7 +379,7 @@ SETTINGS: tuple[Setting, ...] = (
         Kind.SWITCH,
         False,
         "Whether a wheel that `statebake.backend` builds has a version of its own for its state: `1.2` becomes "
-        "`1.2+state.<12 digits>`, the first ones of its manifest's SHA-256.",
+        "`1.2+state.<12 digits>`, which are the same for the same state.",
         "-C statebake.version_from_state",
     ),
     Setting(

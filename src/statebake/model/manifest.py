@@ -74,6 +74,13 @@ class Manifest:
         """Return the SHA-256 of the manifest's file, in hexadecimal."""
         return hashlib.sha256(self.dumps().encode()).hexdigest()
 
+    def state_sha256(self) -> str:
+        """Return the SHA-256 of its keys and their digests, in hexadecimal: the same for the same state, whenever and
+        wherever it was fetched.
+        """
+        lines = sorted(f"{record.digest}  {record.key}\n" for record in self.keys)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
     @classmethod
     def loads(cls, text: str, where: str) -> Manifest:
         """Return the manifest that ``text`` is; raises ``NEWER_FORMAT`` or ``BAD_RECORD``."""

@@ -32,7 +32,7 @@ from statebake.model.manifest import Manifest
 from statebake.model.report import Report
 from statebake.model.tree import list_files
 from statebake.pipeline import TOOL, OpenProject
-from statebake.pipeline.code import form_of_code, wheel_with_state
+from statebake.pipeline.code import form_of_code, own_files, wheel_with_state
 from statebake.pipeline.contents import wheel_contents
 from statebake.pipeline.gate import Verified, verify_made
 from statebake.pipeline.inspecting import Artifact
@@ -154,7 +154,10 @@ def plan_bake(opened: OpenProject, inputs: BakeInputs, snapshot: Snapshot, env: 
     config = host.artifact_config(project)
     root = import_root(project.directory, discovery.defs_dir)
     build = BuildProject(project, target.config)
-    wheel = wheel_contents(build, discovery, snapshot, manifest) if inputs.code.as_wheel else None
+    wheel = None
+    if inputs.code.as_wheel:
+        others = own_files(_sources(opened, host, beside=False))
+        wheel = replace(wheel_contents(build, discovery, snapshot, manifest), others=others)
     return plan_pex(
         output=inputs.output,
         python=discovery.python.path,
@@ -163,7 +166,7 @@ def plan_bake(opened: OpenProject, inputs: BakeInputs, snapshot: Snapshot, env: 
         pex_args=(*host.pex_flags, *target.settings.pex.args),
         code=inputs.code,
         wheel=wheel,
-        sources=_sources(opened, host, only_packages=inputs.code.as_wheel),
+        sources=_sources(opened, host, own=not inputs.code.as_wheel),
         defs_path=discovery.defs_dir.resolve().relative_to(root.resolve()).as_posix(),
         state={name: list_files(snapshot.key_dirs[name].path) for name in names},
         config=None if config is None else render("artifact-pyproject.toml", project=config),
@@ -171,12 +174,12 @@ def plan_bake(opened: OpenProject, inputs: BakeInputs, snapshot: Snapshot, env: 
     )
 
 
-def _sources(opened: OpenProject, host: Host, *, only_packages: bool = False) -> tuple[SourceFile, ...]:
+def _sources(opened: OpenProject, host: Host, *, own: bool = True, beside: bool = True) -> tuple[SourceFile, ...]:
+    """Return the files of the project's code: its ``own``, and what the settings put ``beside``."""
     project, settings = opened.target.project, opened.target.settings
     modules = host.own_modules(project, settings)
-    return collect_sources(
-        project.directory, opened.discovery.defs_dir, modules, settings.packages, only_packages=only_packages
-    )
+    packages = settings.packages if beside else ()
+    return collect_sources(project.directory, opened.discovery.defs_dir, modules, packages, own=own)
 
 
 def bake_pex(

@@ -34,7 +34,7 @@ def build_wheel(
     ``BACKEND_FAILED``, ``LEFT_OUT_BY_BACKEND``, ``ARTIFACT_MISMATCH``, ``OUTPUT_FAILED``; and whatever the backend
     raises.
     """
-    local = LocalVersion.of_state(contents.manifest.sha256()) if own_version else None
+    local = LocalVersion.of_state(contents.manifest.state_sha256()) if own_version else None
     with _beside(directory) as scratch:
         # Metadata that was prepared has the other version already, which the backend knows nothing of.
         prepared = None if local else metadata_directory

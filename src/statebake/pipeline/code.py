@@ -2,41 +2,76 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from statebake.bake import BakePlan, SourceFile
-from statebake.bake.code_form import CodeForm, code_form
+from statebake.bake import BakePlan, SourceFile, StateFile
+from statebake.bake.code_form import COMPILED_SUFFIXES, CodeForm, code_form
 from statebake.bake.pex import without_requirements
+from statebake.bake.wheel.contents import left_out_of_wheel
 from statebake.bake.wheel.project_wheel import build_project_wheel
-from statebake.config import backend_of
+from statebake.config import backend_of, import_root
+from statebake.config.backends import hatch_of
+from statebake.errors import Code, StatebakeError
 from statebake.pipeline import OpenProject
 from statebake.pipeline.build_artifact import finish_wheel
 from statebake.progress import Observer
 
 
 def form_of_code(opened: OpenProject, sources: Sequence[SourceFile]) -> CodeForm:
-    """Return in which form the project's code, which is in ``sources``, goes into a PEX."""
-    project = opened.target.project
+    """Return in which form the project's code, which is in ``sources``, goes into a PEX.
+
+    Raises ``StatebakeError`` (``BAD_SETTING``).
+    """
+    project, defs_dir = opened.target.project, opened.discovery.defs_dir
 
     def text(name: str) -> str | None:
         path = project.directory / name
-        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+        try:
+            return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+        except OSError as error:
+            raise StatebakeError(
+                Code.BAD_SETTING,
+                f"{name} cannot be read: {error.strerror}.",
+                where=str(path),
+                next_step="make it readable",
+            ) from error
 
-    return code_form(
+    is_package = import_root(project.directory, defs_dir).resolve() != defs_dir.resolve()
+    form = code_form(
         opened.target.settings.pex.code,
         project.pyproject,
         backend=_backend(opened),
+        is_package=is_package,
+        hatch=hatch_of(project),
         setup_py=text("setup.py"),
         setup_cfg=text("setup.cfg"),
         sources=(file.path for file in sources),
     )
+    if form.as_wheel and not is_package:
+        raise StatebakeError(
+            Code.BAD_SETTING,
+            "The definitions are a single module: a wheel has no place for its state.",
+            where=f"pex.code: {opened.target.settings.pex.code}",
+            next_step="make the module a package, or bake it with --code files",
+        )
+    return form
+
+
+def own_files(sources: Sequence[SourceFile]) -> tuple[StateFile, ...]:
+    """Return the files of the project that its wheel must have in a PEX; what is compiled is there in another form."""
+    kept = (file for file in sources if not file.path.endswith(COMPILED_SUFFIXES))
+    return tuple(StateFile(file.path, source=file.source) for file in kept)
 
 
 def wheel_with_state(
     opened: OpenProject, plan: BakePlan, scratch: Path, *, env: Mapping[str, str], observer: Observer
 ) -> Path | None:
     """Return the project's wheel, in ``scratch``, with the state in it; ``None`` where its files go in as they are.
+
+    What of the project's own files its backend leaves out is put in as well: all that is at hand where the project runs
+    from its sources is at hand in the PEX.
 
     Raises ``StatebakeError`` as ``build_project_wheel`` and ``finish_wheel`` do.
     """
@@ -56,6 +91,11 @@ def wheel_with_state(
         pex_args=without_requirements(plan.pex_args),
         env=env,
     )
+    with zipfile.ZipFile(built) as archive:
+        left_out = left_out_of_wheel(plan.wheel, frozenset(archive.namelist()))
+    if left_out:
+        files = "1 file" if len(left_out) == 1 else f"{len(left_out)} files"
+        observer.stage(f"Putting in {files} that {backend} leaves out: {', '.join(left_out[:3])}")
     finish_wheel(built, plan.wheel, backend, complete)
     return complete / built.name
 

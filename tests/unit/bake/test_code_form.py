@@ -18,10 +18,10 @@ HATCHLING = '[build-system]\nbuild-backend = "hatchling.build"\n'
 WRAPPED = '[build-system]\nbuild-backend = "statebake.backend"\n[tool.statebake]\nbuild-backend = "hatchling.build"\n'
 
 
-def form(text, setting="auto", setup_py=None, setup_cfg=None, sources=("shop/__init__.py",)):
+def form(text, setting="auto", **others):
     pyproject = tomllib.loads(text)
-    backend = backend_of(pyproject)
-    return code_form(setting, pyproject, backend=backend, setup_py=setup_py, setup_cfg=setup_cfg, sources=sources)
+    usual = {"is_package": True, "hatch": {}, "setup_py": None, "setup_cfg": None, "sources": ["shop/__init__.py"]}
+    return code_form(setting, pyproject, backend=backend_of(pyproject), **{**usual, **others})
 
 
 FILES = {
@@ -33,6 +33,8 @@ FILES = {
     "a script that nothing installs": ('[project.scripts]\nshop = "shop:main"\n', {}),
     "a plain setup.py": ("", {"setup_py": "from setuptools import setup\nsetup(name='shop', packages=['shop'])\n"}),
     "a setup.py that does not parse": ("", {"setup_py": "setup(ext_modules=\n"}),
+    "a single module": (HATCHLING + '[project.scripts]\nshop = "shop:main"\n', {"is_package": False}),
+    "the state's own hook in hatch.toml": (HATCHLING, {"hatch": {"build": {"hooks": {"statebake": {}}}}}),
     "what is no table": (HATCHLING + "[project]\nscripts = 1\n[tool]\nhatch = []\n", {}),
 }
 
@@ -54,6 +56,7 @@ WHEEL = {
     ),
     "[tool.hatch.build.hooks.vcs]": (HATCHLING + '[tool.hatch.build.hooks.vcs]\nversion-file = "v.py"\n', {}),
     "[tool.hatch.build.targets.wheel.hooks.custom]": (WRAPPED + "[tool.hatch.build.targets.wheel.hooks.custom]\n", {}),
+    "[build.hooks.vcs]": (HATCHLING, {"hatch": {"build": {"hooks": {"vcs": {"version-file": "v.py"}}}}}),
     "[tool.setuptools_scm.version_file]": (HATCHLING + '[tool.setuptools_scm]\nversion_file = "v.py"\n', {}),
     "[tool.setuptools.ext-modules]": (HATCHLING + '[[tool.setuptools.ext-modules]]\nname = "x"\n', {}),
     "which compiles": ('[build-system]\nbuild-backend = "mesonpy"\n', {}),

@@ -51,4 +51,12 @@ def test_installed_by_uv(tmp_path, files, used):
 )
 def test_wheel_carries_state(text, carries):
     """The wheels carry the state where statebake is the backend, or hatchling's hook for wheels."""
-    assert wheel_carries_state(tomllib.loads(text)) is carries
+    assert wheel_carries_state(tomllib.loads(text), {}) is carries
+
+
+def test_a_hook_in_hatch_toml():
+    """What is in ``hatch.toml`` counts as what is in ``[tool.hatch]``, for wheels only."""
+    hooks = {"hooks": {"statebake": {}}}
+    assert wheel_carries_state({}, {"build": hooks})
+    assert wheel_carries_state({}, {"build": {"targets": {"wheel": hooks}}})
+    assert not wheel_carries_state({}, {"build": {"targets": {"sdist": hooks}}})

@@ -25,6 +25,7 @@ class Contents:
         manifest: what ``state`` is.
         state: the state directory, file by file.
         declarations: the files that declare components.
+        others: further files of the project that a wheel must have.
         config: the text of the ``pyproject.toml`` that the framework must find inside of a wheel, if any.
         project_files: what a build from the source distribution reads; paths relative to the project.
     """
@@ -35,6 +36,7 @@ class Contents:
     manifest: Manifest
     state: tuple[StateFile, ...]
     declarations: tuple[StateFile, ...] = ()
+    others: tuple[StateFile, ...] = ()
     config: str | None = None
     project_files: tuple[StateFile, ...] = ()
 
@@ -76,7 +78,8 @@ def wheel_changes(contents: Contents, names: Collection[str], configs: Mapping[s
     it lacks the code itself.
     """
     root = _root_with_code(contents, names, backend)
-    added = [*_at(root, contents.state), *_missing(_at(root, contents.declarations), names)]
+    others = {file.path: file for file in (*contents.others, *contents.declarations)}
+    added = [*_at(root, contents.state), *_missing(_at(root, others.values()), names)]
     if contents.config is not None and not _configured(f"{root}{contents.package}", root, configs):
         places = [f"{root}pyproject.toml", f"{root}{contents.package.partition('/')[0]}/pyproject.toml"]
         place = next((place for place in places if place not in names), None)
@@ -90,6 +93,12 @@ def wheel_changes(contents: Contents, names: Collection[str], configs: Mapping[s
             )
         added.append(StateFile(place, text=contents.config))
     return _changes(f"{root}{contents.state_dir}", added)
+
+
+def left_out_of_wheel(contents: Contents, names: Collection[str]) -> list[str]:
+    """Return which of the project's own files a wheel with the files ``names`` does not have."""
+    roots = roots_of_wheel(names)
+    return [file.path for file in contents.others if not any(f"{root}{file.path}" in names for root in roots)]
 
 
 def sdist_changes(contents: Contents, names: Collection[str], top: str) -> Changes:

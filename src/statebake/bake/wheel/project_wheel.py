@@ -12,6 +12,18 @@ from statebake.errors import Code, StatebakeError
 
 # What archives of nobody's time are dated: 1980, the first that a zip file can say.
 _EPOCH = "315532800"
+_FLAGS = {"--pypi", "--no-pypi", "--no-index", "--use-pip-config", "--no-use-pip-config", "--no-build-isolation"}
+_FLAGS |= {"--build-isolation", "--pre", "--no-pre"}
+_WITH_VALUE = {"-i", "--index", "--index-url", "-f", "--find-links", "--repo", "--cert", "--client-cert", "--proxy"}
+_WITH_VALUE |= {
+    "--retries",
+    "--timeout",
+    "--pip-version",
+    "--resolver-version",
+    "--keyring-provider",
+    "--resume-retries",
+}
+_WITH_VALUE |= {"--extra-pip-requirement", "--scoped-repo", "--source"}
 
 
 def build_project_wheel(
@@ -29,7 +41,7 @@ def build_project_wheel(
                 [
                     *("--python", python),
                     *RESOLVER,
-                    *pex_args,
+                    *_about_resolving(pex_args),
                     *(str(project), "--intransitive", "--no-pre-install-wheels"),
                     *("--layout", "loose", "--output-file", str(made)),
                 ],
@@ -44,6 +56,19 @@ def build_project_wheel(
         if len(wheels) != 1:
             raise _failed(project, backend, f"made {len(wheels)} wheels", None)
         return wheels[0].rename(directory / wheels[0].name)
+
+
+def _about_resolving(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments that say where pex gets from what the build requires; others are about the PEX."""
+    kept: list[str] = []
+    left = iter(arguments)
+    for argument in left:
+        option, has_value, _ = argument.partition("=")
+        if option in _FLAGS or (option in _WITH_VALUE and has_value):
+            kept.append(argument)
+        elif option in _WITH_VALUE:
+            kept += [argument, *([value] if (value := next(left, None)) is not None else [])]
+    return kept
 
 
 def _failed(project: Path, backend: str, what: str, detail: str | None) -> StatebakeError:

@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from statebake.bake.state_files import StateFile
@@ -65,7 +66,8 @@ def no_wheel(backend: str, name: str, why: str) -> StatebakeError:
 def _rewrite(
     archive: zipfile.ZipFile, record: str, changes: Changes, local: LocalVersion | None, target: zipfile.ZipFile
 ) -> None:
-    renamed = local.path if local else str
+    named = record.partition("/")[0].removesuffix(".dist-info")
+    renamed = partial(local.path, named=named) if local else str
     metadata = _metadata(archive, record, local) if local else {}
     replaced = {name: row(renamed(name), hashlib.sha256(data).digest(), len(data)) for name, data in metadata.items()}
     rows: list[tuple[str, str, str]] | None = None

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 _DIGITS = 12
-_PLACES = re.compile(r"([^/]+)(\.dist-info|\.data)(/.*)?", re.DOTALL)
+_SUFFIXES = ("dist-info", "data")
 _HEADER = re.compile(rb"^(version[ \t]*:[ \t]*)([^\r\n]*?)([ \t]*\r?)$", re.IGNORECASE | re.MULTILINE)
 _END_OF_HEADERS = re.compile(rb"\r?\n\r?\n")
 
@@ -23,7 +23,7 @@ class LocalVersion:
 
     @classmethod
     def of_state(cls, digest: str) -> LocalVersion:
-        """Return the one for the state whose manifest has this SHA-256, in hexadecimal."""
+        """Return the one for the state that has this SHA-256, in hexadecimal."""
         digits = digest[:_DIGITS]
         # A label of digits only is a number, which no tool writes with zeros in front.
         return cls(f"state.{int(digits) if digits.isdecimal() else digits}")
@@ -39,10 +39,13 @@ class LocalVersion:
             raise ValueError(f"its name, {name}, has no version")
         return "-".join([parts[0], self.of(parts[1]), *parts[2:]])
 
-    def path(self, path: str) -> str:
-        """Return the path of a file in a wheel: those of the metadata and of other schemes have the version in them."""
-        found = _PLACES.fullmatch(path)
-        return f"{self.of(found[1])}{found[2]}{found[3] or ''}" if found else path
+    def path(self, path: str, named: str) -> str:
+        """Return the path of a file in a wheel that is ``named`` ``shop-1``: those of the metadata, and of schemes for
+        other places, begin with that.
+        """
+        top, slash, rest = path.partition("/")
+        name, dot, suffix = top.rpartition(".")
+        return f"{self.of(name)}{dot}{suffix}{slash}{rest}" if name == named and suffix in _SUFFIXES else path
 
     def metadata(self, content: bytes) -> bytes:
         """Return a ``METADATA`` file with the version; raises ``ValueError`` where it has none."""

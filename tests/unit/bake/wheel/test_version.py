@@ -33,11 +33,11 @@ def test_names():
     assert LABEL.file_name("shop-1+a-2b-py3-none-any.whl") == "shop-1+a.state.0a1b2c3d4e5f-2b-py3-none-any.whl"
     name, version, build, _ = parse_wheel_filename(LABEL.file_name("a_b-1.0-3-cp311-cp311-linux_x86_64.whl"))
     assert (name, str(version), build) == ("a-b", "1.0+state.0a1b2c3d4e5f", (3, ""))
-    assert LABEL.path("shop-1.dist-info/licenses/a") == "shop-1+state.0a1b2c3d4e5f.dist-info/licenses/a"
-    assert LABEL.path("shop-1+a.data/purelib/x") == "shop-1+a.state.0a1b2c3d4e5f.data/purelib/x"
-    assert LABEL.path("shop-1.dist-info/") == "shop-1+state.0a1b2c3d4e5f.dist-info/"
+    assert LABEL.path("shop-1.dist-info/licenses/a", "shop-1") == "shop-1+state.0a1b2c3d4e5f.dist-info/licenses/a"
+    assert LABEL.path("shop-1+a.data/purelib/x", "shop-1+a") == "shop-1+a.state.0a1b2c3d4e5f.data/purelib/x"
+    assert LABEL.path("shop-1.dist-info/", "shop-1") == "shop-1+state.0a1b2c3d4e5f.dist-info/"
     for path in ("shop/a.py", "shop/x-1.dist-info/METADATA", "shop.py", "a.dist-infos/b"):
-        assert LABEL.path(path) == path
+        assert LABEL.path(path, "shop-1") == path
     for name in ("shop.whl", "shop-1.whl", "a-b-c-d-e-f-g.whl"):
         with pytest.raises(ValueError, match="has no version"):
             LABEL.file_name(name)
