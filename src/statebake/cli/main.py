@@ -154,7 +154,7 @@ def _leave(code: int) -> NoReturn:
 def _interrupted() -> Exit:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # all is done: one more would only spoil the exit code
-    click.echo("Interrupted. Every key is as it was before or after its fetch.", err=True)
+    click.echo("Interrupted. Every key, and every file, is as it was before or after it was written.", err=True)
     return Exit.INTERRUPTED
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from statebake.bake.wheel.contents import Contents
-from statebake.bake.wheel.rewrite import complete_wheel, wheel_name
+from statebake.bake.wheel.rewrite import complete_wheel, no_wheel, wheel_name
 from statebake.bake.wheel.sdist import complete_sdist
 from statebake.bake.wheel.version import LocalVersion
 from statebake.errors import Code, StatebakeError
@@ -73,7 +73,7 @@ def finish_wheel(
     name = wheel_name(built.name, local, backend)
     with _finished(name, directory) as path:
         complete_wheel(built, path, contents, backend, local)
-        _prove_wheel(path, contents, name)
+        _prove_wheel(path, contents, name, backend)
     return name
 
 
@@ -116,8 +116,13 @@ def _beside(directory: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-def _prove_wheel(path: Path, contents: Contents, name: str) -> None:
-    read = read_files(path)
+def _prove_wheel(path: Path, contents: Contents, name: str, backend: str) -> None:
+    try:
+        read = read_files(path)
+    except StatebakeError as error:
+        if error.code is not Code.NOT_AN_ARTIFACT:
+            raise
+        raise no_wheel(backend, name, error.message.rstrip(".")) from error
     compare(read.states, contents.manifest, name)
     if unlisted := read.around.unlisted:
         raise StatebakeError(

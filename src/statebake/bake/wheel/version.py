@@ -48,10 +48,12 @@ class LocalVersion:
         return f"{self.of(name)}{dot}{suffix}{slash}{rest}" if name == named and suffix in _SUFFIXES else path
 
     def metadata(self, content: bytes) -> bytes:
-        """Return a ``METADATA`` file with the version; raises ``ValueError`` where it has none."""
+        """Return a ``METADATA`` file with the version; raises ``ValueError`` where it has none, or more than one."""
         end = _END_OF_HEADERS.search(content)
         headers = content[: end.start()] if end else content
-        if (found := _HEADER.search(headers)) is None:
-            raise ValueError("its METADATA has no Version")
+        versions = list(_HEADER.finditer(headers))
+        if len(versions) != 1:
+            raise ValueError(f"its METADATA has {'more than one' if versions else 'no'} Version")
+        found = versions[0]
         version = self.of(found[2].decode("utf-8", "replace")).encode()
         return headers[: found.start(2)] + version + content[found.end(2) :]
