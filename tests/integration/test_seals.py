@@ -93,6 +93,14 @@ class Listener:
 
 
 @pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A directory that others can get to: root becomes another user where that one can read the interpreter."""
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
+
+
+@pytest.fixture
 def listener(tmp_path: Path) -> Iterator[Listener]:
     with contextlib.ExitStack() as stack:
         stream, datagrams, path = (
@@ -103,20 +111,22 @@ def listener(tmp_path: Path) -> Iterator[Listener]:
         port = stream.getsockname()[1]
         datagrams.bind(("127.0.0.1", port))
         path.bind(str(tmp_path / "listener"))
+        (tmp_path / "listener").chmod(0o777)
         for one in (stream, path):
             one.listen()
         yield Listener(port, str(tmp_path / "listener"), [stream, datagrams, path])
 
 
 @pytest.fixture(scope="module")
-def extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def extension() -> Iterator[Path]:
     """A directory with a compiled extension module that connects when it is imported."""
-    directory = tmp_path_factory.mktemp("extension")
-    (directory / "probe.c").write_text(EXTENSION)
-    target = directory / "probe.abi3.so"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", target, directory / "probe.c"], check=True)
-    directory.chmod(0o755)
-    return directory
+    with tempfile.TemporaryDirectory() as made:
+        directory = Path(made)
+        (directory / "probe.c").write_text(EXTENSION)
+        target = directory / "probe.abi3.so"
+        subprocess.run(["gcc", "-shared", "-fPIC", "-o", target, directory / "probe.c"], check=True)
+        directory.chmod(0o755)
+        yield directory
 
 
 def run_command(
