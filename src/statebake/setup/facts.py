@@ -13,7 +13,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from statebake.bake import DependencySource, find_dependencies
 from statebake.bake.dependency_source import DependencyKind
 from statebake.bake.image.generated_files import GeneratedFile
-from statebake.config import Project, Settings, TomlFile, find_defs_dir, load_if_there, table_at
+from statebake.config import Project, Settings, TomlFile, find_defs_dir, load_if_there, source_roots, table_at
 from statebake.config.backends import backend_of
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import STATE_DIR_NAME
@@ -76,6 +76,7 @@ class Facts:
         variables: the environment variables that its components read.
         interpreter: what imports its code, in a word.
         ci, docker: see there.
+        single_module: whether its definitions are a module beside its packages, and not in a package.
     """
 
     project: Project
@@ -93,6 +94,7 @@ class Facts:
     interpreter: str
     ci: CiFacts
     docker: DockerFacts
+    single_module: bool = False
 
     @property
     def state_dir(self) -> PurePosixPath | None:
@@ -155,6 +157,7 @@ def look_at(
         interpreter=interpreter,
         ci=ci or look_at_ci(project),
         docker=docker or DockerFacts(docker_files(directory, settings)),
+        single_module=not isinstance(defs, StatebakeError) and directory / defs in source_roots(directory),
     )
 
 

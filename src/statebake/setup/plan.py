@@ -84,6 +84,7 @@ def _build(facts: Facts) -> BuildPlan:
             hatch=hatch.toml.data if hatch else None,
             setup_py=facts.setup_py,
             uv=facts.uv is not None,
+            single_module=facts.single_module,
         )
     )
 
@@ -96,7 +97,7 @@ def _toml_changes(facts: Facts, build: BuildPlan) -> Iterator[Change]:
         return
     reasons = ["a build of the project carries its state"] if build.edits else []
     edits = list(build.edits)
-    if facts.uv and build.built and (keys := _cache_keys_edit(facts.pyproject, facts)):
+    if facts.uv and build.built and build.with_state and (keys := _cache_keys_edit(facts.pyproject, facts)):
         edits.append(keys)
         reasons.append("uv notices new state, and does not install an old wheel from its cache")
     if edits:
@@ -135,7 +136,7 @@ def _ci(facts: Facts, build: BuildPlan) -> Iterator[Change | str]:
         requirements=lock.path.name if lock is not None and lock.kind is DependencyKind.REQUIREMENTS else None,
         python=facts.python,
         variables=facts.variables,
-        built=build.built,
+        built=build.built and build.with_state,
     )
     if ci.github:
         yield from _generated(facts, f".github/workflows/{job.title}.yml", github_workflow(job), "CI fetches the state")
@@ -203,7 +204,7 @@ def _lock_file(facts: Facts) -> str:
 
 def _next_steps(facts: Facts, build: BuildPlan) -> Iterator[str]:
     yield "statebake refresh"
-    if build.built:
+    if build.built and build.with_state:
         yield "uv build" if facts.uv else "python -m build"
     if facts.docker.files:
         yield "statebake dockerfile"

@@ -100,6 +100,17 @@ def test_docker_files(tmp_path):
     assert found.docker.files == ("Dockerfile", "Dockerfile.dev", "compose.yml", "web.Dockerfile")
 
 
+@pytest.mark.parametrize(
+    ("files", "single"),
+    [({"shop.py": ""}, True), ({"src/shop.py": ""}, True), ({"shop/__init__.py": ""}, False)],
+)
+def test_a_single_module(tmp_path, files, single):
+    """Definitions in a module beside the packages are known as such."""
+    write_tree(tmp_path, {"pyproject.toml": SHOP["pyproject.toml"], **files})
+    [project] = find_projects([tmp_path], tmp_path)
+    assert look_at(project, configure(project, {}, {}).settings, interpreter="python").single_module == single
+
+
 def test_definitions(tmp_path):
     """Where the definitions are not found, the answer is what setting says it; for Dagster that is dg's."""
     write_tree(tmp_path, {"src/shop/defs/__init__.py": "", "src/other/defs/__init__.py": ""})

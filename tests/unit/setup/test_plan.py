@@ -149,6 +149,24 @@ def test_a_package_of_uv():
     assert written(plan)["pyproject.toml"]["build-system"]["build-backend"] == "statebake.backend"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n',
+        '[build-system]\nrequires = ["statebake"]\nbuild-backend = "statebake.backend"\n',
+        '[project]\nname = "shop"\n[tool.uv]\npackage = true\n',
+    ],
+)
+def test_a_single_module(text):
+    """Definitions that no build can carry the state of leave the builds as they are, and it is said why."""
+    ci = CiFacts(ROOT, github=True)
+    plan = plan_setup(facts(text, single_module=True, defs=PurePosixPath(), uv="[tool.uv]", ci=ci))
+    [workflow] = plan.changes
+    assert "uv build" not in workflow.new
+    assert "Make the module a package" in plan.notes[0]
+    assert plan.next_steps == ("statebake refresh",)
+
+
 def test_settings_in_a_file_of_their_own():
     """Where settings stand in ``statebake.toml``, the wrapped backend does too; that file is written first."""
     plan = plan_setup(
