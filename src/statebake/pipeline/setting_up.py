@@ -12,7 +12,15 @@ from statebake.bake.image.context import IGNORE_FILE, find_ignore_file, read_rul
 from statebake.bake.image.generated import FileState, state_of
 from statebake.bake.image.generated_files import FileStatus, look_at_ignore_file
 from statebake.bake.image.ignore_rules import Rules
-from statebake.config import Project, ResolvedConfig, choose_python, configure, find_defs_dir, find_projects
+from statebake.config import (
+    Project,
+    ResolvedConfig,
+    choose_python,
+    configure,
+    find_defs_dir,
+    find_projects,
+    load_if_there,
+)
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import IGNORE_NAME, STATE_DIR_NAME
 from statebake.pipeline import Target
@@ -54,14 +62,11 @@ class Setup:
 def find_setup_targets(dirs: Sequence[Path], env: Mapping[str, str], cwd: Path) -> list[tuple[Target, str]]:
     """Return the projects, each with its interpreter in a word; one that has none gets statebake's own.
 
-    As ``find_targets``, but that what has a ``pyproject.toml`` and is no project yet can become one.
+    As ``find_targets``, but that what has a ``pyproject.toml`` and is no project yet can become one, and that without
+    ``dirs`` it is never another project than the one ``cwd`` is in: raises ``StatebakeError`` (``NO_PROJECT``) where
+    that is in none of a workspace's.
     """
-    try:
-        projects = find_projects(dirs, cwd)
-    except StatebakeError as error:
-        if dirs or error.code is not Code.NO_PROJECT or not (cwd / "pyproject.toml").is_file():
-            raise
-        projects = find_projects([cwd], cwd)
+    projects = find_projects(dirs, cwd) if dirs else _projects_around(cwd.resolve())
     return [_target(project, configure(project, {}, env, cwd=cwd), env) for project in projects]
 
 
@@ -92,6 +97,29 @@ def write_setup(setup: Setup) -> tuple[Path, ...]:
             next_step="give another one with --project DIR",
         )
     return write_changes(setup.plan.changes)
+
+
+def _projects_around(cwd: Path) -> list[Project]:
+    """Return the project that ``cwd`` is in, or all projects of the workspace that it is."""
+    if (cwd / "pyproject.toml").is_file():
+        return find_projects([cwd], cwd)
+    projects = find_projects([], cwd)
+    around = next((project for project in projects if cwd.is_relative_to(project.directory)), None)
+    top = around.directory if around else projects[0].workspace
+    for place in (cwd, *cwd.parents):
+        if place == top:
+            break
+        pyproject = load_if_there(place / "pyproject.toml")
+        if pyproject is not None and "project" in pyproject.data:  # a plain one, below one that is configured
+            return find_projects([place], cwd)
+    if around is None and cwd != top:
+        raise StatebakeError(
+            Code.NO_PROJECT,
+            "This directory is in no project of the workspace, and from here all of them would be set up.",
+            where=str(cwd),
+            next_step="give one with --project DIR, or go to the workspace itself to set all of them up",
+        )
+    return projects
 
 
 def _target(project: Project, config: ResolvedConfig, env: Mapping[str, str]) -> tuple[Target, str]:
