@@ -31,6 +31,7 @@ class CiJob:
         python: the version of Python, such as ``3.12``.
         variables: the environment variables that components read.
         built: whether the project is built as a package.
+        member: whether it is a member of a workspace of uv, which builds into the root's ``dist`` unless told another.
     """
 
     directory: str
@@ -40,6 +41,7 @@ class CiJob:
     python: str
     variables: tuple[str, ...]
     built: bool
+    member: bool = False
 
     @property
     def title(self) -> str:
@@ -123,10 +125,16 @@ def _values(job: CiJob) -> Mapping[str, Any]:
         "python": job.python,
         "variables": job.variables,
         "statebake": "uvx statebake" if job.uv else "statebake",
-        "build": ("uv build" if job.uv else "python -m build") if job.built else None,
+        "build": _build(job) if job.built else None,
         "dist": f"{prefix}dist/",
         "artifact": "dist" if not job.directory else f"dist-{job.title.removeprefix('statebake-')}",
     }
+
+
+def _build(job: CiJob) -> str:
+    if not job.uv:
+        return "python -m build"
+    return "uv build --out-dir dist" if job.member else "uv build"
 
 
 def _install(job: CiJob) -> list[str]:

@@ -129,10 +129,12 @@ def _ci(facts: Facts, build: BuildPlan) -> Iterator[Change | str]:
     ci = facts.ci
     inside = facts.project.directory.relative_to(ci.root).as_posix()
     lock = facts.lock
+    locked = lock is not None and lock.kind is DependencyKind.UV_LOCK
     job = CiJob(
         directory="" if inside == "." else inside,
         uv=facts.uv is not None,
-        locked=lock is not None and lock.kind is DependencyKind.UV_LOCK,
+        locked=locked,
+        member=locked and lock is not None and lock.path.parent != facts.project.directory,
         requirements=lock.path.name if lock is not None and lock.kind is DependencyKind.REQUIREMENTS else None,
         python=facts.python,
         variables=facts.variables,

@@ -303,6 +303,17 @@ def test_ci_files_are_yaml(root, uv, built):
     assert include == {"include": [{"local": f"/.gitlab/{title}.yml"}]}
 
 
+@pytest.mark.parametrize(
+    ("lock", "build"), [(ROOT / "uv.lock", "uv build"), (ROOT.parent / "uv.lock", "uv build --out-dir dist")]
+)
+def test_ci_of_a_member(lock, build):
+    """A member of a uv workspace is built into the directory that CI keeps, and not into the root's."""
+    source = DependencySource(DependencyKind.UV_LOCK, lock)
+    plan = plan_setup(facts(WRAPPED, uv="uv.lock", lock=source, ci=CiFacts(ROOT.parent, github=True, gitlab="")))
+    assert all(f" {build}\n" in change.new for change in plan.changes[:2])
+    assert 'path: "shop/dist/"' in plan.changes[0].new
+
+
 def ci_plan(files=None, gitlab=None):
     ci = CiFacts(ROOT, github=True, gitlab=gitlab, files=files or {})
     return plan_setup(facts(WRAPPED, ci=ci))
