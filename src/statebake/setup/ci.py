@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from statebake.bake.dependency_source import DependencyKind
 from statebake.bake.image.generated import seal
 from statebake.bake.templates import render
 
@@ -26,8 +27,8 @@ class CiJob:
     Attributes:
         directory: where it is in the repository; empty where they are one.
         uv: whether uv is used.
-        locked: whether a ``uv.lock`` says what is installed.
-        requirements: the requirements file that does, or none.
+        lock: what kind of file says what is installed, or none: only the project itself does.
+        lock_path: where that file is, from the project's directory.
         python: the version of Python, such as ``3.12``.
         variables: the environment variables that components read.
         built: whether the project is built as a package.
@@ -36,8 +37,8 @@ class CiJob:
 
     directory: str
     uv: bool
-    locked: bool
-    requirements: str | None
+    lock: DependencyKind | None
+    lock_path: str
     python: str
     variables: tuple[str, ...]
     built: bool
@@ -138,8 +139,15 @@ def _build(job: CiJob) -> str:
 
 
 def _install(job: CiJob) -> list[str]:
+    path = shlex.quote(job.lock_path)
     if job.uv:
-        return ["uv sync --locked" if job.locked else "uv sync"]
-    project = f"--requirement {shlex.quote(job.requirements)}" if job.requirements else "--editable ."
-    tools = "statebake build" if job.built else "statebake"
-    return ["python -m venv .venv", f".venv/bin/python -m pip install {project}", f"python -m pip install {tools}"]
+        if job.lock in {DependencyKind.PYLOCK, DependencyKind.REQUIREMENTS}:
+            return ["uv venv", f"uv pip install --requirement {path}"]
+        return ["uv sync --locked" if job.lock is DependencyKind.UV_LOCK else "uv sync"]
+    tools = "python -m pip install statebake build" if job.built else "python -m pip install statebake"
+    if job.lock is DependencyKind.PEX_LOCK:
+        return [f"{tools} pex", f"pex3 venv create --lock {path} --dir .venv"]
+    if job.lock is DependencyKind.PYLOCK:  # which the pip of a new .venv does not read
+        return [f"{tools} uv", "python -m venv .venv", f"uv pip install --requirement {path}"]
+    project = f"--requirement {path}" if job.lock is DependencyKind.REQUIREMENTS else "--editable ."
+    return ["python -m venv .venv", f".venv/bin/python -m pip install {project}", tools]

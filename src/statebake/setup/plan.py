@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,15 +128,20 @@ def _cache_keys_edit(file: ExactFile, facts: Facts) -> Edit | None:
 
 def _ci(facts: Facts, build: BuildPlan) -> Iterator[Change | str]:
     ci = facts.ci
+    if not ci.github and ci.gitlab is None:
+        return
     inside = facts.project.directory.relative_to(ci.root).as_posix()
     lock = facts.lock
     locked = lock is not None and lock.kind is DependencyKind.UV_LOCK
+    if not (build.built or (lock is not None and (lock.locked or facts.uv))):
+        yield "CI stays as it is: nothing says what is to be installed there. A requirements.txt or a lock does."
+        return
     job = CiJob(
         directory="" if inside == "." else inside,
         uv=facts.uv is not None,
-        locked=locked,
         member=locked and lock is not None and lock.path.parent != facts.project.directory,
-        requirements=lock.path.name if lock is not None and lock.kind is DependencyKind.REQUIREMENTS else None,
+        lock=lock.kind if lock is not None and lock.locked else None,
+        lock_path=Path(os.path.relpath(lock.path, facts.project.directory)).as_posix() if lock is not None else "",
         python=facts.python,
         variables=facts.variables,
         built=build.built and build.with_state,

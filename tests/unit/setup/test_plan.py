@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import textwrap
 from pathlib import Path, PurePosixPath
@@ -282,6 +283,8 @@ WRAPPED = """
 def test_ci_files_are_yaml(root, uv, built):
     """Whatever the project is, the files for CI are YAML that does the steps in their order, each in its directory."""
     lock = DependencySource(DependencyKind.UV_LOCK, ROOT / "uv.lock") if uv else None
+    if not built and not uv:
+        lock = DependencySource(DependencyKind.REQUIREMENTS, ROOT / "requirements.txt")
     ci = CiFacts(root, github=True, gitlab="")
     plan = plan_setup(facts(WRAPPED if built else "[tool.dg]\n", uv=uv, lock=lock, ci=ci, variables=("API_TOKEN",)))
     files = {change.path.relative_to(root).as_posix(): change.new for change in plan.changes}
@@ -291,6 +294,10 @@ def test_ci_files_are_yaml(root, uv, built):
     steps = workflow["jobs"]["statebake"]["steps"]
     commands = [step["run"] for step in steps if "run" in step]
     program = "uvx statebake" if uv else "statebake"
+    project = "--editable ." if built else "--requirement requirements.txt"
+    tools = "statebake build" if built else "statebake"
+    of_pip = ("python -m venv .venv", f".venv/bin/python -m pip install {project}", f"python -m pip install {tools}")
+    assert commands[0].splitlines() == (["uv sync --locked"] if uv else list(of_pip))
     assert commands[1:3] == [f"{program} refresh", f"{program} check --format github"]
     assert commands[3:] == ([] if not built else ["uv build"] if uv else ["python -m build"])
     assert all(step["uses"].rpartition("@v")[2].isdigit() for step in steps if "uses" in step)
@@ -301,6 +308,63 @@ def test_ci_files_are_yaml(root, uv, built):
     assert ('cd "shop"' in job[title]["script"]) == (root != ROOT)
     assert ("paths" in job[title]["artifacts"]) == built
     assert include == {"include": [{"local": f"/.gitlab/{title}.yml"}]}
+
+
+PIP = "python -m venv .venv\n.venv/bin/python -m pip install {}\npython -m pip install statebake build\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "wanted"),
+    [
+        (DependencyKind.PYPROJECT, "pyproject.toml", PIP.format("--editable .")),
+        (DependencyKind.REQUIREMENTS, "requirements/prod.txt", PIP.format("--requirement requirements/prod.txt")),
+        (DependencyKind.REQUIREMENTS, "../all of it.txt", PIP.format("--requirement '../all of it.txt'")),
+        (
+            DependencyKind.PYLOCK,
+            "locks/pylock.prod.toml",
+            (
+                "python -m pip install statebake build uv\npython -m venv .venv\n"
+                "uv pip install --requirement locks/pylock.prod.toml\n"
+            ),
+        ),
+        (
+            DependencyKind.PEX_LOCK,
+            "pex.lock",
+            "python -m pip install statebake build pex\npex3 venv create --lock pex.lock --dir .venv\n",
+        ),
+    ],
+)
+def test_what_ci_installs(kind, path, wanted):
+    """What is installed is what the project's lock says, wherever that is; without one, the project."""
+    lock = DependencySource(kind, Path(os.path.normpath(ROOT / path)))
+    [workflow, job, _] = plan_setup(facts(WRAPPED, lock=lock, ci=CiFacts(ROOT, github=True, gitlab=""))).changes
+    [step, *_] = [step for step in yaml.safe_load(workflow.new)["jobs"]["statebake"]["steps"] if "run" in step]
+    assert step["run"] == wanted
+    assert yaml.safe_load(job.new)["statebake"]["script"][: wanted.count("\n")] == wanted.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "wanted"),
+    [
+        (DependencyKind.PYPROJECT, "pyproject.toml", "uv sync\n"),
+        (DependencyKind.UV_LOCK, "uv.lock", "uv sync --locked\n"),
+        (DependencyKind.REQUIREMENTS, "requirements.txt", "uv venv\nuv pip install --requirement requirements.txt\n"),
+    ],
+)
+def test_what_uv_installs(kind, path, wanted):
+    """So does uv."""
+    lock = DependencySource(kind, ROOT / path)
+    [workflow] = plan_setup(facts(WRAPPED, uv="[tool.uv]", lock=lock, ci=CiFacts(ROOT, github=True))).changes
+    [step, *_] = [step for step in yaml.safe_load(workflow.new)["jobs"]["statebake"]["steps"] if "run" in step]
+    assert step["run"] == wanted
+
+
+@pytest.mark.parametrize("text", ["[tool.dg]\n", None])
+def test_ci_that_could_install_nothing(text):
+    """Where nothing is built and nothing locked, no job is written that could not run, and it is said why."""
+    plan = plan_setup(facts(text, ci=CiFacts(ROOT, github=True, gitlab="")))
+    assert plan.changes == ()
+    assert "A requirements.txt or a lock does" in plan.notes[0]
 
 
 @pytest.mark.parametrize(
