@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from statebake.cli import human
+from statebake.redact import redactor
 
 if TYPE_CHECKING:
     from statebake.pipeline.setting_up import Setup
@@ -23,15 +24,19 @@ def found_lines(setup: Setup) -> Iterator[Text]:
         yield Text(f"  {name}: {value}")
 
 
-def change_lines(setup: Setup) -> Iterator[Text]:
-    """Yield what would be written, as diffs, and what is left to the user."""
+def change_lines(setup: Setup, env: Mapping[str, str]) -> Iterator[Text]:
+    """Yield what would be written, as diffs, and what is left to the user; without the secrets in ``env``.
+
+    These are taken out before a line is cut: half of one would not be known any more.
+    """
+    redacted = redactor(env)
     for change in setup.plan.changes:
         name = setup.name_of(change.path)
         yield Text("")
         yield Text.assemble((name, "bold"), f": {change.why}")
         for line in change.diff(name):
             style = "bold" if line.startswith(("--- ", "+++ ")) else _STYLES.get(line[:1], "")
-            yield Text(human.clip(line, 400), style=style)
+            yield Text(human.clip(redacted(line), 400), style=style)
     if setup.plan.changes:
         yield Text("")
     for note in setup.plan.notes:

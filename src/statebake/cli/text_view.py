@@ -253,7 +253,7 @@ class TextView(View):
     def setup_plan(self, target: Target, setup: Setup) -> None:  # noqa: ARG002
         from statebake.cli.setup_view import change_lines, found_lines
 
-        for line in (*found_lines(setup), *change_lines(setup)):
+        for line in (*found_lines(setup), *change_lines(setup, self.env)):
             self._out.print(line)
 
     def setup_report(self, target: Target, setup: Setup, written: Sequence[Path]) -> None:
