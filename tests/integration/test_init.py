@@ -423,6 +423,23 @@ def test_a_workspace(tmp_path):
     assert WRAPPED in (root / "south/pyproject.toml").read_text()
 
 
+def test_a_failure_in_a_workspace(tmp_path):
+    """What one project could not write is no obstacle to the next one, though both have lines in one file."""
+    root = workspace(tmp_path, {"north": component("one"), "south": component("two")})
+    for name in ("north", "south"):
+        path = root / name / "pyproject.toml"
+        path.write_text(f"{path.read_text()}\n{SYSTEM}")
+    run(["git", "init", "--quiet"], cwd=root).ok()
+    write_tree(root, {".gitlab-ci.yml": "stages: [build]\n"})
+    (root / "north/pyproject.toml").chmod(0o444)
+    result = init(root, "--yes")
+    assert result.code == 7
+    assert "pyproject.toml is read-only. Nothing was written." in result.err
+    included = "stages: [build]\n\ninclude:\n  - local: /.gitlab/statebake-south.yml\n"
+    assert (root / ".gitlab-ci.yml").read_text() == included
+    assert "✓ south: wrote statebake.toml" in result.out
+
+
 def test_nothing_is_imported(shop):
     """No code of the project runs, nor anything of its environment but the interpreter itself."""
     (shop / "src/shop/__init__.py").write_text("raise SystemExit('imported')\n")

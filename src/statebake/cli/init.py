@@ -51,8 +51,15 @@ def init_command(projects: tuple[Path, ...], yes: bool, dry_run: bool, only_chec
                 setup.must_be_done()
             setups.append(setup)
 
+        failed: list[Setup] = []
+
         def write(setup: Setup) -> None:
-            view.setup_report(setup.target, setup, setting_up.write_setup(setup))
+            try:
+                now = setting_up.plan_again(setup, env) if failed else setup  # files of the repository are shared
+                view.setup_report(now.target, now, setting_up.write_setup(now))
+            except StatebakeError:
+                failed.append(setup)
+                raise
 
         code = _each([(target, partial(plan, target, interpreter)) for target, interpreter in targets], view)
         ready = [setup for setup in setups if not setup.plan.changes]

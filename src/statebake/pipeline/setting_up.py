@@ -35,9 +35,10 @@ _SAMPLES = (IGNORE_NAME, "C__k__/state", "C__k__/state/a/b.json", "C__k__/projec
 
 @dataclass(frozen=True)
 class Setup:
-    """A project, and what is to be done in it; with an interpreter of its own, or what is wrong with that."""
+    """A project with its interpreter in a word, and what is to be done in it."""
 
     target: Target
+    interpreter: str
     plan: SetupPlan
 
     def must_be_done(self) -> None:
@@ -83,7 +84,12 @@ def plan_setup_of(target: Target, interpreter: str, env: Mapping[str, str], befo
         ci=look_at_ci(target.project, pending),
         docker=_look_at_docker(target, env),
     )
-    return Setup(target, plan_setup(facts))
+    return Setup(target, interpreter, plan_setup(facts))
+
+
+def plan_again(setup: Setup, env: Mapping[str, str]) -> Setup:
+    """Return what is to be done now that one of those before was not written; raises as ``plan_setup_of``."""
+    return plan_setup_of(setup.target, setup.interpreter, env)
 
 
 def write_setup(setup: Setup) -> tuple[Path, ...]:

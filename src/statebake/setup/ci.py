@@ -6,6 +6,7 @@ https://docs.gitlab.com/ci/yaml/.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 from collections.abc import Mapping
@@ -46,8 +47,16 @@ class CiJob:
 
     @property
     def title(self) -> str:
-        """What the job is called, and its file: of several projects in a repository, each has one."""
-        return "statebake-" + re.sub(r"[^A-Za-z0-9._-]+", "-", self.directory) if self.directory else "statebake"
+        """What the job is called, and its file: of several projects in a repository, each has its own."""
+        return f"statebake-{_name_of(self.directory)}" if self.directory else "statebake"
+
+
+def _name_of(directory: str) -> str:
+    """Return a name of a file that no other directory has: ``apps--north``; with a digest where it is not that easy."""
+    if re.fullmatch(r"[A-Za-z0-9._/-]*", directory) and not re.search(r"--|-/|/-|-\Z|\A-", directory):
+        return directory.replace("/", "--")
+    digest = hashlib.sha256(directory.encode(errors="surrogateescape")).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9._]+', '-', directory)}---{digest}"
 
 
 def github_workflow(job: CiJob) -> str:

@@ -174,11 +174,13 @@ def look_at_ci(project: Project, pending: Mapping[Path, str] | None = None) -> C
     """Return the CI of the repository that ``project`` is in; ``pending``: what files will have by then."""
     places = (project.directory, *project.directory.parents)
     root = next((place for place in places if (place / ".git").exists()), project.directory)
-    gitlab = (pending or {}).get(root / ".gitlab-ci.yml", read_exact(root / ".gitlab-ci.yml"))
+    new = pending or {}
+    gitlab = new.get(root / ".gitlab-ci.yml", read_exact(root / ".gitlab-ci.yml"))
     files = {}
     for directory in (".github/workflows", ".gitlab"):
-        for path in sorted((root / directory).glob("statebake*.yml")):
-            text = read_exact(path)
+        planned = [path for path in new if path.parent == root / directory]
+        for path in sorted({*(root / directory).glob("statebake*.yml"), *planned}):
+            text = new.get(path) if path in new else read_exact(path)
             if text is not None:
                 files[f"{directory}/{path.name}"] = text
     return CiFacts(root, (root / ".github" / "workflows").is_dir(), gitlab, files)
