@@ -1,11 +1,11 @@
-"""Which projects are set up from where."""
+"""Which projects are set up from where, and what their Docker files need."""
 
 from __future__ import annotations
 
 import pytest
 
 from statebake.errors import Code, StatebakeError
-from statebake.pipeline.setting_up import find_setup_targets
+from statebake.pipeline.setting_up import find_setup_targets, plan_setup_of
 from support.trees import write_tree
 
 PLAIN = '[project]\nname = "x"\n'
@@ -42,3 +42,53 @@ def test_beside_the_projects_of_a_workspace(tmp_path):
         found(tmp_path, "docs")
     assert caught.value.code is Code.NO_PROJECT
     assert "--project DIR" in caught.value.next_step
+
+
+DOCKER = {
+    "shop/pyproject.toml": '[tool.statebake]\nhost = "native"\n',
+    "shop/src/shop/defs/__init__.py": "",
+    "shop/.python-version": "3.12\n",
+    "shop/Dockerfile": "FROM scratch\n",
+    "shop/requirements.txt": "",
+}
+
+
+def planned(root, files):
+    write_tree(root, {**DOCKER, **files})
+    [(target, interpreter)] = find_setup_targets([root / "shop"], {}, root)
+    return plan_setup_of(target, interpreter, {}).plan
+
+
+def test_the_context_of_the_image(tmp_path):
+    """With code beside the project the context is the directory around both: its rules count, and the project's not."""
+    files = {"shop/requirements.txt": "../lib\n", "lib/pyproject.toml": '[project]\nname = "lib"\n'}
+    assert planned(tmp_path, {**files, "shop/.dockerignore": "**/.*\n"}).changes == ()
+    [change] = planned(tmp_path, {**files, ".dockerignore": "**/.*\n"}).changes
+    assert change.path == tmp_path / "shop/Dockerfile.dockerignore"
+    assert change.why == "../.dockerignore:1 (`**/.*`) keeps the state out"
+    assert "!shop/src/shop/defs/.local_defs_state/**" in change.new
+
+
+def test_the_context_of_the_project_alone(tmp_path):
+    """Without, it is the project's directory."""
+    assert planned(tmp_path, {".dockerignore": "**/.*\n"}).changes == ()
+    [change] = planned(tmp_path, {"shop/.dockerignore": "**/.*\n"}).changes
+    assert change.path == tmp_path / "shop/.dockerignore"
+
+
+@pytest.mark.parametrize("rules", ["[\n", None])
+def test_rules_that_cannot_be_read(tmp_path, monkeypatch, rules):
+    """An ignore file that cannot be read is left, and that is said."""
+    from pathlib import Path
+
+    read_bytes = Path.read_bytes
+
+    def read(path):
+        if rules is None and path.name == ".dockerignore":
+            raise PermissionError(13, "Permission denied")
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    plan = planned(tmp_path, {"shop/.dockerignore": rules or "**/.*\n"})
+    assert plan.changes == ()
+    assert plan.notes[0].startswith(".dockerignore is left as it is: ")
