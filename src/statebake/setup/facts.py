@@ -234,7 +234,7 @@ def _uses_uv(project: Project, pyproject: Mapping[str, Any]) -> str | None:
 def _python(directory: Path, pyproject: Mapping[str, Any]) -> str:
     """Return the version of Python that CI should take."""
     pinned = directory / ".python-version"
-    if pinned.is_file() and (found := re.search(r"\b(3\.\d+)", pinned.read_text(encoding="utf-8", errors="replace"))):
+    if found := re.search(r"\b(3\.\d+)", read_exact(pinned) or ""):
         return found[1]
     wanted = table_at(pyproject, "project", "requires-python")
     try:

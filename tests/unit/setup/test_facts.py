@@ -68,6 +68,14 @@ def test_python_of_ci(tmp_path, files, python):
     assert facts(tmp_path, files).python == python
 
 
+def test_a_file_that_cannot_be_read(tmp_path):
+    """A file that cannot be read is the user's to mend."""
+    (tmp_path / ".python-version").mkdir()
+    with pytest.raises(StatebakeError) as caught:
+        facts(tmp_path)
+    assert caught.value.message.startswith(".python-version cannot be read: ")
+
+
 def test_variables(tmp_path):
     """The variables that declarations name are known; those that state has, and comments of other files, are not."""
     found = facts(
