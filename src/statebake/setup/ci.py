@@ -17,6 +17,8 @@ from statebake.bake.dependency_source import DependencyKind
 from statebake.bake.image.generated import seal
 from statebake.bake.templates import render
 
+_DEFAULT_STAGE = "test"
+_MARK = re.compile(r"\A# Made by statebake [^\n]*\n# sha256:[0-9a-f]+\n")
 _BY_HAND = "statebake init; what is edited stays as it is"
 _OURS_AT_THE_END = re.compile(r"^include:\r?\n(?:  - local: /\.gitlab/statebake[\w.-]*\.yml\r?\n)+\Z", re.MULTILINE)
 
@@ -64,10 +66,35 @@ def github_workflow(job: CiJob) -> str:
     return seal(render("github-workflow.yml", install=_install(job), **_values(job)), _BY_HAND)
 
 
-def gitlab_job(job: CiJob) -> str:
-    """Return the text of a file to include, with the mark of a generated file."""
+def gitlab_job(job: CiJob, stage: str | None) -> str:
+    """Return the text of a file to include, with the mark of a generated file; ``stage``: see ``gitlab_stage``."""
     first = ["pip install uv"] if job.uv else []
-    return seal(render("gitlab-job.yml", install=[*first, *_install(job)], **_values(job)), _BY_HAND)
+    return seal(render("gitlab-job.yml", install=[*first, *_install(job)], stage=stage, **_values(job)), _BY_HAND)
+
+
+def gitlab_stage(text: str) -> str | None:
+    """Return a stage that the pipeline of a ``.gitlab-ci.yml`` has, ``test`` where that is one.
+
+    ``None``: other files that it includes may say which there are. ``.pre`` and ``.post`` are none: GitLab runs no
+    pipeline that has nothing else ("Stages").
+    """
+    import yaml
+
+    top = _top(text)
+    if top is None or ("include" in top and not _is_ours(top["include"])):
+        return None
+    if "stages" not in top:
+        return _DEFAULT_STAGE
+    node = top["stages"]
+    items = node.value if node.tag == yaml.resolver.BaseResolver.DEFAULT_SEQUENCE_TAG else []
+    names = [str(item.value) for item in items if isinstance(item, yaml.ScalarNode)]
+    names = [name for name in names if name not in {".pre", ".post"}]
+    return _DEFAULT_STAGE if _DEFAULT_STAGE in names else next(iter(names), None)
+
+
+def without_mark(text: str) -> str:
+    """Return a generated file without its mark, which has the version of statebake, and with the line ends of Unix."""
+    return _MARK.sub("", text.replace("\r\n", "\n"))
 
 
 def include_line(path: str) -> str:
@@ -123,6 +150,17 @@ def _includes(node: Any, path: str) -> bool:
     if isinstance(node, yaml.MappingNode):
         return any(key.value == "local" and _includes(value, path) for key, value in node.value)
     return False
+
+
+def _is_ours(node: Any) -> bool:
+    """Return whether an ``include`` names nothing but jobs of statebake."""
+    import yaml
+
+    if isinstance(node, yaml.SequenceNode):
+        return all(map(_is_ours, node.value))
+    if isinstance(node, yaml.MappingNode):
+        return all(key.value == "local" and _is_ours(value) for key, value in node.value)
+    return str(node.value).lstrip("/").startswith(".gitlab/statebake")
 
 
 def _values(job: CiJob) -> Mapping[str, Any]:

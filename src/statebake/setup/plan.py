@@ -16,7 +16,15 @@ from statebake.config import table_at
 from statebake.config.uv_cache import cache_keys_with, state_entry, state_is_in_cache_keys
 from statebake.errors import Code, StatebakeError
 from statebake.setup.build_system import BuildFacts, BuildPlan, plan_build
-from statebake.setup.ci import CiJob, github_workflow, gitlab_job, include_line, with_include
+from statebake.setup.ci import (
+    CiJob,
+    github_workflow,
+    gitlab_job,
+    gitlab_stage,
+    include_line,
+    with_include,
+    without_mark,
+)
 from statebake.setup.facts import ExactFile, Facts
 from statebake.setup.toml_edit import AddEntry, Edit, SetValue, edited
 
@@ -150,7 +158,7 @@ def _ci(facts: Facts, build: BuildPlan) -> Iterator[Change | str]:
         yield from _generated(facts, f".github/workflows/{job.title}.yml", github_workflow(job), "CI fetches the state")
     if ci.gitlab is not None:
         path = f".gitlab/{job.title}.yml"
-        yield from _generated(facts, path, gitlab_job(job), "CI fetches the state")
+        yield from _generated(facts, path, gitlab_job(job, gitlab_stage(ci.gitlab)), "CI fetches the state")
         included = with_include(ci.gitlab, path)
         if included is None:
             yield f"Add this to `include` in .gitlab-ci.yml: {include_line(path)}"
@@ -161,12 +169,14 @@ def _ci(facts: Facts, build: BuildPlan) -> Iterator[Change | str]:
 def _generated(facts: Facts, name: str, text: str, why: str) -> Iterator[Change | str]:
     """Yield the change of a file that is all statebake's; what somebody else wrote, or edited, stays."""
     old = facts.ci.files.get(name)
-    if old is not None and old.replace("\r\n", "\n") == text:
-        return
     known = FileState.INTACT if old is None else state_of(old)
-    if known is FileState.FOREIGN:
+    if old is not None and known is FileState.INTACT and without_mark(old) == without_mark(text):
+        return
+    if known is FileState.EDITED:
+        yield f"{name} was edited by hand: it stays as it is. Delete it, and the next `statebake init` writes it anew."
+    elif known is FileState.FOREIGN:
         yield f"{name} is there already and is not of statebake: it stays as it is."
-    elif known is FileState.INTACT:
+    else:
         yield Change(facts.ci.root / name, old, text, why)
 
 

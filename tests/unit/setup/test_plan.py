@@ -303,7 +303,8 @@ def test_ci_files_are_yaml(root, uv, built):
     assert all(step["uses"].rpartition("@v")[2].isdigit() for step in steps if "uses" in step)
     directory = workflow["jobs"]["statebake"].get("defaults", {}).get("run", {}).get("working-directory")
     assert directory == (None if root == ROOT else "shop")
-    assert "        #   API_TOKEN: ${{ secrets.API_TOKEN }}\n" in files[f".github/workflows/{title}.yml"]
+    [fetch] = [step for step in steps if step.get("run") == f"{program} refresh"]
+    assert fetch["env"] == {"API_TOKEN": "${{ secrets.API_TOKEN }}"}
     assert f"{program} refresh" in job[title]["script"]
     assert ('cd "shop"' in job[title]["script"]) == (root != ROOT)
     assert ("paths" in job[title]["artifacts"]) == built
@@ -390,13 +391,51 @@ def test_ci_files_of_somebody():
     assert ci_plan({name: text}).changes == ()
     assert ci_plan({name: text.replace("\n", "\r\n")}).changes == ()
     edited = ci_plan({name: text.replace("# env", "env")})
-    assert (edited.changes, edited.notes) == ((), ())
+    assert edited.changes == ()
+    assert edited.notes[0].startswith(f"{name} was edited by hand: it stays as it is.")
     foreign = ci_plan({name: "on: push\n"})
     assert foreign.changes == ()
     assert foreign.notes == (f"{name} is there already and is not of statebake: it stays as it is.",)
     from statebake.bake.image.generated import seal
 
     assert ci_plan({name: seal("old: 1\n", "statebake init")}).changes[0].new == text
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_ci_files_of_another_version(monkeypatch, ends):
+    """What another version of statebake wrote in the same words is as it should be; in other words, it is not."""
+    from statebake.bake.image import generated
+
+    monkeypatch.setattr(generated, "__version__", "0.0.1")
+    before = ci_plan(gitlab="").changes
+    monkeypatch.undo()
+    files = {change.path.relative_to(ROOT).as_posix(): change.new.replace("\n", ends) for change in before[:2]}
+    assert all("statebake 0.0.1" in text for text in files.values())
+    include = before[2].new
+    assert ci_plan(files, gitlab=include).changes == ()
+    old = {name: generated.seal("old: 1\n", "statebake init") for name in files}
+    assert len(ci_plan(old, gitlab=include).changes) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "stage"),
+    [
+        ("", "test"),
+        ("a: 1\n", "test"),
+        ("stages: [build, test]\n", "test"),
+        ("stages:\n  - .pre\n  - build\n  - deploy\n", "build"),
+        ("stages: [build]\ninclude:\n  - local: /.gitlab/statebake-north.yml\n", "build"),
+        ("include: .gitlab/statebake.yml\na: 1\n", "test"),
+        ("include:\n  - template: x\n", ".pre"),
+        ("stages: !reference [x, stages]\n", ".pre"),
+        ("stages: []\n", ".pre"),
+        ("a: [\n", ".pre"),
+    ],
+)
+def test_stage_of_gitlab(text, stage):
+    """The job is in a stage that the pipeline has; only where that cannot be known, in the one that each has."""
+    [job] = [change.new for change in ci_plan(gitlab=text).changes if change.path.parent.name == ".gitlab"]
+    assert yaml.safe_load(job)["statebake"]["stage"] == stage
 
 
 @pytest.mark.parametrize(
