@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from rich.text import Text
 
 from statebake.cli import human
 from statebake.redact import redactor
+from statebake.setup.plan import BUILDS
 
 if TYPE_CHECKING:
     from statebake.pipeline.setting_up import Setup
@@ -47,6 +49,16 @@ def report_line(setup: Setup, written: Sequence[Path]) -> str:
     """Return what came of it, in a line."""
     names = ", ".join(setup.name_of(path) for path in written)
     return f"{setup.target.project.name}: {f'wrote {names}' if names else 'there is nothing to do'}"
+
+
+def next_steps(setup: Setup) -> Iterator[str]:
+    """Yield the commands that come next; they name the project where the current directory is not inside."""
+    directory = setup.target.project.directory
+    for step in setup.plan.next_steps:
+        if step in BUILDS and not Path.cwd().is_relative_to(directory):
+            yield f"{step} {shlex.quote(human.path(directory))}"
+        else:
+            yield human.in_project(step, directory)
 
 
 def setup_json(setup: Setup, written: Sequence[Path]) -> dict[str, Any]:

@@ -28,6 +28,8 @@ from statebake.setup.ci import (
 from statebake.setup.facts import ExactFile, Facts
 from statebake.setup.toml_edit import AddEntry, Edit, SetValue, edited
 
+BUILDS = ("uv build", "python -m build")
+"""The next steps that build a project: in the current directory, or in one that follows."""
 _CACHE_KEYS = ("tool", "uv", "cache-keys")
 
 
@@ -223,7 +225,7 @@ def _lock_file(facts: Facts) -> str:
 def _next_steps(facts: Facts, build: BuildPlan) -> Iterator[str]:
     yield "statebake refresh"
     if build.built and build.with_state:
-        yield "uv build" if facts.uv else "python -m build"
+        yield BUILDS[0 if facts.uv else 1]
     if facts.docker.files:
         yield "statebake dockerfile"
 

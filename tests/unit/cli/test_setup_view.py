@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
-from statebake.cli.setup_view import change_lines
+from statebake.cli.setup_view import change_lines, next_steps
 from statebake.setup.plan import Change, SetupPlan
 
 ROOT = Path("/repo/shop")
@@ -21,3 +21,20 @@ def test_secret_in_a_long_line():
     assert "+more" in shown
     assert "s3cr" not in shown
     assert "****" in shown
+
+
+def test_next_steps_elsewhere(tmp_path, monkeypatch):
+    """Away from the project every next step names it; inside, none does."""
+    project = tmp_path / "my shop"
+    project.mkdir()
+    plan = SetupPlan((), (), (), ("statebake refresh", "uv build", "python -m build", "statebake dockerfile"))
+    setup = SimpleNamespace(plan=plan, target=SimpleNamespace(project=SimpleNamespace(directory=project)))
+    monkeypatch.chdir(tmp_path)
+    assert list(next_steps(setup)) == [
+        "statebake refresh --project 'my shop'",
+        "uv build 'my shop'",
+        "python -m build 'my shop'",
+        "statebake dockerfile --project 'my shop'",
+    ]
+    monkeypatch.chdir(project)
+    assert list(next_steps(setup)) == list(plan.next_steps)
