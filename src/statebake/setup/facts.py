@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from statebake.bake import DependencySource, find_dependencies
 from statebake.bake.dependency_source import DependencyKind
 from statebake.bake.image.generated_files import GeneratedFile
 from statebake.config import Project, Settings, TomlFile, find_defs_dir, load_if_there, source_roots, table_at
 from statebake.config.backends import backend_of
+from statebake.config.python_version import allowed_python, pinned_python
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import STATE_DIR_NAME
+from statebake.verify.surroundings import DECLARATION_NAMES
 
-_VARIABLE = re.compile(r"""\{\{[^{}]*?\benv(?:\.|\(\s*["'])([A-Za-z_]\w*)""")
-_PYTHONS = ("3.12", "3.13", "3.11", "3.14", "3.10")
+_TEMPLATE = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_VARIABLE = re.compile(r"""\benv(?:\.|\(\s*["'])([A-Za-z_]\w*)""")
 _DOCKERFILES = ("Dockerfile", "Containerfile", "*.Dockerfile", "Dockerfile.*", "*.dockerfile")
 _UNREAD_LOCKS = ("poetry.lock", "pdm.lock", "Pipfile.lock")
 _COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
@@ -72,7 +72,7 @@ class Facts:
         lock: where its dependencies are written down, or ``None``.
         unread_lock: the name of a lock of another tool, which statebake does not read, or ``None``.
         uv: how one can see that uv is used, or ``None``.
-        python: the version of Python for CI, as ``3.12``.
+        python: the version of Python for CI, as ``3.12`` or ``3.11.4``.
         variables: the environment variables that its components read.
         interpreter: what imports its code, in a word.
         ci, docker: see there.
@@ -233,22 +233,19 @@ def _uses_uv(project: Project, pyproject: Mapping[str, Any]) -> str | None:
 
 def _python(directory: Path, pyproject: Mapping[str, Any]) -> str:
     """Return the version of Python that CI should take."""
-    pinned = directory / ".python-version"
-    if found := re.search(r"\b(3\.\d+)", read_exact(pinned) or ""):
-        return found[1]
+    if pinned := pinned_python(read_exact(directory / ".python-version") or ""):
+        return pinned
     wanted = table_at(pyproject, "project", "requires-python")
-    try:
-        specifiers = SpecifierSet(wanted if isinstance(wanted, str) else "")
-    except InvalidSpecifier:
-        specifiers = SpecifierSet()
-    return next((version for version in _PYTHONS if specifiers.contains(f"{version}.99")), _PYTHONS[0])
+    return allowed_python(wanted if isinstance(wanted, str) else "")
 
 
 def _variables(defs: Path) -> tuple[str, ...]:
     """Return the variables that declarations below ``defs`` name."""
-    return tuple(sorted({name for path in _declarations(defs) for name in _VARIABLE.findall(read_exact(path) or "")}))
+    texts = (read_exact(path) or "" for path in _declarations(defs))
+    templates = (template for text in texts for template in _TEMPLATE.findall(text))
+    return tuple(sorted({name for template in templates for name in _VARIABLE.findall(template)}))
 
 
 def _declarations(defs: Path) -> Iterator[Path]:
-    for pattern in ("**/defs.yaml", "**/component.yaml"):
-        yield from (path for path in defs.glob(pattern) if STATE_DIR_NAME not in path.parts and path.is_file())
+    for name in DECLARATION_NAMES:
+        yield from (path for path in defs.glob(f"**/{name}") if STATE_DIR_NAME not in path.parts and path.is_file())

@@ -60,6 +60,8 @@ def test_uv_workspace(tmp_path, workspace):
         ({".python-version": "3.13.1\n"}, "3.13"),
         ({"pyproject.toml": '[project]\nname = "shop"\nrequires-python = ">=3.13"\n'}, "3.13"),
         ({"pyproject.toml": '[project]\nname = "shop"\nrequires-python = "<3.12"\n'}, "3.11"),
+        ({"pyproject.toml": '[project]\nname = "shop"\nrequires-python = "==3.11.4"\n'}, "3.11.4"),
+        ({".python-version": "# not 3.10\n3.13\n"}, "3.13"),
         ({"pyproject.toml": '[project]\nname = "shop"\nrequires-python = "what"\n'}, "3.12"),
     ],
 )
@@ -82,11 +84,11 @@ def test_variables(tmp_path):
         tmp_path,
         {
             "src/shop/defs/a/defs.yaml": 'a: "{{ env.B_TOKEN }}"\nb: "{{ env(\'A\') }}"\n',
-            "src/shop/defs/b/component.yaml": 'a: "{{ env.B_TOKEN }}"\n',
+            "src/shop/defs/b/component.yaml": 'a: "{{ env.B_TOKEN }}"\nb: "{{ env.D ~ env(\'E\') }} env.F"\n',
             "src/shop/defs/.local_defs_state/x/project/defs.yaml": 'a: "{{ env.C }}"\n',
         },
     )
-    assert found.variables == ("A", "B_TOKEN")
+    assert found.variables == ("A", "B_TOKEN", "D", "E")
     assert found.state_dir == PurePosixPath("src/shop/defs/.local_defs_state")
 
 
