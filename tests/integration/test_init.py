@@ -171,6 +171,37 @@ def test_the_workflow_works(shop, builder, tmp_path):
     statebake("verify", wheel, "--against", shop, cwd=tmp_path).ok()
 
 
+@pytest.mark.needs("uv")
+def test_the_workflow_of_a_member(builder, tmp_path):
+    """In a member of a uv workspace the commands use the environment that uv makes at the root, and build there."""
+    root = write_tree(
+        tmp_path / "all",
+        {
+            "pyproject.toml": '[project]\nname = "all"\nversion = "1"\n[tool.uv.workspace]\nmembers = ["shop"]\n',
+            ".github/workflows/tests.yml": "on: push\n",
+        },
+    )
+    project = native_project(root / "shop", component("one"))
+    path = project / "pyproject.toml"
+    path.write_text(f"{path.read_text()}\n{SYSTEM}")
+    run(["git", "init", "--quiet"], cwd=root).ok()
+    env = {
+        **builder.env(),
+        "UV_PYTHON": sys.executable,
+        **{f"UV_{name}_DIR": str(tmp_path / name.lower()) for name in ("CACHE", "TOOL")},
+    }
+    run([UV, "lock", "--quiet"], cwd=root, env=env).ok()
+    assert "uv: used (uv.lock of all)" in init(project, "--yes").ok().out
+    job = yaml.safe_load((root / ".github/workflows/statebake-shop.yml").read_text())["jobs"]["statebake"]
+    steps = [step for step in job["steps"] if "run" in step]
+    for step in steps:
+        run(["bash", "-ec", step["run"]], cwd=root / job["defaults"]["run"]["working-directory"], env=env).ok()
+    assert f"  interpreter: {root}/.venv/bin/python (workspace .venv)\n" in init(project, "--check").ok().out
+    [upload] = [step["with"]["path"] for step in job["steps"] if "upload-artifact" in step.get("uses", "")]
+    [wheel] = (root / upload).glob("*.whl")
+    statebake("verify", wheel, "--against", project, cwd=tmp_path).ok()
+
+
 def test_everything_at_once(shop):
     """Every part of a project gets its own: the build, uv's cache, CI of both kinds, and .dockerignore."""
     write_tree(
@@ -390,6 +421,23 @@ def test_a_workspace(tmp_path):
     assert result.code == 2
     assert "error[SB103]" in result.err
     assert WRAPPED in (root / "south/pyproject.toml").read_text()
+
+
+def test_a_failure_in_a_workspace(tmp_path):
+    """What one project could not write is no obstacle to the next one, though both have lines in one file."""
+    root = workspace(tmp_path, {"north": component("one"), "south": component("two")})
+    for name in ("north", "south"):
+        path = root / name / "pyproject.toml"
+        path.write_text(f"{path.read_text()}\n{SYSTEM}")
+    run(["git", "init", "--quiet"], cwd=root).ok()
+    write_tree(root, {".gitlab-ci.yml": "stages: [build]\n"})
+    (root / "north/pyproject.toml").chmod(0o444)
+    result = init(root, "--yes")
+    assert result.code == 7
+    assert "pyproject.toml is read-only. Nothing was written." in result.err
+    included = "stages: [build]\n\ninclude:\n  - local: /.gitlab/statebake-south.yml\n"
+    assert (root / ".gitlab-ci.yml").read_text() == included
+    assert "✓ south: wrote statebake.toml" in result.out
 
 
 def test_nothing_is_imported(shop):

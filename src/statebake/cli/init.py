@@ -51,8 +51,15 @@ def init_command(projects: tuple[Path, ...], yes: bool, dry_run: bool, only_chec
                 setup.must_be_done()
             setups.append(setup)
 
+        failed: list[Setup] = []
+
         def write(setup: Setup) -> None:
-            view.setup_report(setup.target, setup, setting_up.write_setup(setup))
+            try:
+                now = setting_up.plan_again(setup, env) if failed else setup  # files of the repository are shared
+                view.setup_report(now.target, now, setting_up.write_setup(now))
+            except StatebakeError:
+                failed.append(setup)
+                raise
 
         code = _each([(target, partial(plan, target, interpreter)) for target, interpreter in targets], view)
         ready = [setup for setup in setups if not setup.plan.changes]
@@ -63,7 +70,9 @@ def init_command(projects: tuple[Path, ...], yes: bool, dry_run: bool, only_chec
             return code
         files = len({change.path for setup in to_write for change in setup.plan.changes})
         if dry_run or not (yes or _agreed(files, output_format)):
-            return max(code, _not_written(_command(projects), output_format, asked=not dry_run))
+            view.setup_not_written(_command(projects))
+            # It is a mistake only where nobody could be asked.
+            return max(code, Exit.OK if dry_run or _can_ask(output_format) else Exit.USAGE)
         return max(code, _each([(setup.target, partial(write, setup)) for setup in to_write], view))
 
 
@@ -92,12 +101,3 @@ def _agreed(files: int, output_format: str) -> bool:
 
 def _command(projects: Sequence[Path]) -> str:
     return " ".join(["statebake init --yes", *(f"--project {shlex.quote(str(path))}" for path in projects)])
-
-
-def _not_written(command: str, output_format: str, *, asked: bool) -> int:
-    """Say that nothing was written; return the exit code: it is a mistake only where nobody could be asked."""
-    if output_format == "text":
-        from statebake.cli.echo import echo
-
-        echo(f"Nothing was written. `{command}` writes it.")
-    return Exit.USAGE if asked and not _can_ask(output_format) else Exit.OK

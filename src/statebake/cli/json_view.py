@@ -202,6 +202,9 @@ class JsonView(View):
 
         self._project(target)["setup"] = setup_json(setup, written)
 
+    def setup_not_written(self, command: str) -> None:
+        pass  # every project has what was written, which is nothing
+
     def artifacts(self, artifacts: Sequence[Artifact], now: datetime) -> None:  # noqa: ARG002
         self._document["artifact"] = artifacts[0].name
         self._document["kind"] = artifacts[0].kind

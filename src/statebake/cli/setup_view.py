@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from statebake.cli import human
+from statebake.redact import redactor
+from statebake.setup.plan import BUILDS
 
 if TYPE_CHECKING:
     from statebake.pipeline.setting_up import Setup
@@ -23,15 +26,19 @@ def found_lines(setup: Setup) -> Iterator[Text]:
         yield Text(f"  {name}: {value}")
 
 
-def change_lines(setup: Setup) -> Iterator[Text]:
-    """Yield what would be written, as diffs, and what is left to the user."""
+def change_lines(setup: Setup, env: Mapping[str, str]) -> Iterator[Text]:
+    """Yield what would be written, as diffs, and what is left to the user; without the secrets in ``env``.
+
+    These are taken out before a line is cut: half of one would not be known any more.
+    """
+    redacted = redactor(env)
     for change in setup.plan.changes:
         name = setup.name_of(change.path)
         yield Text("")
         yield Text.assemble((name, "bold"), f": {change.why}")
         for line in change.diff(name):
             style = "bold" if line.startswith(("--- ", "+++ ")) else _STYLES.get(line[:1], "")
-            yield Text(human.clip(line, 400), style=style)
+            yield Text(human.clip(redacted(line), 400), style=style)
     if setup.plan.changes:
         yield Text("")
     for note in setup.plan.notes:
@@ -42,6 +49,16 @@ def report_line(setup: Setup, written: Sequence[Path]) -> str:
     """Return what came of it, in a line."""
     names = ", ".join(setup.name_of(path) for path in written)
     return f"{setup.target.project.name}: {f'wrote {names}' if names else 'there is nothing to do'}"
+
+
+def next_steps(setup: Setup) -> Iterator[str]:
+    """Yield the commands that come next; they name the project where the current directory is not inside."""
+    directory = setup.target.project.directory
+    for step in setup.plan.next_steps:
+        if step in BUILDS and not Path.cwd().is_relative_to(directory):
+            yield f"{step} {shlex.quote(human.path(directory))}"
+        else:
+            yield human.in_project(step, directory)
 
 
 def setup_json(setup: Setup, written: Sequence[Path]) -> dict[str, Any]:

@@ -253,15 +253,18 @@ class TextView(View):
     def setup_plan(self, target: Target, setup: Setup) -> None:  # noqa: ARG002
         from statebake.cli.setup_view import change_lines, found_lines
 
-        for line in (*found_lines(setup), *change_lines(setup)):
+        for line in (*found_lines(setup), *change_lines(setup, self.env)):
             self._out.print(line)
 
-    def setup_report(self, target: Target, setup: Setup, written: Sequence[Path]) -> None:
-        from statebake.cli.setup_view import report_line
+    def setup_report(self, target: Target, setup: Setup, written: Sequence[Path]) -> None:  # noqa: ARG002
+        from statebake.cli.setup_view import next_steps, report_line
 
         self._out.print(Text.assemble(_OK, report_line(setup, written)))
-        for step in setup.plan.next_steps if written else ():
-            self._out.print(f"  next: {_in_project(step, target)}", style="dim")
+        for step in next_steps(setup) if written else ():
+            self._out.print(f"  next: {step}", style="dim")
+
+    def setup_not_written(self, command: str) -> None:
+        echo(f"Nothing was written. `{command}` writes it.")
 
     def artifacts(self, artifacts: Sequence[Artifact], now: datetime) -> None:
         from statebake.cli.artifact_view import artifact_lines

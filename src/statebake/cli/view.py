@@ -121,6 +121,10 @@ class View(ABC):
         """Show that a project is set up: which files were written for that."""
 
     @abstractmethod
+    def setup_not_written(self, command: str) -> None:
+        """Show that nothing was written, and the command that does it."""
+
+    @abstractmethod
     def artifacts(self, artifacts: Sequence[Artifact], now: datetime) -> None:
         """Show what an artifact carries: for several platforms, what it carries for each."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from statebake.config.uv_use import is_workspace_of
 from statebake.errors import Code, StatebakeError
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def choose_python(
     """Return the interpreter for ``project``.
 
     In this order: ``settings.python``, which came from ``origin`` (flag, variable or file; a bare name is
-    searched on ``PATH`` of ``env``), the project's ``.venv``, its workspace's ``.venv``, ``VIRTUAL_ENV`` of
-    ``env``, ``own``.
+    searched on ``PATH`` of ``env``), the project's ``.venv``, that of its workspace (of ``dg`` or uv),
+    ``VIRTUAL_ENV`` of ``env``, ``own``.
 
     Raises ``StatebakeError`` (``NO_INTERPRETER``) where the first of these that is there cannot be run.
     """
@@ -71,9 +72,12 @@ _NAMES = {
 
 def environments(project: Project, env: Mapping[str, str]) -> Iterator[VirtualEnvironment]:
     """Yield the virtual environments that may be the project's, the most likely first."""
-    for owner, directory in (("project", project.directory), ("workspace", project.workspace)):
-        if directory is not None and (directory / ".venv").is_dir():
-            yield VirtualEnvironment(directory / ".venv", f"{owner} .venv")
+    if (project.directory / ".venv").is_dir():
+        yield VirtualEnvironment(project.directory / ".venv", "project .venv")
+    above = [project.workspace] if project.workspace else []
+    for place in (*above, *(parent for parent in project.directory.parents if parent not in above)):
+        if (place / ".venv").is_dir() and is_workspace_of(place, project):
+            yield VirtualEnvironment(place / ".venv", "workspace .venv")
     if virtual_env := env.get("VIRTUAL_ENV"):
         yield VirtualEnvironment(Path(virtual_env).absolute(), "env VIRTUAL_ENV")
 

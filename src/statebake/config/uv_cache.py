@@ -16,7 +16,7 @@ from typing import Any
 from statebake.config.backends import backend_of
 from statebake.config.toml_file import table_at
 
-_PROBES = ("C__k__/state", "C__k__/state/a/b.json", "C__k__/project/.a/b")
+STATE_FILES = ("C__k__/state", "C__k__/state/a/b.json", "C__k__/project/.a/b")
 """Files such as there are in a state directory: what matches all of them matches any."""
 _GLOB = re.compile(r"[*?\[{]")
 _TOKEN = re.compile(r"\*\*+/|\*+|\?|\[(!?)((?:\](?!$))?[^\]]*)\]|\{([^{}]*)\}|.", re.DOTALL)
@@ -29,7 +29,7 @@ def state_is_in_cache_keys(pyproject: Mapping[str, Any], state_dir: PurePosixPat
     """
     given = _given(pyproject)
     patterns = [_pattern(path) for entry in given or () if (path := _file_of(entry)) and _GLOB.search(path)]
-    return all(any(pattern.fullmatch(f"{state_dir}/{probe}") for pattern in patterns) for probe in _PROBES)
+    return all(any(pattern.fullmatch(f"{state_dir}/{probe}") for pattern in patterns) for probe in STATE_FILES)
 
 
 def cache_keys_with(pyproject: Mapping[str, Any], state_dir: PurePosixPath) -> list[dict[str, Any]]:

@@ -21,13 +21,12 @@ from statebake.bake.runtime_wheel import build_runtime_wheel
 from statebake.bake.sources import own_tops
 from statebake.bake.templates import TEMPLATES_DIR, render
 from statebake.config import BuilderCompat, Project, Settings, find_defs_dir, import_root
+from statebake.config.python_version import pinned_python
 from statebake.errors import Code, StatebakeError
 from statebake.hosts import Host, find_host
 from statebake.model.discovery import Discovery
 from statebake.pipeline import Target
 from statebake.process import run_tool, tail
-
-_PYTHON_VERSION = re.compile(r"(?:cpython[-@]?)?(\d+\.\d+)(?:[.\d]*|[-.+a-z\d]*)")
 
 
 @dataclass(frozen=True)
@@ -129,10 +128,17 @@ def _python_version(target: Target, discovery: Discovery | None, env: Mapping[st
     """Return the project's Python as ``3.12``: what ``.python-version`` says, else its interpreter's."""
     file = target.project.directory / ".python-version"
     if file.is_file():
-        lines = [line.strip() for line in file.read_text(encoding="utf-8", errors="replace").splitlines()]
-        wanted = next((line for line in lines if line and not line.startswith("#")), "")
-        if found := _PYTHON_VERSION.fullmatch(wanted):
-            return found[1]
+        try:
+            pinned = pinned_python(file.read_text(encoding="utf-8", errors="replace"))
+        except OSError as error:
+            raise StatebakeError(
+                Code.BAD_SETTING,
+                f".python-version cannot be read: {error.strerror or error}.",
+                where=str(file),
+                next_step="make it a file that can be read",
+            ) from error
+        if pinned is not None:
+            return pinned
     if discovery is not None:
         return ".".join(discovery.python.version.split(".")[:2])
     argv = [target.python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-import re
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from statebake.bake.image.context import IGNORE_FILE, find_ignore_file, read_rules
-from statebake.bake.image.generated import FileState, state_of
-from statebake.bake.image.generated_files import FileStatus, look_at_ignore_file
-from statebake.bake.image.ignore_rules import Rules
-from statebake.config import Project, ResolvedConfig, choose_python, configure, find_defs_dir, find_projects
+from statebake.bake.image.context import find_ignore_file
+from statebake.bake.image.generated_files import look_at_ignore_file
+from statebake.bake.image.ignore_rules import parse_rules
+from statebake.config import (
+    Project,
+    ResolvedConfig,
+    choose_python,
+    configure,
+    find_defs_dir,
+    find_projects,
+    load_if_there,
+)
 from statebake.errors import Code, StatebakeError
-from statebake.model.keys import IGNORE_NAME, STATE_DIR_NAME
+from statebake.model.keys import STATE_DIR_NAME
 from statebake.pipeline import Target
 from statebake.pipeline.imaging import plan_image_of
-from statebake.setup.facts import DockerFacts, docker_files, look_at, look_at_ci, read_exact
+from statebake.setup.docker import DockerReading, docker_facts
+from statebake.setup.facts import docker_files, look_at, look_at_ci, read_exact
 from statebake.setup.plan import SetupPlan, plan_setup
 from statebake.setup.write import write_changes
-
-_SAMPLES = (IGNORE_NAME, "C__k__/state", "C__k__/state/a/b.json", "C__k__/project/.a/b")
-"""Files such as there are in a state directory."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """A project, and what is to be done in it; with an interpreter of its own, or what is wrong with that."""
+    """A project with its interpreter in a word, and what is to be done in it."""
 
     target: Target
+    interpreter: str
     plan: SetupPlan
 
     def must_be_done(self) -> None:
@@ -54,14 +60,11 @@ class Setup:
 def find_setup_targets(dirs: Sequence[Path], env: Mapping[str, str], cwd: Path) -> list[tuple[Target, str]]:
     """Return the projects, each with its interpreter in a word; one that has none gets statebake's own.
 
-    As ``find_targets``, but that what has a ``pyproject.toml`` and is no project yet can become one.
+    As ``find_targets``, but that what has a ``pyproject.toml`` and is no project yet can become one, and that without
+    ``dirs`` it is never another project than the one ``cwd`` is in: raises ``StatebakeError`` (``NO_PROJECT``) where
+    that is in none of a workspace's.
     """
-    try:
-        projects = find_projects(dirs, cwd)
-    except StatebakeError as error:
-        if dirs or error.code is not Code.NO_PROJECT or not (cwd / "pyproject.toml").is_file():
-            raise
-        projects = find_projects([cwd], cwd)
+    projects = find_projects(dirs, cwd) if dirs else _projects_around(cwd.resolve())
     return [_target(project, configure(project, {}, env, cwd=cwd), env) for project in projects]
 
 
@@ -76,9 +79,14 @@ def plan_setup_of(target: Target, interpreter: str, env: Mapping[str, str], befo
         target.settings,
         interpreter=interpreter,
         ci=look_at_ci(target.project, pending),
-        docker=_look_at_docker(target, env),
+        docker=docker_facts(_read_docker(target, env)),
     )
-    return Setup(target, plan_setup(facts))
+    return Setup(target, interpreter, plan_setup(facts))
+
+
+def plan_again(setup: Setup, env: Mapping[str, str]) -> Setup:
+    """Return what is to be done now that one of those before was not written; raises as ``plan_setup_of``."""
+    return plan_setup_of(setup.target, setup.interpreter, env)
 
 
 def write_setup(setup: Setup) -> tuple[Path, ...]:
@@ -94,6 +102,29 @@ def write_setup(setup: Setup) -> tuple[Path, ...]:
     return write_changes(setup.plan.changes)
 
 
+def _projects_around(cwd: Path) -> list[Project]:
+    """Return the project that ``cwd`` is in, or all projects of the workspace that it is."""
+    if (cwd / "pyproject.toml").is_file():
+        return find_projects([cwd], cwd)
+    projects = find_projects([], cwd)
+    around = next((project for project in projects if cwd.is_relative_to(project.directory)), None)
+    top = around.directory if around else projects[0].workspace
+    for place in (cwd, *cwd.parents):
+        if place == top:
+            break
+        pyproject = load_if_there(place / "pyproject.toml")
+        if pyproject is not None and "project" in pyproject.data:  # a plain one, below one that is configured
+            return find_projects([place], cwd)
+    if around is None and cwd != top:
+        raise StatebakeError(
+            Code.NO_PROJECT,
+            "This directory is in no project of the workspace, and from here all of them would be set up.",
+            where=str(cwd),
+            next_step="give one with --project DIR, or go to the workspace itself to set all of them up",
+        )
+    return projects
+
+
 def _target(project: Project, config: ResolvedConfig, env: Mapping[str, str]) -> tuple[Target, str]:
     try:
         python = choose_python(project, config.settings, config.origins["python"], env)
@@ -105,61 +136,40 @@ def _target(project: Project, config: ResolvedConfig, env: Mapping[str, str]) ->
     return Target(project, config, str(path), python.origin), shown
 
 
-def _look_at_docker(target: Target, env: Mapping[str, str]) -> DockerFacts:
-    """Return the Docker files; the block of ``.dockerignore`` where its rules keep the state out, or it is there."""
+def _read_docker(target: Target, env: Mapping[str, str]) -> DockerReading:
+    """Return what the Docker files say, and the ignore file of the context that the project's image has."""
     directory = target.project.directory
-    files = docker_files(directory, target.settings)
+    files = {name: read_exact(directory / name) or "" for name in docker_files(directory, target.settings)}
     dockerfile = target.settings.docker.file or directory / "Dockerfile"
+    if not files or not _may_be_ignored(directory, dockerfile):
+        return DockerReading(files)
     try:
-        state = _state_of(target)
+        state = find_defs_dir(target.project, target.settings).relative_to(directory) / STATE_DIR_NAME
     except StatebakeError:  # what is unknown then is told of the project as a whole
-        return DockerFacts(files)
-    losing = None
+        return DockerReading(files)
+    context, reading = directory, DockerReading(files, state.as_posix())
     try:
-        if not files or (ignore_file := find_ignore_file(directory, dockerfile)) is None:
-            return DockerFacts(files)
-        losing = _losing(read_rules(ignore_file), state, ignore_file.name)
-        has_block = "# statebake: begin" in (read_exact(ignore_file) or "")
-        if not (losing or has_block):
-            return DockerFacts(files)
-        parts = plan_image_of(target, env)
-        ignore = look_at_ignore_file(parts.plan, directory, dockerfile)
-    except StatebakeError as error:
-        mend = f" {losing} keeps the state out: add `!{state}/**` at its end." if losing else ""
-        return DockerFacts(files, note=f"{IGNORE_FILE} is left as it is: {error.message}{mend}")
-    in_build = replace(parts.plan, refresh=())
-    if (
-        ignore.status is FileStatus.OUT_OF_DATE
-        and look_at_ignore_file(in_build, directory, dockerfile).status is FileStatus.CURRENT
-    ):
-        return DockerFacts(files)  # `statebake dockerfile --refresh-in-build` has it so
-    if ignore.status is FileStatus.MISSING and (name := _copying_dist(directory, files)):
-        line = f"!{parts.plan.state_in_context}/**"
-        note = (
-            f"{name} copies from dist, which the block of statebake keeps out: add `{line}` to {IGNORE_FILE} instead."
+        plan = plan_image_of(target, env).plan
+        context = plan.context
+        reading = replace(
+            reading,
+            state=plan.state_in_context,
+            ignore=look_at_ignore_file(plan, directory, dockerfile),
+            ignore_in_build=look_at_ignore_file(replace(plan, refresh=()), directory, dockerfile),
         )
-        return DockerFacts(files, note=note)
-    return DockerFacts(files, ignore, losing)
+    except StatebakeError as error:
+        reading = replace(reading, problem=error)
+    ignore_file = find_ignore_file(context, dockerfile)
+    if ignore_file is None:
+        return DockerReading(files)
+    reading = replace(reading, name=Path(os.path.relpath(ignore_file, directory)).as_posix())
+    try:
+        text = read_exact(ignore_file) or ""
+        return replace(reading, text=text, rules=parse_rules(text, ignore_file.name))
+    except StatebakeError as error:
+        return replace(reading, text=None, problem=error)
 
 
-def _state_of(target: Target) -> PurePosixPath:
-    defs = find_defs_dir(target.project, target.settings).relative_to(target.project.directory)
-    return PurePosixPath(defs.as_posix(), STATE_DIR_NAME)
-
-
-def _losing(rules: Rules, state: PurePosixPath, name: str) -> str | None:
-    """Return the first rule that keeps a file of the state out."""
-    decisions = (rules.decide(f"{state}/{sample}") for sample in _SAMPLES)
-    rule = next((one.rule for one in decisions if one.excluded and one.rule), None)
-    return f"{name}:{rule.line} (`{rule.text}`)" if rule else None
-
-
-def _copying_dist(directory: Path, files: Sequence[str]) -> str | None:
-    """Return the name of a Dockerfile of the user's that copies what was built before, or ``None``."""
-    for name in files:
-        text = read_exact(directory / name) or ""
-        if state_of(text) is FileState.FOREIGN and re.search(
-            r"^\s*(?:COPY|ADD)\s[^#\n]*\bdist\b", text, re.IGNORECASE | re.MULTILINE
-        ):
-            return name
-    return None
+def _may_be_ignored(directory: Path, dockerfile: Path) -> bool:
+    """Return whether there is an ignore file in any directory that may be the context of the project's image."""
+    return any(find_ignore_file(place, dockerfile) for place in (directory, *directory.parents))

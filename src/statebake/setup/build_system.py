@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from statebake.config import TomlFile, table_at
@@ -15,6 +15,10 @@ from statebake.setup.toml_edit import AddEntry, Edit, Remove, SetValue
 LEGACY = "setuptools.build_meta:__legacy__"
 """What builds a project that names no backend (PEP 517, "Source trees")."""
 _TABLE = "build-system"
+_SINGLE_MODULE = (
+    "The definitions are a single module, whose state would lie beside all packages that are installed: no build can "
+    "carry it. Make the module a package: a directory with an __init__.py."
+)
 _NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
 
 
@@ -28,6 +32,7 @@ class BuildFacts:
         hatch: what its ``hatch.toml`` says.
         setup_py: whether it has a ``setup.py`` or ``setup.cfg``.
         uv: whether uv is used; uv does not build what has no ``[build-system]``.
+        single_module: whether its definitions are a module beside the packages, whose state no build can carry.
     """
 
     pyproject: TomlFile
@@ -35,6 +40,7 @@ class BuildFacts:
     hatch: Mapping[str, Any] | None = None
     setup_py: bool = False
     uv: bool = False
+    single_module: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class BuildPlan:
 
     Attributes:
         built: whether anything builds the project as a package, afterwards.
+        with_state: whether what is built then carries the state.
         backend: what it is that builds it, in a word.
         where: the line that says so, or none.
         edits: what is to change in ``pyproject.toml``.
@@ -56,13 +63,22 @@ class BuildPlan:
     edits: tuple[Edit, ...] = ()
     own_edits: tuple[Edit, ...] = ()
     notes: tuple[str, ...] = ()
+    with_state: bool = True
 
 
 def plan_build(facts: BuildFacts) -> BuildPlan:
-    """Return how statebake comes into the project's builds.
+    """Return how statebake comes into the project's builds, as far as these can carry the state.
 
     Raises ``StatebakeError`` (``BAD_SETTING``) for a ``[build-system]`` that no frontend could read.
     """
+    plan = _plan(facts)
+    if not facts.single_module or not plan.built:
+        return plan
+    return replace(plan, edits=(), own_edits=(), notes=(_SINGLE_MODULE,), with_state=False)
+
+
+def _plan(facts: BuildFacts) -> BuildPlan:
+    """Return the plan for definitions in a package."""
     file = facts.pyproject
     system = file.data.get(_TABLE)
     if system is None:

@@ -6,15 +6,19 @@ https://docs.gitlab.com/ci/yaml/.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from statebake.bake.dependency_source import DependencyKind
 from statebake.bake.image.generated import seal
 from statebake.bake.templates import render
 
+_DEFAULT_STAGE = "test"
+_MARK = re.compile(r"\A# Made by statebake [^\n]*\n# sha256:[0-9a-f]+\n")
 _BY_HAND = "statebake init; what is edited stays as it is"
 _OURS_AT_THE_END = re.compile(r"^include:\r?\n(?:  - local: /\.gitlab/statebake[\w.-]*\.yml\r?\n)+\Z", re.MULTILINE)
 
@@ -26,25 +30,35 @@ class CiJob:
     Attributes:
         directory: where it is in the repository; empty where they are one.
         uv: whether uv is used.
-        locked: whether a ``uv.lock`` says what is installed.
-        requirements: the requirements file that does, or none.
+        lock: what kind of file says what is installed, or none: only the project itself does.
+        lock_path: where that file is, from the project's directory.
         python: the version of Python, such as ``3.12``.
         variables: the environment variables that components read.
         built: whether the project is built as a package.
+        member: whether it is a member of a workspace of uv, which builds into the root's ``dist`` unless told another.
     """
 
     directory: str
     uv: bool
-    locked: bool
-    requirements: str | None
+    lock: DependencyKind | None
+    lock_path: str
     python: str
     variables: tuple[str, ...]
     built: bool
+    member: bool = False
 
     @property
     def title(self) -> str:
-        """What the job is called, and its file: of several projects in a repository, each has one."""
-        return "statebake-" + re.sub(r"[^A-Za-z0-9._-]+", "-", self.directory) if self.directory else "statebake"
+        """What the job is called, and its file: of several projects in a repository, each has its own."""
+        return f"statebake-{_name_of(self.directory)}" if self.directory else "statebake"
+
+
+def _name_of(directory: str) -> str:
+    """Return a name of a file that no other directory has: ``apps--north``; with a digest where it is not that easy."""
+    if re.fullmatch(r"[A-Za-z0-9._/-]*", directory) and not re.search(r"--|-/|/-|-\Z|\A-", directory):
+        return directory.replace("/", "--")
+    digest = hashlib.sha256(directory.encode(errors="surrogateescape")).hexdigest()[:8]
+    return f"{re.sub(r'[^A-Za-z0-9._]+', '-', directory)}---{digest}"
 
 
 def github_workflow(job: CiJob) -> str:
@@ -52,10 +66,35 @@ def github_workflow(job: CiJob) -> str:
     return seal(render("github-workflow.yml", install=_install(job), **_values(job)), _BY_HAND)
 
 
-def gitlab_job(job: CiJob) -> str:
-    """Return the text of a file to include, with the mark of a generated file."""
+def gitlab_job(job: CiJob, stage: str | None) -> str:
+    """Return the text of a file to include, with the mark of a generated file; ``stage``: see ``gitlab_stage``."""
     first = ["pip install uv"] if job.uv else []
-    return seal(render("gitlab-job.yml", install=[*first, *_install(job)], **_values(job)), _BY_HAND)
+    return seal(render("gitlab-job.yml", install=[*first, *_install(job)], stage=stage, **_values(job)), _BY_HAND)
+
+
+def gitlab_stage(text: str) -> str | None:
+    """Return a stage that the pipeline of a ``.gitlab-ci.yml`` has, ``test`` where that is one.
+
+    ``None``: other files that it includes may say which there are. ``.pre`` and ``.post`` are none: GitLab runs no
+    pipeline that has nothing else ("Stages").
+    """
+    import yaml
+
+    top = _top(text)
+    if top is None or ("include" in top and not _is_ours(top["include"])):
+        return None
+    if "stages" not in top:
+        return _DEFAULT_STAGE
+    node = top["stages"]
+    items = node.value if node.tag == yaml.resolver.BaseResolver.DEFAULT_SEQUENCE_TAG else []
+    names = [str(item.value) for item in items if isinstance(item, yaml.ScalarNode)]
+    names = [name for name in names if name not in {".pre", ".post"}]
+    return _DEFAULT_STAGE if _DEFAULT_STAGE in names else next(iter(names), None)
+
+
+def without_mark(text: str) -> str:
+    """Return a generated file without its mark, which has the version of statebake, and with the line ends of Unix."""
+    return _MARK.sub("", text.replace("\r\n", "\n"))
 
 
 def include_line(path: str) -> str:
@@ -113,6 +152,17 @@ def _includes(node: Any, path: str) -> bool:
     return False
 
 
+def _is_ours(node: Any) -> bool:
+    """Return whether an ``include`` names nothing but jobs of statebake."""
+    import yaml
+
+    if isinstance(node, yaml.SequenceNode):
+        return all(map(_is_ours, node.value))
+    if isinstance(node, yaml.MappingNode):
+        return all(key.value == "local" and _is_ours(value) for key, value in node.value)
+    return str(node.value).lstrip("/").startswith(".gitlab/statebake")
+
+
 def _values(job: CiJob) -> Mapping[str, Any]:
     prefix = f"{job.directory}/" if job.directory else ""
     return {
@@ -123,15 +173,28 @@ def _values(job: CiJob) -> Mapping[str, Any]:
         "python": job.python,
         "variables": job.variables,
         "statebake": "uvx statebake" if job.uv else "statebake",
-        "build": ("uv build" if job.uv else "python -m build") if job.built else None,
+        "build": _build(job) if job.built else None,
         "dist": f"{prefix}dist/",
         "artifact": "dist" if not job.directory else f"dist-{job.title.removeprefix('statebake-')}",
     }
 
 
+def _build(job: CiJob) -> str:
+    if not job.uv:
+        return "python -m build"
+    return "uv build --out-dir dist" if job.member else "uv build"
+
+
 def _install(job: CiJob) -> list[str]:
+    path = shlex.quote(job.lock_path)
     if job.uv:
-        return ["uv sync --locked" if job.locked else "uv sync"]
-    project = f"--requirement {shlex.quote(job.requirements)}" if job.requirements else "--editable ."
-    tools = "statebake build" if job.built else "statebake"
-    return ["python -m venv .venv", f".venv/bin/python -m pip install {project}", f"python -m pip install {tools}"]
+        if job.lock in {DependencyKind.PYLOCK, DependencyKind.REQUIREMENTS}:
+            return ["uv venv", f"uv pip install --requirement {path}"]
+        return ["uv sync --locked" if job.lock is DependencyKind.UV_LOCK else "uv sync"]
+    tools = "python -m pip install statebake build" if job.built else "python -m pip install statebake"
+    if job.lock is DependencyKind.PEX_LOCK:
+        return [f"{tools} pex", f"pex3 venv create --lock {path} --dir .venv"]
+    if job.lock is DependencyKind.PYLOCK:  # which the pip of a new .venv does not read
+        return [f"{tools} uv", "python -m venv .venv", f"uv pip install --requirement {path}"]
+    project = f"--requirement {path}" if job.lock is DependencyKind.REQUIREMENTS else "--editable ."
+    return ["python -m venv .venv", f".venv/bin/python -m pip install {project}", tools]

@@ -8,18 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from statebake.bake import DependencySource, find_dependencies
 from statebake.bake.dependency_source import DependencyKind
 from statebake.bake.image.generated_files import GeneratedFile
-from statebake.config import Project, Settings, TomlFile, find_defs_dir, load_if_there, table_at
+from statebake.config import Project, Settings, TomlFile, find_defs_dir, load_if_there, source_roots, table_at
 from statebake.config.backends import backend_of
+from statebake.config.python_version import allowed_python, pinned_python
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import STATE_DIR_NAME
+from statebake.verify.surroundings import DECLARATION_NAMES
 
-_VARIABLE = re.compile(r"""\{\{[^{}]*?\benv(?:\.|\(\s*["'])([A-Za-z_]\w*)""")
-_PYTHONS = ("3.12", "3.13", "3.11", "3.14", "3.10")
+_TEMPLATE = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_VARIABLE = re.compile(r"""\benv(?:\.|\(\s*["'])([A-Za-z_]\w*)""")
 _DOCKERFILES = ("Dockerfile", "Containerfile", "*.Dockerfile", "Dockerfile.*", "*.dockerfile")
 _UNREAD_LOCKS = ("poetry.lock", "pdm.lock", "Pipfile.lock")
 _COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
@@ -72,10 +72,11 @@ class Facts:
         lock: where its dependencies are written down, or ``None``.
         unread_lock: the name of a lock of another tool, which statebake does not read, or ``None``.
         uv: how one can see that uv is used, or ``None``.
-        python: the version of Python for CI, as ``3.12``.
+        python: the version of Python for CI, as ``3.12`` or ``3.11.4``.
         variables: the environment variables that its components read.
         interpreter: what imports its code, in a word.
         ci, docker: see there.
+        single_module: whether its definitions are a module beside its packages, and not in a package.
     """
 
     project: Project
@@ -93,6 +94,7 @@ class Facts:
     interpreter: str
     ci: CiFacts
     docker: DockerFacts
+    single_module: bool = False
 
     @property
     def state_dir(self) -> PurePosixPath | None:
@@ -155,6 +157,7 @@ def look_at(
         interpreter=interpreter,
         ci=ci or look_at_ci(project),
         docker=docker or DockerFacts(docker_files(directory, settings)),
+        single_module=not isinstance(defs, StatebakeError) and directory / defs in source_roots(directory),
     )
 
 
@@ -171,11 +174,13 @@ def look_at_ci(project: Project, pending: Mapping[Path, str] | None = None) -> C
     """Return the CI of the repository that ``project`` is in; ``pending``: what files will have by then."""
     places = (project.directory, *project.directory.parents)
     root = next((place for place in places if (place / ".git").exists()), project.directory)
-    gitlab = (pending or {}).get(root / ".gitlab-ci.yml", read_exact(root / ".gitlab-ci.yml"))
+    new = pending or {}
+    gitlab = new.get(root / ".gitlab-ci.yml", read_exact(root / ".gitlab-ci.yml"))
     files = {}
     for directory in (".github/workflows", ".gitlab"):
-        for path in sorted((root / directory).glob("statebake*.yml")):
-            text = read_exact(path)
+        planned = [path for path in new if path.parent == root / directory]
+        for path in sorted({*(root / directory).glob("statebake*.yml"), *planned}):
+            text = new.get(path) if path in new else read_exact(path)
             if text is not None:
                 files[f"{directory}/{path.name}"] = text
     return CiFacts(root, (root / ".github" / "workflows").is_dir(), gitlab, files)
@@ -228,22 +233,19 @@ def _uses_uv(project: Project, pyproject: Mapping[str, Any]) -> str | None:
 
 def _python(directory: Path, pyproject: Mapping[str, Any]) -> str:
     """Return the version of Python that CI should take."""
-    pinned = directory / ".python-version"
-    if pinned.is_file() and (found := re.search(r"\b(3\.\d+)", pinned.read_text(encoding="utf-8", errors="replace"))):
-        return found[1]
+    if pinned := pinned_python(read_exact(directory / ".python-version") or ""):
+        return pinned
     wanted = table_at(pyproject, "project", "requires-python")
-    try:
-        specifiers = SpecifierSet(wanted if isinstance(wanted, str) else "")
-    except InvalidSpecifier:
-        specifiers = SpecifierSet()
-    return next((version for version in _PYTHONS if specifiers.contains(f"{version}.99")), _PYTHONS[0])
+    return allowed_python(wanted if isinstance(wanted, str) else "")
 
 
 def _variables(defs: Path) -> tuple[str, ...]:
     """Return the variables that declarations below ``defs`` name."""
-    return tuple(sorted({name for path in _declarations(defs) for name in _VARIABLE.findall(read_exact(path) or "")}))
+    texts = (read_exact(path) or "" for path in _declarations(defs))
+    templates = (template for text in texts for template in _TEMPLATE.findall(text))
+    return tuple(sorted({name for template in templates for name in _VARIABLE.findall(template)}))
 
 
 def _declarations(defs: Path) -> Iterator[Path]:
-    for pattern in ("**/defs.yaml", "**/component.yaml"):
-        yield from (path for path in defs.glob(pattern) if STATE_DIR_NAME not in path.parts and path.is_file())
+    for name in DECLARATION_NAMES:
+        yield from (path for path in defs.glob(f"**/{name}") if STATE_DIR_NAME not in path.parts and path.is_file())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,20 @@ from statebake.config import table_at
 from statebake.config.uv_cache import cache_keys_with, state_entry, state_is_in_cache_keys
 from statebake.errors import Code, StatebakeError
 from statebake.setup.build_system import BuildFacts, BuildPlan, plan_build
-from statebake.setup.ci import CiJob, github_workflow, gitlab_job, include_line, with_include
+from statebake.setup.ci import (
+    CiJob,
+    github_workflow,
+    gitlab_job,
+    gitlab_stage,
+    include_line,
+    with_include,
+    without_mark,
+)
 from statebake.setup.facts import ExactFile, Facts
 from statebake.setup.toml_edit import AddEntry, Edit, SetValue, edited
 
+BUILDS = ("uv build", "python -m build")
+"""The next steps that build a project: in the current directory, or in one that follows."""
 _CACHE_KEYS = ("tool", "uv", "cache-keys")
 
 
@@ -84,6 +95,7 @@ def _build(facts: Facts) -> BuildPlan:
             hatch=hatch.toml.data if hatch else None,
             setup_py=facts.setup_py,
             uv=facts.uv is not None,
+            single_module=facts.single_module,
         )
     )
 
@@ -96,7 +108,7 @@ def _toml_changes(facts: Facts, build: BuildPlan) -> Iterator[Change]:
         return
     reasons = ["a build of the project carries its state"] if build.edits else []
     edits = list(build.edits)
-    if facts.uv and build.built and (keys := _cache_keys_edit(facts.pyproject, facts)):
+    if facts.uv and build.built and build.with_state and (keys := _cache_keys_edit(facts.pyproject, facts)):
         edits.append(keys)
         reasons.append("uv notices new state, and does not install an old wheel from its cache")
     if edits:
@@ -126,22 +138,29 @@ def _cache_keys_edit(file: ExactFile, facts: Facts) -> Edit | None:
 
 def _ci(facts: Facts, build: BuildPlan) -> Iterator[Change | str]:
     ci = facts.ci
+    if not ci.github and ci.gitlab is None:
+        return
     inside = facts.project.directory.relative_to(ci.root).as_posix()
     lock = facts.lock
+    locked = lock is not None and lock.kind is DependencyKind.UV_LOCK
+    if not (build.built or (lock is not None and (lock.locked or facts.uv))):
+        yield "CI stays as it is: nothing says what is to be installed there. A requirements.txt or a lock does."
+        return
     job = CiJob(
         directory="" if inside == "." else inside,
         uv=facts.uv is not None,
-        locked=lock is not None and lock.kind is DependencyKind.UV_LOCK,
-        requirements=lock.path.name if lock is not None and lock.kind is DependencyKind.REQUIREMENTS else None,
+        member=locked and lock is not None and lock.path.parent != facts.project.directory,
+        lock=lock.kind if lock is not None and lock.locked else None,
+        lock_path=Path(os.path.relpath(lock.path, facts.project.directory)).as_posix() if lock is not None else "",
         python=facts.python,
         variables=facts.variables,
-        built=build.built,
+        built=build.built and build.with_state,
     )
     if ci.github:
         yield from _generated(facts, f".github/workflows/{job.title}.yml", github_workflow(job), "CI fetches the state")
     if ci.gitlab is not None:
         path = f".gitlab/{job.title}.yml"
-        yield from _generated(facts, path, gitlab_job(job), "CI fetches the state")
+        yield from _generated(facts, path, gitlab_job(job, gitlab_stage(ci.gitlab)), "CI fetches the state")
         included = with_include(ci.gitlab, path)
         if included is None:
             yield f"Add this to `include` in .gitlab-ci.yml: {include_line(path)}"
@@ -152,12 +171,14 @@ def _ci(facts: Facts, build: BuildPlan) -> Iterator[Change | str]:
 def _generated(facts: Facts, name: str, text: str, why: str) -> Iterator[Change | str]:
     """Yield the change of a file that is all statebake's; what somebody else wrote, or edited, stays."""
     old = facts.ci.files.get(name)
-    if old is not None and old.replace("\r\n", "\n") == text:
-        return
     known = FileState.INTACT if old is None else state_of(old)
-    if known is FileState.FOREIGN:
+    if old is not None and known is FileState.INTACT and without_mark(old) == without_mark(text):
+        return
+    if known is FileState.EDITED:
+        yield f"{name} was edited by hand: it stays as it is. Delete it, and the next `statebake init` writes it anew."
+    elif known is FileState.FOREIGN:
         yield f"{name} is there already and is not of statebake: it stays as it is."
-    elif known is FileState.INTACT:
+    else:
         yield Change(facts.ci.root / name, old, text, why)
 
 
@@ -203,8 +224,8 @@ def _lock_file(facts: Facts) -> str:
 
 def _next_steps(facts: Facts, build: BuildPlan) -> Iterator[str]:
     yield "statebake refresh"
-    if build.built:
-        yield "uv build" if facts.uv else "python -m build"
+    if build.built and build.with_state:
+        yield BUILDS[0 if facts.uv else 1]
     if facts.docker.files:
         yield "statebake dockerfile"
 

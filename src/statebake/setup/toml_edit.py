@@ -53,13 +53,16 @@ def edited(file: TomlFile, text: str, edits: Sequence[Edit]) -> str:
     written by hand, where the file has a form that does not allow it: what is read back must be what was there, with
     the edits and nothing else.
     """
+    from tomlkit.exceptions import TOMLKitError
+
     expected = copy.deepcopy(dict(file.data))
     found = text
     for edit in edits:
+        if not _apply(expected, edit):
+            raise _by_hand(file, edits)
         try:
-            _apply(expected, edit)
             found = _with_one(found, edit)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:  # tomlkit's own are ValueErrors
+        except TOMLKitError as error:
             raise _by_hand(file, edits) from error
     if not re.search(r"(?<!\r)\n", text) and "\r\n" in text:
         found = re.sub(r"(?<!\r)\n", "\r\n", found)
@@ -72,18 +75,23 @@ def edited(file: TomlFile, text: str, edits: Sequence[Edit]) -> str:
     return found
 
 
-def _apply(data: dict[str, Any], edit: Edit) -> None:
-    """Make an edit in what a file says."""
+def _apply(data: dict[str, Any], edit: Edit) -> bool:
+    """Make an edit in what a file says; return whether that has a form in which it can be made."""
     *above, last = edit.keys
     table: Any = data
     for key in above:
         table = table.setdefault(key, {})
+        if not isinstance(table, dict):
+            return False
     if isinstance(edit, SetValue):
         table[last] = edit.value
-    elif isinstance(edit, AddEntry):
+        return True
+    if isinstance(edit, AddEntry):
+        if not isinstance(table.get(last), list):
+            return False
         table[last].append(edit.value)
-    else:
-        del table[last]
+        return True
+    return table.pop(last, None) is not None
 
 
 def _with_one(text: str, edit: Edit) -> str:

@@ -54,6 +54,16 @@ def test_order(project, tmp_path):
     assert chosen(Settings(python=mine), "flag --python") == (mine, "flag --python")
 
 
+def test_workspace_of_uv(project, tmp_path):
+    """A member of a uv workspace has no .venv of its own: uv makes that at the root; another .venv above is none."""
+    member = replace(project, workspace=None)
+    in_root = executable(tmp_path / "workspace/.venv/bin/python")
+    assert choose_python(member, Settings(), "default", {}).origin == "statebake's own"
+    (tmp_path / "workspace/pyproject.toml").write_text('[tool.uv.workspace]\nmembers = ["project"]\n')
+    chosen = choose_python(member, Settings(), "default", {"VIRTUAL_ENV": str(tmp_path)})
+    assert (chosen.path, chosen.origin) == (in_root, "workspace .venv")
+
+
 def test_links_are_kept(project, tmp_path):
     """The link that makes an interpreter one of a virtual environment is not resolved."""
     link = project.directory / ".venv/bin/python"

@@ -60,6 +60,8 @@ def test_uv_workspace(tmp_path, workspace):
         ({".python-version": "3.13.1\n"}, "3.13"),
         ({"pyproject.toml": '[project]\nname = "shop"\nrequires-python = ">=3.13"\n'}, "3.13"),
         ({"pyproject.toml": '[project]\nname = "shop"\nrequires-python = "<3.12"\n'}, "3.11"),
+        ({"pyproject.toml": '[project]\nname = "shop"\nrequires-python = "==3.11.4"\n'}, "3.11.4"),
+        ({".python-version": "# not 3.10\n3.13\n"}, "3.13"),
         ({"pyproject.toml": '[project]\nname = "shop"\nrequires-python = "what"\n'}, "3.12"),
     ],
 )
@@ -68,17 +70,25 @@ def test_python_of_ci(tmp_path, files, python):
     assert facts(tmp_path, files).python == python
 
 
+def test_a_file_that_cannot_be_read(tmp_path):
+    """A file that cannot be read is the user's to mend."""
+    (tmp_path / ".python-version").mkdir()
+    with pytest.raises(StatebakeError) as caught:
+        facts(tmp_path)
+    assert caught.value.message.startswith(".python-version cannot be read: ")
+
+
 def test_variables(tmp_path):
     """The variables that declarations name are known; those that state has, and comments of other files, are not."""
     found = facts(
         tmp_path,
         {
             "src/shop/defs/a/defs.yaml": 'a: "{{ env.B_TOKEN }}"\nb: "{{ env(\'A\') }}"\n',
-            "src/shop/defs/b/component.yaml": 'a: "{{ env.B_TOKEN }}"\n',
+            "src/shop/defs/b/component.yaml": 'a: "{{ env.B_TOKEN }}"\nb: "{{ env.D ~ env(\'E\') }} env.F"\n',
             "src/shop/defs/.local_defs_state/x/project/defs.yaml": 'a: "{{ env.C }}"\n',
         },
     )
-    assert found.variables == ("A", "B_TOKEN")
+    assert found.variables == ("A", "B_TOKEN", "D", "E")
     assert found.state_dir == PurePosixPath("src/shop/defs/.local_defs_state")
 
 
@@ -98,6 +108,17 @@ def test_docker_files(tmp_path):
     names = ("Dockerfile", "web.Dockerfile", "compose.yml", "Dockerfile.dockerignore", "Dockerfile.dev")
     found = facts(tmp_path, dict.fromkeys(names, ""))
     assert found.docker.files == ("Dockerfile", "Dockerfile.dev", "compose.yml", "web.Dockerfile")
+
+
+@pytest.mark.parametrize(
+    ("files", "single"),
+    [({"shop.py": ""}, True), ({"src/shop.py": ""}, True), ({"shop/__init__.py": ""}, False)],
+)
+def test_a_single_module(tmp_path, files, single):
+    """Definitions in a module beside the packages are known as such."""
+    write_tree(tmp_path, {"pyproject.toml": SHOP["pyproject.toml"], **files})
+    [project] = find_projects([tmp_path], tmp_path)
+    assert look_at(project, configure(project, {}, {}).settings, interpreter="python").single_module == single
 
 
 def test_definitions(tmp_path):

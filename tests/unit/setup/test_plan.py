@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import textwrap
 from pathlib import Path, PurePosixPath
@@ -149,6 +150,24 @@ def test_a_package_of_uv():
     assert written(plan)["pyproject.toml"]["build-system"]["build-backend"] == "statebake.backend"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n',
+        '[build-system]\nrequires = ["statebake"]\nbuild-backend = "statebake.backend"\n',
+        '[project]\nname = "shop"\n[tool.uv]\npackage = true\n',
+    ],
+)
+def test_a_single_module(text):
+    """Definitions that no build can carry the state of leave the builds as they are, and it is said why."""
+    ci = CiFacts(ROOT, github=True)
+    plan = plan_setup(facts(text, single_module=True, defs=PurePosixPath(), uv="[tool.uv]", ci=ci))
+    [workflow] = plan.changes
+    assert "uv build" not in workflow.new
+    assert "Make the module a package" in plan.notes[0]
+    assert plan.next_steps == ("statebake refresh",)
+
+
 def test_settings_in_a_file_of_their_own():
     """Where settings stand in ``statebake.toml``, the wrapped backend does too; that file is written first."""
     plan = plan_setup(
@@ -264,6 +283,8 @@ WRAPPED = """
 def test_ci_files_are_yaml(root, uv, built):
     """Whatever the project is, the files for CI are YAML that does the steps in their order, each in its directory."""
     lock = DependencySource(DependencyKind.UV_LOCK, ROOT / "uv.lock") if uv else None
+    if not built and not uv:
+        lock = DependencySource(DependencyKind.REQUIREMENTS, ROOT / "requirements.txt")
     ci = CiFacts(root, github=True, gitlab="")
     plan = plan_setup(facts(WRAPPED if built else "[tool.dg]\n", uv=uv, lock=lock, ci=ci, variables=("API_TOKEN",)))
     files = {change.path.relative_to(root).as_posix(): change.new for change in plan.changes}
@@ -273,16 +294,89 @@ def test_ci_files_are_yaml(root, uv, built):
     steps = workflow["jobs"]["statebake"]["steps"]
     commands = [step["run"] for step in steps if "run" in step]
     program = "uvx statebake" if uv else "statebake"
+    project = "--editable ." if built else "--requirement requirements.txt"
+    tools = "statebake build" if built else "statebake"
+    of_pip = ("python -m venv .venv", f".venv/bin/python -m pip install {project}", f"python -m pip install {tools}")
+    assert commands[0].splitlines() == (["uv sync --locked"] if uv else list(of_pip))
     assert commands[1:3] == [f"{program} refresh", f"{program} check --format github"]
     assert commands[3:] == ([] if not built else ["uv build"] if uv else ["python -m build"])
     assert all(step["uses"].rpartition("@v")[2].isdigit() for step in steps if "uses" in step)
     directory = workflow["jobs"]["statebake"].get("defaults", {}).get("run", {}).get("working-directory")
     assert directory == (None if root == ROOT else "shop")
-    assert "        #   API_TOKEN: ${{ secrets.API_TOKEN }}\n" in files[f".github/workflows/{title}.yml"]
+    [fetch] = [step for step in steps if step.get("run") == f"{program} refresh"]
+    assert fetch["env"] == {"API_TOKEN": "${{ secrets.API_TOKEN }}"}
     assert f"{program} refresh" in job[title]["script"]
     assert ('cd "shop"' in job[title]["script"]) == (root != ROOT)
     assert ("paths" in job[title]["artifacts"]) == built
     assert include == {"include": [{"local": f"/.gitlab/{title}.yml"}]}
+
+
+PIP = "python -m venv .venv\n.venv/bin/python -m pip install {}\npython -m pip install statebake build\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "wanted"),
+    [
+        (DependencyKind.PYPROJECT, "pyproject.toml", PIP.format("--editable .")),
+        (DependencyKind.REQUIREMENTS, "requirements/prod.txt", PIP.format("--requirement requirements/prod.txt")),
+        (DependencyKind.REQUIREMENTS, "../all of it.txt", PIP.format("--requirement '../all of it.txt'")),
+        (
+            DependencyKind.PYLOCK,
+            "locks/pylock.prod.toml",
+            (
+                "python -m pip install statebake build uv\npython -m venv .venv\n"
+                "uv pip install --requirement locks/pylock.prod.toml\n"
+            ),
+        ),
+        (
+            DependencyKind.PEX_LOCK,
+            "pex.lock",
+            "python -m pip install statebake build pex\npex3 venv create --lock pex.lock --dir .venv\n",
+        ),
+    ],
+)
+def test_what_ci_installs(kind, path, wanted):
+    """What is installed is what the project's lock says, wherever that is; without one, the project."""
+    lock = DependencySource(kind, Path(os.path.normpath(ROOT / path)))
+    [workflow, job, _] = plan_setup(facts(WRAPPED, lock=lock, ci=CiFacts(ROOT, github=True, gitlab=""))).changes
+    [step, *_] = [step for step in yaml.safe_load(workflow.new)["jobs"]["statebake"]["steps"] if "run" in step]
+    assert step["run"] == wanted
+    assert yaml.safe_load(job.new)["statebake"]["script"][: wanted.count("\n")] == wanted.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "wanted"),
+    [
+        (DependencyKind.PYPROJECT, "pyproject.toml", "uv sync\n"),
+        (DependencyKind.UV_LOCK, "uv.lock", "uv sync --locked\n"),
+        (DependencyKind.REQUIREMENTS, "requirements.txt", "uv venv\nuv pip install --requirement requirements.txt\n"),
+    ],
+)
+def test_what_uv_installs(kind, path, wanted):
+    """So does uv."""
+    lock = DependencySource(kind, ROOT / path)
+    [workflow] = plan_setup(facts(WRAPPED, uv="[tool.uv]", lock=lock, ci=CiFacts(ROOT, github=True))).changes
+    [step, *_] = [step for step in yaml.safe_load(workflow.new)["jobs"]["statebake"]["steps"] if "run" in step]
+    assert step["run"] == wanted
+
+
+@pytest.mark.parametrize("text", ["[tool.dg]\n", None])
+def test_ci_that_could_install_nothing(text):
+    """Where nothing is built and nothing locked, no job is written that could not run, and it is said why."""
+    plan = plan_setup(facts(text, ci=CiFacts(ROOT, github=True, gitlab="")))
+    assert plan.changes == ()
+    assert "A requirements.txt or a lock does" in plan.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("lock", "build"), [(ROOT / "uv.lock", "uv build"), (ROOT.parent / "uv.lock", "uv build --out-dir dist")]
+)
+def test_ci_of_a_member(lock, build):
+    """A member of a uv workspace is built into the directory that CI keeps, and not into the root's."""
+    source = DependencySource(DependencyKind.UV_LOCK, lock)
+    plan = plan_setup(facts(WRAPPED, uv="uv.lock", lock=source, ci=CiFacts(ROOT.parent, github=True, gitlab="")))
+    assert all(f" {build}\n" in change.new for change in plan.changes[:2])
+    assert 'path: "shop/dist/"' in plan.changes[0].new
 
 
 def ci_plan(files=None, gitlab=None):
@@ -297,13 +391,51 @@ def test_ci_files_of_somebody():
     assert ci_plan({name: text}).changes == ()
     assert ci_plan({name: text.replace("\n", "\r\n")}).changes == ()
     edited = ci_plan({name: text.replace("# env", "env")})
-    assert (edited.changes, edited.notes) == ((), ())
+    assert edited.changes == ()
+    assert edited.notes[0].startswith(f"{name} was edited by hand: it stays as it is.")
     foreign = ci_plan({name: "on: push\n"})
     assert foreign.changes == ()
     assert foreign.notes == (f"{name} is there already and is not of statebake: it stays as it is.",)
     from statebake.bake.image.generated import seal
 
     assert ci_plan({name: seal("old: 1\n", "statebake init")}).changes[0].new == text
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_ci_files_of_another_version(monkeypatch, ends):
+    """What another version of statebake wrote in the same words is as it should be; in other words, it is not."""
+    from statebake.bake.image import generated
+
+    monkeypatch.setattr(generated, "__version__", "0.0.1")
+    before = ci_plan(gitlab="").changes
+    monkeypatch.undo()
+    files = {change.path.relative_to(ROOT).as_posix(): change.new.replace("\n", ends) for change in before[:2]}
+    assert all("statebake 0.0.1" in text for text in files.values())
+    include = before[2].new
+    assert ci_plan(files, gitlab=include).changes == ()
+    old = {name: generated.seal("old: 1\n", "statebake init") for name in files}
+    assert len(ci_plan(old, gitlab=include).changes) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "stage"),
+    [
+        ("", "test"),
+        ("a: 1\n", "test"),
+        ("stages: [build, test]\n", "test"),
+        ("stages:\n  - .pre\n  - build\n  - deploy\n", "build"),
+        ("stages: [build]\ninclude:\n  - local: /.gitlab/statebake-north.yml\n", "build"),
+        ("include: .gitlab/statebake.yml\na: 1\n", "test"),
+        ("include:\n  - template: x\n", ".pre"),
+        ("stages: !reference [x, stages]\n", ".pre"),
+        ("stages: []\n", ".pre"),
+        ("a: [\n", ".pre"),
+    ],
+)
+def test_stage_of_gitlab(text, stage):
+    """The job is in a stage that the pipeline has; only where that cannot be known, in the one that each has."""
+    [job] = [change.new for change in ci_plan(gitlab=text).changes if change.path.parent.name == ".gitlab"]
+    assert yaml.safe_load(job)["statebake"]["stage"] == stage
 
 
 @pytest.mark.parametrize(

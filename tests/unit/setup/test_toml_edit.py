@@ -134,6 +134,35 @@ def test_root():
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "one"),
+    [
+        ("[build-system]\n", REQUIRE),
+        ("[build-system]\nrequires = 'a'\n", REQUIRE),
+        ("build-system = []\n", REQUIRE),
+        ("[[build-system.requires]]\nx = 1\n", REQUIRE),
+        ("[build-system]\n", Remove(("build-system", "backend-path"))),
+    ],
+)
+def test_nothing_to_edit(text, one):
+    """An edit of what is not there, or is of another form, is one to make by hand."""
+    with pytest.raises(StatebakeError) as caught:
+        edit(text, one)
+    assert caught.value.code is Code.BAD_SETTING
+
+
+def test_a_bug_is_not_the_users(monkeypatch):
+    """What goes wrong in statebake's own code is not told as a mistake in the file."""
+    from statebake.setup import toml_edit
+
+    def broken(*args):
+        raise TypeError("a bug")
+
+    monkeypatch.setattr(toml_edit, "with_entry", broken)
+    with pytest.raises(TypeError, match="a bug"):
+        edit("[build-system]\nrequires = []\n", REQUIRE)
+
+
 @pytest.mark.parametrize("text", ["tool = 3\n", "[[tool]]\nx = 1\n", "tool.statebake = 3\n"])
 def test_by_hand(text):
     """A file whose form does not allow it is an error with what is to be written by hand."""

@@ -1,0 +1,40 @@
+"""What ``statebake init`` shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+from statebake.cli.setup_view import change_lines, next_steps
+from statebake.setup.plan import Change, SetupPlan
+
+ROOT = Path("/repo/shop")
+
+
+def test_secret_in_a_long_line():
+    """A secret that a line is cut in is not shown, not in part either."""
+    secret = "s3cr3t-of-many-letters"
+    old = f"{'x' * 390}{secret}\n"
+    plan = SetupPlan((), (Change(ROOT / "a.toml", old, f"{old}more\n", "why"),), (), ())
+    setup = SimpleNamespace(plan=plan, name_of=lambda path: path.name)
+    shown = "\n".join(line.plain for line in change_lines(setup, {"API_TOKEN": secret}))
+    assert "+more" in shown
+    assert "s3cr" not in shown
+    assert "****" in shown
+
+
+def test_next_steps_elsewhere(tmp_path, monkeypatch):
+    """Away from the project every next step names it; inside, none does."""
+    project = tmp_path / "my shop"
+    project.mkdir()
+    plan = SetupPlan((), (), (), ("statebake refresh", "uv build", "python -m build", "statebake dockerfile"))
+    setup = SimpleNamespace(plan=plan, target=SimpleNamespace(project=SimpleNamespace(directory=project)))
+    monkeypatch.chdir(tmp_path)
+    assert list(next_steps(setup)) == [
+        "statebake refresh --project 'my shop'",
+        "uv build 'my shop'",
+        "python -m build 'my shop'",
+        "statebake dockerfile --project 'my shop'",
+    ]
+    monkeypatch.chdir(project)
+    assert list(next_steps(setup)) == list(plan.next_steps)

@@ -1,0 +1,47 @@
+"""What the files for CI are called."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from statebake.setup.ci import CiJob
+
+DIRECTORIES = [
+    "",
+    "a",
+    "a/b",
+    "a-b",
+    "a--b",
+    "a-/b",
+    "a/-b",
+    "-a",
+    "a-",
+    "a/b/c",
+    "a/b-c",
+    "a-b/c",
+    "a b",
+    "a+b",
+    "é",
+    "è",
+]
+
+
+def title(directory):
+    return CiJob(directory, False, None, "", "3.12", (), True).title
+
+
+def test_a_name_for_every_project():
+    """No two projects of a repository have one name, and each is a name that a file can have anywhere."""
+    titles = [title(directory) for directory in DIRECTORIES]
+    assert len(set(titles)) == len(titles)
+    assert all(re.fullmatch(r"statebake[A-Za-z0-9._-]*", one) for one in titles)
+
+
+@pytest.mark.parametrize(
+    ("directory", "wanted"), [("", ""), ("north-east", "-north-east"), ("apps/north", "-apps--north")]
+)
+def test_names_are_readable(directory, wanted):
+    """A name is the directory's, as far as it can be."""
+    assert title(directory) == f"statebake{wanted}"
