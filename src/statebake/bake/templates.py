@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date, time
 from pathlib import Path
 from typing import Any
 
 TEMPLATES_DIR = Path(__file__).resolve().parent.parent / "_templates"
+_PLAIN_YAML = re.compile(r"[A-Za-z_./][\w./=@+,' -]*[\w./=']", re.ASCII)
 
 
 def render(name: str, **values: Any) -> str:
@@ -21,7 +23,13 @@ def render(name: str, **values: Any) -> str:
         autoescape=False,  # noqa: S701 - no HTML here; every value goes through a filter of its format
     )
     environment.filters["toml"] = toml_value
+    environment.filters["yaml_line"] = yaml_line
     return environment.get_template(name).render(**values)
+
+
+def yaml_line(text: str) -> str:
+    """Return text as a line of YAML 1.2: as it is, or between quotation marks where it would be something else."""
+    return text if _PLAIN_YAML.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 def toml_value(value: Any) -> str:

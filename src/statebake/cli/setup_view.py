@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from statebake.cli import human
+from statebake.cli.reports.words import plain
 from statebake.redact import redactor
 from statebake.setup.plan import BUILDS
 
@@ -21,9 +22,9 @@ _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 def found_lines(setup: Setup) -> Iterator[Text]:
     """Yield what was found, a line each."""
-    yield Text(setup.target.project.name, style="bold")
+    yield Text(plain(setup.target.project.name), style="bold")
     for name, value in setup.plan.found:
-        yield Text(f"  {name}: {value}")
+        yield Text(f"  {name}: {plain(value)}")
 
 
 def change_lines(setup: Setup, env: Mapping[str, str]) -> Iterator[Text]:
@@ -48,7 +49,7 @@ def change_lines(setup: Setup, env: Mapping[str, str]) -> Iterator[Text]:
 def report_line(setup: Setup, written: Sequence[Path]) -> str:
     """Return what came of it, in a line."""
     names = ", ".join(setup.name_of(path) for path in written)
-    return f"{setup.target.project.name}: {f'wrote {names}' if names else 'there is nothing to do'}"
+    return f"{plain(setup.target.project.name)}: {f'wrote {names}' if names else 'there is nothing to do'}"
 
 
 def next_steps(setup: Setup) -> Iterator[str]:

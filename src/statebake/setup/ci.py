@@ -168,6 +168,7 @@ def _values(job: CiJob) -> Mapping[str, Any]:
     return {
         "title": job.title,
         "directory": job.directory,
+        "enter": f"cd {shlex.quote(job.directory)}",
         "prefix": prefix,
         "uv": job.uv,
         "python": job.python,

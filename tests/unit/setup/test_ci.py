@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
+import yaml
 
+from statebake.bake.dependency_source import DependencyKind
+from statebake.setup import ci
 from statebake.setup.ci import CiJob
 
 DIRECTORIES = [
@@ -45,3 +49,15 @@ def test_a_name_for_every_project():
 def test_names_are_readable(directory, wanted):
     """A name is the directory's, as far as it can be."""
     assert title(directory) == f"statebake{wanted}"
+
+
+@pytest.mark.parametrize(
+    "odd", ["a b", "it's", 'q"$(echo injected)"', "line\nbreak", "é", "😀", "x: y", "a #b", "$HOME"]
+)
+def test_a_directory_is_no_command(odd):
+    """Whatever a directory or a lock is called, a shell takes it for nothing else than that name."""
+    job = CiJob(odd, False, DependencyKind.REQUIREMENTS, f"{odd}.txt", "3.12", (), True)
+    [made] = yaml.safe_load(ci.gitlab_job(job, "test")).values()
+    assert shlex.split(made["script"][0]) == ["cd", odd]
+    [install] = [line for line in made["script"] if "--requirement" in line]
+    assert shlex.split(install)[-1] == f"{odd}.txt"
