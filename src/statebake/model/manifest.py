@@ -57,7 +57,7 @@ class Manifest:
     runtime: tuple[RuntimeKey, ...] = ()
 
     def dumps(self) -> str:
-        """Return the manifest's text: the same for the same state, whenever and wherever it was fetched."""
+        """Return the manifest's text: the same for the same records and revision. Records have times of fetches."""
         return dump_json(
             {
                 "format": FORMAT,
