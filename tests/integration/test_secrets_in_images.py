@@ -94,6 +94,9 @@ def test_clean_layers(docker: Docker, own: Path, tag: str, tmp_path: Path) -> No
 
     assert "layers were searched before" not in checks()
     assert "2 of 2 layers were searched before" in checks()
+    (own / "src/more.txt").write_text("more\n")
+    assert "1 of 2 layers were searched before" in checks()
+    assert "2 of 2 layers were searched before" in checks()
     assert "layers were searched before" not in checks(OTHER_TOKEN=VALUE[::-1])
     (own / "Dockerfile").write_text("FROM scratch\nCOPY public /base\nCOPY src /app/src\nCOPY secret /app/secret\n")
     result = bake(docker, own, "--no-refresh", "--tag", tag, env=env)

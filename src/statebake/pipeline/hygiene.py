@@ -215,12 +215,12 @@ def _engine_hits(
     new = {layer.diff_id for layer in layers if clean is None or not clean.knows(layer.diff_id)}
     places = _places(image, new) if any(layer.diff_id not in new for layer in layers) else None
     if places is not None:
-        for place in places:
+        for place, diff_ids in places.items():
             with engine.files(image.facts.id, place) as stream:
-                parent = place.strip("/").rpartition("/")[0]
-                for hit in searcher.search("", stream) if stream else ():
-                    inside = hit.path.removeprefix("!")
-                    yield replace(hit, path=f"{parent}/{inside}" if parent else inside)
+                hits = [_below(place, hit) for hit in searcher.search("", stream)] if stream else []
+            yield from hits
+            if clean is not None and all(map(owner.is_public, hits)):
+                clean.add(diff_ids)
         return
     with engine.saved(image.facts.id) as stream:
         saved = SavedImage(stream, image.facts.reference)
@@ -235,30 +235,39 @@ def _engine_hits(
         clean.add(layers[numbers[name]].diff_id for name in names)
 
 
-def _places(image: ReadImage, new: Collection[str]) -> list[str] | None:
-    """Return the directories that have all that the ``new`` layers, by their digests, brought.
+def _below(place: str, hit: Hit) -> Hit:
+    """Return a hit by its path in the image, in what the engine gave of ``place``."""
+    parent, inside = place.strip("/").rpartition("/")[0], hit.path.removeprefix("!")
+    return replace(hit, path=f"{parent}/{inside}" if parent else inside)
+
+
+def _places(image: ReadImage, new: Collection[str]) -> dict[str, list[str]] | None:
+    """Return the directories that have all that the ``new`` layers brought, each with the digests of these layers.
 
     ``None`` where that cannot be told. A file that a later layer replaces would not be seen there any more, so of the
     first new layer and all above it no two may bring anything to one directory; but statebake's own state layer brings
     what no other layer has.
     """
-    targets: dict[str, bool] = {}
-    state: list[str] = []
+    targets: dict[str, str] = {}
+    state: dict[str, str] = {}
     for layer in dropwhile(lambda layer: layer.diff_id not in new, image.facts.layers):
-        words, is_new = (layer.instruction or "").split(), layer.diff_id in new
+        words = (layer.instruction or "").split()
         if words[-2:] == [STATE_LAYER, "/"] and len(image.states) == 1:
-            state += [image.states[0].path] if is_new else []
+            state[image.states[0].path] = layer.diff_id
         elif words[:1] in (["COPY"], ["ADD"]) and words[-1].startswith("/"):
             target = words[-1].rstrip("/")
             if not target or target in targets:
                 return None
-            targets[target] = is_new
+            targets[target] = layer.diff_id
         elif words[:1] != ["WORKDIR"]:
             return None
     if any(_is_below(one, other) for one, other in permutations(targets, 2)):
         return None
-    read = [target for target, is_new in targets.items() if is_new]
-    return [*read, *(path for path in state if not any(_is_below(path, target) for target in read))]
+    read = {target: [diff_id] for target, diff_id in targets.items() if diff_id in new}
+    for path, diff_id in state.items():
+        if diff_id in new:
+            read.setdefault(next((target for target in read if _is_below(path, target)), path), []).append(diff_id)
+    return read
 
 
 def _is_below(path: str, directory: str) -> bool:

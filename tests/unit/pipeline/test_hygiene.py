@@ -9,13 +9,16 @@ from statebake.engine.image import ImageFacts, Layer
 from statebake.hygiene import Hit
 from statebake.pipeline.hygiene import _Owner, _places
 from statebake.pipeline.inspecting import Artifact
+from statebake.verify.artifact import ArtifactState
 from statebake.verify.oci_layout import ReadImage
+
+STATE = "/app/a/.local_defs_state"
 
 
 def _image(*instructions: str | None) -> ReadImage:
     layers = tuple(Layer(f"sha256:{number}", 1, text) for number, text in enumerate(instructions))
     facts = ImageFacts("shop:1", "sha256:x", (), (), "linux/amd64", None, 1, "", {}, layers)
-    return ReadImage(facts, (), {})
+    return ReadImage(facts, (ArtifactState(STATE, None, (), (), True),), {})
 
 
 @pytest.mark.parametrize(
@@ -40,17 +43,19 @@ def test_what_is_public(path, public):
 @pytest.mark.parametrize(
     ("instructions", "new", "expected"),
     [
-        (("RUN x", "COPY a /app/a", "WORKDIR /app"), {1}, ["/app/a"]),
-        (("RUN x", "COPY a /app/a", "COPY b /app/b"), {1}, ["/app/a"]),
-        (("RUN x", "COPY a /app/a", "COPY b /app/b"), {1, 2}, ["/app/a", "/app/b"]),
-        (("RUN x", "COPY a /app", "COPY b /app"), {2}, ["/app"]),
+        (("RUN x", "COPY a /app/a", "WORKDIR /app"), {1}, {"/app/a": ["sha256:1"]}),
+        (("RUN x", "COPY a /app/a", "COPY b /app/b"), {1}, {"/app/a": ["sha256:1"]}),
+        (("RUN x", "COPY a /app/a", "COPY b /app/b"), {1, 2}, {"/app/a": ["sha256:1"], "/app/b": ["sha256:2"]}),
+        (("RUN x", "COPY a /app", "COPY b /app"), {2}, {"/app": ["sha256:2"]}),
         (("RUN x", "COPY a /app", "COPY b /app"), {1}, None),
         (("RUN x", "COPY a /app/a", "COPY b /app"), {1}, None),
         (("RUN x", "COPY a /app", "RUN y"), {1}, None),
         (("RUN x", "COPY a /", "WORKDIR /app"), {1}, None),
         (("RUN x", "COPY a app"), {1}, None),
         (("RUN x", None), {1}, None),
-        (("RUN x", "COPY a /app"), set(), []),
+        (("RUN x", "COPY a /app"), set(), {}),
+        (("RUN x", "COPY a /app/a", "COPY /parts/layer/ /"), {2}, {STATE: ["sha256:2"]}),
+        (("RUN x", "COPY a /app/a", "COPY /parts/layer/ /"), {1, 2}, {"/app/a": ["sha256:1", "sha256:2"]}),
     ],
 )
 def test_where_new_layers_are(instructions, new, expected):

@@ -20,8 +20,9 @@ def is_header(block: bytes) -> bool:
     if len(block) < BLOCK or not _CHECKSUM.fullmatch(block, 148, 156):
         return False
     rest = block[:148] + b" " * 8 + block[156:BLOCK]
-    signed = sum(rest) - 256 * sum(byte > 127 for byte in rest)
-    return _octal(block[148:156]) in {sum(rest), signed} and any(block[:BLOCK])
+    told, unsigned = _octal(block[148:156]), sum(rest)
+    # Some old programs summed signed bytes.
+    return (told == unsigned or told == unsigned - 256 * sum(byte > 127 for byte in rest)) and any(block[:BLOCK])
 
 
 def tar_members(tap: Tap, see: Callable[[bytes, int], None]) -> Iterator[Member]:
