@@ -106,7 +106,7 @@ def prepared(root: Path, dagster: Path, network: str) -> Iterator[Bench]:
     )
     file = project / "pyproject.toml"
     # The scaffolded Dockerfile refuses a project without it.
-    file.write_text(file.read_text().replace('    "dagster-dbt",\n', '    "dagster-dbt",\n    "dagster-cloud",\n'))
+    file.write_text(file.read_text().replace('    "dbt-duckdb",\n', '    "dbt-duckdb",\n    "dagster-cloud",\n'))
     uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
     wall([uv, "lock", "--quiet", "--python", str(dagster)], project)
     wall([dagster.parent / "dg", "scaffold", "build-artifacts", "--yes", "--python-version", "3.11"], project)

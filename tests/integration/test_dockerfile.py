@@ -71,7 +71,7 @@ def test_what_is_written(tmp_path):
     assert '"root_module" = "jaffle"' in written[".statebake/pyproject.toml"]
     assert written[".statebake/dependencies/requirements.txt"].splitlines()[1:3] == [
         "dagster>=1.12,<1.14",
-        "dagster-dbt",
+        "dagster-dbt>=0.28,<0.30",
     ]
     assert "Dockerfile and .dockerignore" in result.out
     assert command(project)[:3] == ["dagster", "api", "grpc"]

@@ -64,7 +64,13 @@ def is_permanent(error: BaseException, status: int | None) -> bool:
         return 400 <= status < 500 and status not in _PASSING_4XX
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
         return True
-    return isinstance(error, _PERMANENT) or is_ours(error)
+    return isinstance(error, _PERMANENT) or is_ours(error) or is_unset_variable(error)
+
+
+def is_unset_variable(error: BaseException) -> bool:
+    """Return whether an exception is that of ``os.environ["NAME"]`` where there is no such variable."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return isinstance(error, KeyError) and bool(frames) and frames[-1].f_code is type(os.environ).__getitem__.__code__
 
 
 def is_ours(error: BaseException) -> bool:
@@ -140,6 +146,8 @@ def describe(error: BaseException) -> str:
         text = ": ".join(filter(None, [text, "; ".join(map(describe, members(error)[:_SHOWN_MEMBERS]))]))
     except Exception:  # its own ``__str__`` fails
         text = ""
+    if is_unset_variable(error):
+        text += ", a variable that is not set"
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]} …"
     return f"{error.__class__.__name__}: {text}" if text else error.__class__.__name__
