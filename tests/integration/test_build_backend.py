@@ -328,6 +328,22 @@ def own_backend(project: Path, body: str, extra: str = "") -> None:
     replaced(project, '"flit_core.buildapi"', '"own_backend"\nbackend-path = ["tools"]')
 
 
+@pytest.mark.parametrize("text", ["", "no row", "shop/__init__.py,sha256=x,1\\n" * 2, "gone.py,,\\n\\n,,\\n"])
+def test_a_record_that_is_wrong(project, tmp_path, text):
+    """Whatever ``RECORD`` a backend wrote, that of the wheel with the state is right."""
+    made = f"""made = flit_core.buildapi.build_wheel(where)
+    with zipfile.ZipFile(where + '/' + made) as old, zipfile.ZipFile(where + '/new', 'w') as new:
+        for info in old.infolist():
+            new.writestr(info, '{text}' if info.filename.endswith('RECORD') else old.read(info))
+    os.replace(where + '/new', where + '/' + made)
+    return made"""
+    own_backend(project, made, "import flit_core.buildapi, os, zipfile\n")
+    build_wheel(project, tmp_path / "out").ok()
+    wheel = only_wheel(tmp_path / "out")
+    check_record(wheel)
+    assert load(wheel, tmp_path / "installed").splitlines()[:2] == ["three", "one"]
+
+
 def test_a_backend_that_raises(project, tmp_path):
     """What the wrapped backend raises is its own: it is shown as without statebake, and nothing is left."""
     own_backend(project, "raise ZeroDivisionError('its own reason')")
