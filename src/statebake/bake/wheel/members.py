@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO
 
@@ -11,6 +13,12 @@ from statebake.bake.wheel.record import Member
 
 _CHUNK = 1 << 20
 _ENCRYPTED = 0x1
+# An OSError comes from the disk, and from what bzip2 cannot unpack.
+_BROKEN: tuple[type[Exception], ...] = (OSError, zipfile.BadZipFile, zlib.error, EOFError)
+if importlib.util.find_spec("_lzma"):  # not every Python has it
+    import lzma
+
+    _BROKEN = (*_BROKEN, lzma.LZMAError)
 
 
 def member_of(path: str, stream: IO[bytes], algorithms: Sequence[str]) -> Member:
@@ -35,7 +43,7 @@ def members_of(
 ) -> Iterator[Member]:
     """Yield the members of a wheel but for directories and what is left out.
 
-    Raises ``ValueError`` where there are two of one name, and what reading raises.
+    Raises ``ValueError`` where there are two of one name, or where one cannot be unpacked.
     """
     seen = set()
     for info in archive.infolist():
@@ -45,5 +53,9 @@ def members_of(
         if name in seen:
             raise ValueError(f"it has {name} twice")
         seen.add(name)
-        with archive.open(info) as stream:
-            yield member_of(name, stream, algorithms)
+        try:
+            with archive.open(info) as stream:
+                member = member_of(name, stream, algorithms)
+        except _BROKEN as error:
+            raise ValueError(f"{name}: {error}") from error
+        yield member

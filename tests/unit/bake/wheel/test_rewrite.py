@@ -68,6 +68,16 @@ def write_twice(path):
         write_wheel(path, ["shop/__init__.py"])
 
 
+def write_packed_badly(path, method):
+    """Write a wheel with a file that is packed in another way and cannot be unpacked."""
+    name = "shop/bad.py"
+    with zipfile.ZipFile(write_wheel(path), "a") as archive:
+        archive.writestr(name, bytes(range(256)) * 9, method)
+    packed = raw(path, name)
+    at = 30 + len(name) + 12  # after the header, the name, and what tells how it is packed
+    path.write_bytes(path.read_bytes().replace(packed, packed[:at] + b"x" * 99 + packed[at + 99 :]))
+
+
 def write_encrypted(path):
     """Write a wheel whose first entry says that it is encrypted."""
     data = bytearray(write_wheel(path).read_bytes())
@@ -229,6 +239,8 @@ def test_a_prefix(tmp_path, contents):
         (lambda path: write_wheel(path, ["other.dist-info/RECORD"]), "it has several RECORDs"),
         (lambda path: write_wheel(path, [f"{INFO}/RECORD.jws"]), "its RECORD is signed"),
         (write_twice, "it has shop/__init__.py twice"),
+        (lambda path: write_packed_badly(path, zipfile.ZIP_LZMA), "cannot be read (shop/bad.py: "),
+        (lambda path: write_packed_badly(path, zipfile.ZIP_BZIP2), "cannot be read (shop/bad.py: "),
         (write_encrypted, "shop/ is encrypted"),
     ],
 )
@@ -259,7 +271,7 @@ def write_sdist(path, names, *, links=(), kind=tarfile.PAX_FORMAT):
 def test_sdist(tmp_path, contents, kind):
     """Members are kept as they are, with long names and times; old state, or a link in its place, is not."""
     long = f"shop-1/{'long/' * 60}ø.py"
-    kept = ["shop-1/PKG-INFO", long, "shop-1/src/shop/x.py"]
+    kept = ["shop-1/PKG-INFO", long, "shop-1/src/shop/defs/x.py"]
     old = [f"shop-1/src/{STATE}/old/state"]
     built = write_sdist(tmp_path / "built.tar.gz", [*kept[:2], *old, kept[2]], kind=kind)
     complete_sdist(built, tmp_path / "out.tar.gz", contents, "inner")
@@ -277,7 +289,7 @@ def test_sdist(tmp_path, contents, kind):
 
 def test_sdist_bytes(tmp_path, contents):
     """The same members and state make the same file, whenever and from wherever it is packed."""
-    built = write_sdist(tmp_path / "built.tar.gz", ["shop-1/PKG-INFO"])
+    built = write_sdist(tmp_path / "built.tar.gz", ["shop-1/PKG-INFO", "shop-1/src/shop/defs/x.py"])
     complete_sdist(built, tmp_path / "one.tar.gz", contents, "inner")
     plain = gzip.decompress(built.read_bytes())
     (tmp_path / "other.tar.gz").write_bytes(gzip.compress(plain, 1, mtime=5))
