@@ -294,6 +294,8 @@ def test_ignored_by_git(copied, tmp_path, backend, rule):
         err = failed(result, tmp_path / "out", 3)
         assert (backend, rule) in {("hatchling", "shop/"), ("poetry-core", "shop/")}
         assert "error[SB321]: The package shop.defs itself is not in the wheel" in err
+        err = failed(build_sdist(project, tmp_path / "sdist"), tmp_path / "sdist", 3)
+        assert "error[SB321]: The package shop.defs itself is not in the source distribution" in err
     else:
         files = contents(only_wheel(tmp_path / "out"))
         assert {f"{STATE}/Text__tree__/state/target/a.py", "shop/defs/things/defs.yaml"} <= set(files)
@@ -326,6 +328,33 @@ def own_backend(project: Path, body: str, extra: str = "") -> None:
     hooks = f"def build_wheel(where, *_):\n    {body}\ndef build_sdist(where, *_):\n    {body}\n{extra}"
     (project / "tools/own_backend.py").write_text(hooks)
     replaced(project, '"flit_core.buildapi"', '"own_backend"\nbackend-path = ["tools"]')
+
+
+@pytest.mark.parametrize("text", ["", "no row", "shop/__init__.py,sha256=x,1\\n" * 2, "gone.py,,\\n\\n,,\\n"])
+def test_a_record_that_is_wrong(project, tmp_path, text):
+    """Whatever ``RECORD`` a backend wrote, that of the wheel with the state is right."""
+    made = f"""made = flit_core.buildapi.build_wheel(where)
+    with zipfile.ZipFile(where + '/' + made) as old, zipfile.ZipFile(where + '/new', 'w') as new:
+        for info in old.infolist():
+            new.writestr(info, '{text}' if info.filename.endswith('RECORD') else old.read(info))
+    os.replace(where + '/new', where + '/' + made)
+    return made"""
+    own_backend(project, made, "import flit_core.buildapi, os, zipfile\n")
+    build_wheel(project, tmp_path / "out").ok()
+    wheel = only_wheel(tmp_path / "out")
+    check_record(wheel)
+    assert load(wheel, tmp_path / "installed").splitlines()[:2] == ["three", "one"]
+
+
+def test_a_directory_in_the_way(project, tmp_path):
+    """Where a directory has the name of the wheel, the build ends with its path, and leaves it."""
+    place = tmp_path / "out/shop-1-py2.py3-none-any.whl"
+    place.mkdir(parents=True)
+    result = build_wheel(project, tmp_path / "out")
+    assert result.code == 7
+    assert "error[SB703]: shop-1-py2.py3-none-any.whl cannot be written with the state in it" in result.err
+    assert f"at {place}\n  next: move the directory away" in result.err
+    assert list((tmp_path / "out").iterdir()) == [place]
 
 
 def test_a_backend_that_raises(project, tmp_path):
@@ -373,6 +402,7 @@ def test_bad_settings(project, tmp_path, old, new, message):
         ({"statebake.on_build": "always"}, "SB103", "on_build is 'always' (flag -C statebake.on_build)"),
         ({"statebake.on_build": ["check", "off"]}, "SB103", "on_build is given as ['check', 'off']"),
         ({"statebake.on_bild": "check"}, "SB102", "did you mean statebake.on_build?"),
+        ({"statebake": "off"}, "SB102", "statebake is not a setting of a build"),
     ],
 )
 def test_bad_config_settings(project, tmp_path, settings, code, message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -22,7 +23,7 @@ SETTING = "version_from_state = true\n"
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """A refreshed project with the setting."""
+    """A refreshed project with the setting; whoever changes it takes a copy."""
     return wrapped_project(tmp_path_factory.mktemp("version") / "shop", settings=SETTING)
 
 
@@ -80,19 +81,16 @@ def test_metadata_before_the_wheel(project, tmp_path):
     """Metadata are offered before the wheel only where a config setting asks for the version, and are the wheel's."""
     asked = call_hook(project, "prepare_metadata_for_build_wheel", str(tmp_path))
     assert "AttributeError" in asked.err
-    path = project / "pyproject.toml"
-    text = path.read_text()
-    path.write_text(text.replace(SETTING, ""))
-    try:
-        settings = {"statebake.version_from_state": "true"}
-        (tmp_path / "metadata").mkdir()
-        call_hook(project, "prepare_metadata_for_build_wheel", str(tmp_path / "metadata"), settings).ok()
-        [prepared] = (tmp_path / "metadata").iterdir()
-        named = {"metadata_directory": str(prepared)}
-        (tmp_path / "wheel").mkdir()
-        call_hook(project, "build_wheel", str(tmp_path / "wheel"), settings, named=named).ok()
-    finally:
-        path.write_text(text)
+    own = Path(shutil.copytree(project, tmp_path / "shop", symlinks=True))
+    path = own / "pyproject.toml"
+    path.write_text(path.read_text().replace(SETTING, ""))
+    settings = {"statebake.version_from_state": "true"}
+    (tmp_path / "metadata").mkdir()
+    call_hook(own, "prepare_metadata_for_build_wheel", str(tmp_path / "metadata"), settings).ok()
+    [prepared] = (tmp_path / "metadata").iterdir()
+    named = {"metadata_directory": str(prepared)}
+    (tmp_path / "wheel").mkdir()
+    call_hook(own, "build_wheel", str(tmp_path / "wheel"), settings, named=named).ok()
     wheel = only_wheel(tmp_path / "wheel")
     assert prepared.name == f"shop-{version_of(wheel)}.dist-info"
     with zipfile.ZipFile(wheel) as archive:

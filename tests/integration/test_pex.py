@@ -6,10 +6,12 @@ import json
 import shutil
 import stat
 import subprocess
+import sys
 import zipfile
 
 import pytest
 
+from statebake.config.pex_options import FLAGS
 from support.cli import run, statebake
 from support.native import code_component, component, documents, native_project, state_dir
 from support.pexes import (
@@ -248,11 +250,12 @@ def test_dry_run(tmp_path):
             "SB701",
         ),
         (["--pex-arg=--no-such-flag"], None, "SB701"),
+        (["--pex-arg=requests"], None, "SB103"),
         (["--pex-arg=--layout", "--pex-arg=loose"], None, "SB103"),
         (["--pex-arg=--layout", "--pex-arg=packed"], None, "SB103"),
         (["--pex-arg=--validate-entry-point", "--entry-point", "shop.nowhere"], None, "SB701"),
     ],
-    ids=["unresolvable", "unknown flag", "loose layout", "packed layout", "no such module"],
+    ids=["unresolvable", "unknown flag", "a requirement", "loose layout", "packed layout", "no such module"],
 )
 def test_a_failing_bake_leaves_the_old_file(good, tmp_path, args, pyproject, code):
     """Whatever makes a bake fail, the last good file is still there, byte for byte, and nothing is beside it."""
@@ -268,6 +271,16 @@ def test_a_failing_bake_leaves_the_old_file(good, tmp_path, args, pyproject, cod
     assert result.code == (2 if code == "SB103" else 7)
     assert output.read_bytes() == before
     assert [path.name for path in output.parent.iterdir()] == ["shop.pex"]
+
+
+def test_flags_of_pex(tmp_path):
+    """The options that the settings take for such as have no value are that in pex itself."""
+    script = (
+        "import json, sys\nfrom pex.bin.pex import configure_clp\n"
+        "actions = configure_clp().parser._option_string_actions\n"
+        "print(json.dumps([flag for flag in sys.argv[1:] if actions[flag].nargs != 0]))"
+    )
+    assert json.loads(run([sys.executable, "-c", script, *sorted(FLAGS)], cwd=tmp_path).ok().out) == []
 
 
 @pytest.mark.parametrize("place", ["file/x.pex", "file/deep/x.pex", "directory"])

@@ -1,7 +1,8 @@
 """Installers and their caches: which of them install old state after a refresh, and what closes that.
 
 A tool's caches are warm when it has built and installed the project with the state ``old``; then a refresh makes that
-``new``, which has the same size. A test that shows a trap would fail if the tool had it no longer.
+``new``, which has the same size. A test that shows a trap would fail if the tool had it no longer; the tools are those
+of ``tests/tools/installers.txt``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pytest
 from statebake.config.uv_cache import state_entry
 from support.cli import run, statebake
 from support.hooks import build_sdist, build_wheel, only_wheel
+from support.installers import WANTED, pip_program, uv_program
 from support.pexes import CACHE_ENV
 from support.warm import PACKAGED_STATE, Installed, Warm, state_of, uv
 
@@ -68,8 +70,8 @@ def older_pip(tmp_path_factory) -> Path:
 
 
 def pip(where: Installed, what: str, *args: str | Path) -> list[str | Path]:
-    """Return a command of the newest pip, for an environment, that builds without isolation."""
-    return [where.python, "-m", "pip", what, "--no-build-isolation", "--no-deps", *args]
+    """Return a command of pip, for an environment, that builds without isolation."""
+    return [where.python, pip_program(), what, "--no-build-isolation", "--no-deps", *args]
 
 
 def install_twice(shop: Warm, where: Installed, argv: list[str | Path], cwd: Path | None = None) -> dict[str, str]:
@@ -87,6 +89,14 @@ def commit(shop: Warm) -> str:
     for args in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "all"]):
         run([*git, *args], cwd=shop.project).ok()
     return f"shop @ git+{shop.project.as_uri()}@{run(['git', 'rev-parse', 'HEAD'], cwd=shop.project).ok().out.strip()}"
+
+
+def test_the_installers(tmp_path):
+    """What is tested are the installers that are named, not those that happen to be there."""
+    ours = run([sys.executable, pip_program(), "--version"], cwd=tmp_path).ok().out.split()
+    theirs = run([uv_program(), "--version"], cwd=tmp_path).ok().out.split()
+    wanted = [line for line in WANTED.read_text().splitlines() if not line.startswith("#")]
+    assert [f"{name}=={version}" for name, version in (ours[:2], theirs[:2])] == wanted
 
 
 def test_uv_sync_without_cache_keys(shop):
@@ -162,13 +172,13 @@ def test_pip_and_a_directory(shop):
     assert state_of(only_wheel_in(shop.root / "out")) == NEW
 
 
-@pytest.mark.parametrize("version", ["newest", "older"])
+@pytest.mark.parametrize("version", ["newer", "older"])
 def test_pip_and_a_wheel_over_an_installed_one(shell, packed, request, version):
     """A trap: pip keeps what is installed where a wheel has the same version; ``--force-reinstall`` closes it."""
     where = shell.environment("env")
     install = pip(where, "install", packed(shell, "build_wheel", "old"))
     if version == "older":
-        install[1:3] = [request.getfixturevalue("older_pip")]
+        install[1] = request.getfixturevalue("older_pip")
     shell.run(*install).ok()
     packed(shell, "build_wheel", "new")
     assert "already installed with the same version as the provided wheel" in shell.run(*install).ok().out
@@ -209,7 +219,7 @@ def test_a_directory_of_wheels(shell, packed):
         ours = shell.environment(f"uv-{text}")
         shell.run(*uv("pip install", "--python", ours.python, *source)).ok()
         theirs = shell.environment(f"pip-{text}")
-        shell.run(theirs.python, "-m", "pip", "install", *source).ok()
+        shell.run(theirs.python, pip_program(), "install", *source).ok()
         found[text] = (ours.state, theirs.state)
     assert found == {"old": (OLD, OLD), "new": (OLD, NEW)}
 
@@ -235,7 +245,7 @@ def test_git_with_a_refresh_in_the_build(tmp_path):
     commands = {
         ours: (uv("pip install", "--python", ours.python, "--reinstall", requirement), "--no-cache"),
         theirs: (
-            [theirs.python, "-m", "pip", "install", "--no-build-isolation", "--force-reinstall", requirement],
+            [theirs.python, pip_program(), "install", "--no-build-isolation", "--force-reinstall", requirement],
             "--no-cache-dir",
         ),
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from support.builds import EPOCH
 from support.cli import Result, run, statebake
-from support.installed import UV
+from support.installers import uv_program
 from support.native import component, documents, native_project
 
 PACKAGED_STATE = "shop/defs/.local_defs_state"
@@ -99,7 +99,7 @@ class Warm:
 
         No installer finds in it what is not its own.
         """
-        run([UV, "venv", "--quiet", "--python", sys.executable, self.root / name], cwd=self.root).ok()
+        run([uv_program(), "venv", "--quiet", "--python", sys.executable, self.root / name], cwd=self.root).ok()
         made = Installed(self.root / name)
         visible = json.dumps(sysconfig.get_path("purelib"))
         (made.site / "visible.pth").write_text(f"import site; site.addsitedir({visible})\n")
@@ -115,4 +115,4 @@ def state_of(wheel: Path) -> dict[str, str]:
 
 def uv(what: str, *args: str | Path) -> list[str | Path]:
     """Return a command of uv that builds without isolation."""
-    return [UV, *what.split(), "--no-build-isolation", *args]
+    return [uv_program(), *what.split(), "--no-build-isolation", *args]

@@ -27,7 +27,7 @@ def split_config_settings(given: Mapping[str, Any] | None) -> tuple[dict[str, ob
     own: dict[str, object] = {}
     others: dict[str, Any] = {}
     for key, value in (given or {}).items():
-        if not key.startswith(_PREFIX):
+        if not f"{key}.".startswith(_PREFIX):
             others[key] = value
             continue
         if key not in _KNOWN:

@@ -15,7 +15,7 @@ from statebake.config.environment import did_you_mean, unknown_variables
 from statebake.config.schema import BY_NAME, SETTINGS, Kind, Setting, key_setting, limit_name
 from statebake.config.settings import KeySettings, Limit, Settings
 from statebake.config.toml_file import TomlFile, load_if_there, located, table_at
-from statebake.config.values import from_variable, mask, parse
+from statebake.config.values import MisplacedError, from_variable, mask, parse
 from statebake.errors import Code, StatebakeError
 
 if TYPE_CHECKING:
@@ -212,19 +212,27 @@ def _given(
     try:
         return _Given(parse(setting.type, value, base), origin, where)
     except ValueError as error:
-        raise _bad_setting(setting, value, origin, where, name) from error
+        raise _bad_setting(setting, value, origin, where, name=name, error=error) from error
 
 
 def _bad_setting(
-    setting: Setting, value: object, origin: str, where: str | None, name: str | None = None
+    setting: Setting,
+    value: object,
+    origin: str,
+    where: str | None,
+    *,
+    name: str | None = None,
+    error: ValueError | None = None,
 ) -> StatebakeError:
     shown = mask(repr(value))
     shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
+    misplaced = error if isinstance(error, MisplacedError) else None
     return StatebakeError(
         Code.BAD_SETTING,
-        f"{name or setting.name} is {shown} ({origin}); expected: {setting.type.value}",
+        f"{name or setting.name} is {shown} ({origin}); expected: {setting.type.value}"
+        f"{f', and {misplaced}' if misplaced else ''}",
         where=where,
-        next_step=f"correct {origin.removeprefix('flag ').removeprefix('env ')}",
+        next_step=misplaced.next_step if misplaced else f"correct {origin.removeprefix('flag ').removeprefix('env ')}",
     )
 
 

@@ -43,11 +43,12 @@ class Kind(Enum):
     STRATEGIES = "list of `LOCAL_FILESYSTEM`, `VERSIONED_STATE_STORAGE`, `LEGACY_CODE_SERVER_SNAPSHOTS`"
     TEXTS = "list of strings"
     ARGUMENTS = "list of arguments"
+    PEX_OPTIONS = "list of options of `pex`"
 
     @property
     def is_list(self) -> bool:
         """Whether a value has several items, so that its flag can be given several times."""
-        return self in {Kind.STRATEGIES, Kind.TEXTS, Kind.ARGUMENTS}
+        return self in {Kind.STRATEGIES, Kind.TEXTS, Kind.ARGUMENTS, Kind.PEX_OPTIONS}
 
 
 @dataclass(frozen=True)
@@ -409,9 +410,10 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "pex.args",
-        Kind.ARGUMENTS,
+        Kind.PEX_OPTIONS,
         (),
-        "Further arguments for the `pex` command.",
+        "Further options for the `pex` command. What is to be installed is none of them: that is the project's "
+        "dependencies, or in `lock`.",
         "--pex-arg",
     ),
     Setting(

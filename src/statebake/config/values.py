@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from statebake.config.pex_options import no_option
 from statebake.config.schema import Kind
 from statebake.model.state_config import DefsStateManagementType
 
@@ -33,6 +34,14 @@ _LONGEST = 3650 * 86400.0
 _CREDENTIALS = re.compile(r"://[^/@\s]+@")
 
 
+class MisplacedError(ValueError):
+    """A value that belongs somewhere else: what is wrong with it, and what to do instead."""
+
+    def __init__(self, why: str, next_step: str) -> None:
+        super().__init__(why)
+        self.next_step = next_step
+
+
 def from_variable(kind: Kind, text: str) -> object:
     """Return the value that an environment variable's text stands for, to be given to ``parse``.
 
@@ -42,7 +51,7 @@ def from_variable(kind: Kind, text: str) -> object:
         return int(text)
     if kind is Kind.SWITCH and text.lower() in _SWITCHES:
         return _SWITCHES[text.lower()]
-    if kind is Kind.ARGUMENTS:
+    if kind in {Kind.ARGUMENTS, Kind.PEX_OPTIONS}:
         return shlex.split(text)
     if kind in {Kind.TEXTS, Kind.STRATEGIES}:
         return [item.strip() for item in text.split(",") if item.strip()]
@@ -52,7 +61,8 @@ def from_variable(kind: Kind, text: str) -> object:
 def parse(kind: Kind, value: object, base: Path) -> object:
     """Return ``value`` (from TOML, a flag or ``from_variable``) as ``Settings`` holds it.
 
-    Relative paths are taken from ``base``. Raises ``ValueError`` where the value is not of this kind.
+    Relative paths are taken from ``base``. Raises ``ValueError`` where the value is not of this kind,
+    ``MisplacedError`` where it is one of something else.
     """
     return _PARSERS[kind](value, base)
 
@@ -97,6 +107,17 @@ def _texts(value: object, _base: Path) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)):
         raise ValueError  # noqa: TRY004 - every parser has one error
     return tuple(_text(item) for item in value)
+
+
+def _pex_options(value: object, base: Path) -> tuple[str, ...]:
+    options = _texts(value, base)
+    if (found := no_option(options)) is not None:
+        raise MisplacedError(
+            f"{mask(found)} is no option",
+            "name what is to be installed in [project] dependencies of pyproject.toml, or in the file that the setting "
+            "lock names",
+        )
+    return options
 
 
 def _strategies(value: object, base: Path) -> tuple[DefsStateManagementType, ...]:
@@ -209,4 +230,5 @@ _PARSERS: dict[Kind, Callable[[object, Path], object]] = {
     Kind.STRATEGIES: _strategies,
     Kind.TEXTS: _texts,
     Kind.ARGUMENTS: _texts,
+    Kind.PEX_OPTIONS: _pex_options,
 }

@@ -92,11 +92,12 @@ def _finished(name: str, directory: Path) -> Iterator[Path]:
             yield scratch / name
             (scratch / name).replace(directory / name)
         except OSError as error:
+            in_the_way = isinstance(error, IsADirectoryError)
             raise StatebakeError(
                 Code.OUTPUT_FAILED,
                 f"{name} cannot be written with the state in it: {error.strerror or error}.",
-                where=str(error.filename or directory),
-                next_step="free some space, or make the file readable",
+                where=str(error.filename2 or error.filename or directory),
+                next_step="move the directory away" if in_the_way else "free some space, or make the file readable",
             ) from error
 
 

@@ -233,6 +233,7 @@ def test_both_files_disagree(project):
         ("pex.entry_point = 'a b'", 2, "`module:function`"),
         ("[tool.statebake.pex]\noutput = 1", 3, "path"),
         ("pex = { output = [] }", 2, "path"),
+        ("\npex.args = ['requests']", 3, "list of options of `pex`, and requests is no option"),
     ],
 )
 def test_wrong_value_in_file(project, toml, line, expected):

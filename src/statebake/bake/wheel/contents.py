@@ -101,30 +101,49 @@ def left_out_of_wheel(contents: Contents, names: Collection[str]) -> list[str]:
     return [file.path for file in contents.others if not any(f"{root}{file.path}" in names for root in roots)]
 
 
-def sdist_changes(contents: Contents, names: Collection[str], top: str) -> Changes:
-    """Return what is done to a source distribution with the directory ``top`` and the files ``names``."""
+def sdist_changes(contents: Contents, names: Collection[str], top: str, backend: str) -> Changes:
+    """Return what is done to a source distribution that ``backend`` made, with the directory ``top`` and the files
+    ``names``. Raises ``StatebakeError`` (``LEFT_OUT_BY_BACKEND``) where it has the code nowhere.
+    """
     root = f"{top}/{contents.import_root}/" if contents.import_root else f"{top}/"
+    place = f"/{_wanted(contents)}/"
+    if not any(_has_code(contents, names, f"{name.partition(place)[0]}/") for name in names if place in name):
+        raise _without_code(contents, "source distribution", backend)
     others = [*_at(root, contents.declarations), *_at(f"{top}/", contents.project_files)]
     return _changes(f"{root}{contents.state_dir}", [*_at(root, contents.state), *_missing(others, names)])
 
 
 def _root_with_code(contents: Contents, names: Collection[str], backend: str) -> str:
-    """Return the root that has the package, or, where that has no code, its topmost package."""
-    wanted = contents.package if contents.has_code else contents.package.partition("/")[0]
-    declared = {file.path for file in contents.declarations}
+    """Return the root that has the code."""
     for root in roots_of_wheel(names):
-        place = f"{root}{wanted}/"
-        if any(
-            name.startswith(place)
-            and not name.endswith("/")
-            and not name.startswith(f"{root}{contents.state_dir}/")
-            and name[len(root) :] not in declared
-            for name in names
-        ):
+        if _has_code(contents, names, root):
             return root
-    raise StatebakeError(
+    raise _without_code(contents, "wheel", backend)
+
+
+def _has_code(contents: Contents, names: Collection[str], root: str) -> bool:
+    """Return whether the package is below ``root``: more of it than what is put in."""
+    place = f"{root}{_wanted(contents)}/"
+    declared = {file.path for file in contents.declarations}
+    return any(
+        name.startswith(place)
+        and not name.endswith("/")
+        and not name.startswith(f"{root}{contents.state_dir}/")
+        and name[len(root) :] not in declared
+        for name in names
+    )
+
+
+def _wanted(contents: Contents) -> str:
+    """Return the package, or, where that has no code, its topmost package."""
+    return contents.package if contents.has_code else contents.package.partition("/")[0]
+
+
+def _without_code(contents: Contents, what: str, backend: str) -> StatebakeError:
+    wanted = _wanted(contents)
+    return StatebakeError(
         Code.LEFT_OUT_BY_BACKEND,
-        f"The package {wanted.replace('/', '.')} itself is not in the wheel that {backend} made.",
+        f"The package {wanted.replace('/', '.')} itself is not in the {what} that {backend} made.",
         where=wanted,
         next_step="see which packages the build backend finds, and name this one",
     )

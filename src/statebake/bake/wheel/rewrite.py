@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 from statebake.bake.state_files import StateFile
 from statebake.bake.wheel.contents import CONFIG_NAMES, Changes, Contents, wheel_changes
-from statebake.bake.wheel.record import changed_record, row
+from statebake.bake.wheel.members import member_of, members_of, must_be_open
+from statebake.bake.wheel.record import SHA256, Member, algorithms_in, right_record
 from statebake.bake.wheel.version import LocalVersion
-from statebake.bake.wheel.zip_entries import copy_as, copy_entry, in_order, like, new_entry, write_file
+from statebake.bake.wheel.zip_entries import can_be_copied, copy_as, copy_entry, in_order, like, new_entry, write_file
 from statebake.errors import Code, StatebakeError
 
 _LARGEST_CONFIG = 1 << 20
-_CHUNK = 1 << 20
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 
 
@@ -29,12 +29,14 @@ def complete_wheel(
 
     State that is in there already is replaced. What is put in comes before the metadata, without a time of its own: the
     same contents make the same bytes, also of a wheel that had them. With ``local``, the version that is inside ends
-    with it; the name of ``output`` should as well: see ``wheel_name``.
+    with it; the name of ``output`` should as well: see ``wheel_name``. ``RECORD`` lists what is in the new wheel,
+    whatever the backend's says.
 
     Raises ``StatebakeError``: ``BACKEND_FAILED`` for what is no wheel, ``LEFT_OUT_BY_BACKEND``; and ``OSError``.
     """
     try:
         with zipfile.ZipFile(built) as archive:
+            must_be_open(archive)
             names = archive.namelist()
             record = _record(names, backend, built.name)
             changes = wheel_changes(contents, frozenset(names), dict(_configs(archive)), backend)
@@ -68,22 +70,30 @@ def _rewrite(
 ) -> None:
     named = record.partition("/")[0].removesuffix(".dist-info")
     renamed = partial(local.path, named=named) if local else str
+    text = archive.read(record).decode("utf-8", "replace")
     metadata = _metadata(archive, record, local) if local else {}
-    replaced = {name: row(renamed(name), hashlib.sha256(data).digest(), len(data)) for name, data in metadata.items()}
-    rows: list[tuple[str, str, str]] | None = None
+    kept: list[Member] = []
+    for member in members_of(archive, changes.removes, algorithms_in(text)):
+        path = renamed(member.path)
+        if member.path == record:
+            kept.append(Member(path, member.size, {}))
+        elif member.path in metadata:
+            kept.append(member_of(path, BytesIO(metadata[member.path]), (SHA256,)))
+        else:
+            kept.append(replace(member, path=path))
+    added: list[Member] | None = None
     for info, size in in_order(archive):
         old, new = info.filename, renamed(info.filename)
-        if rows is None and old.partition("/")[0].endswith(".dist-info"):
-            rows = [_write(target, replace(file, path=renamed(file.path))) for file in changes.added]
+        if added is None and old.partition("/")[0].endswith(".dist-info"):
+            added = [_write(target, replace(file, path=renamed(file.path))) for file in changes.added]
         if old == record:
-            text = archive.read(info).decode("utf-8")
-            text = changed_record(text, changes.removes, rows or (), renamed=renamed, replaced=replaced)
-            target.writestr(like(info, new), text.encode("utf-8"))
+            right = right_record(text, kept, added or (), renamed=renamed)
+            target.writestr(like(info, new), right.encode("utf-8"))
         elif old in metadata:
             target.writestr(like(info, new), metadata[old])
         elif changes.removes(old):
             continue
-        elif old == new:
+        elif old == new and can_be_copied(info):
             copy_entry(archive, info, size, target)
         else:
             copy_as(archive, info, new, target)
@@ -98,23 +108,16 @@ def _metadata(archive: zipfile.ZipFile, record: str, local: LocalVersion) -> dic
         raise ValueError("it has no METADATA") from error
 
 
-def _write(target: zipfile.ZipFile, file: StateFile) -> tuple[str, str, str]:
-    """Write a file and return its row in ``RECORD``."""
+def _write(target: zipfile.ZipFile, file: StateFile) -> Member:
+    """Write a file and return what it is as a member."""
     info = new_entry(file.path)
     if file.source is None:
         data = (file.text or "").encode()
         target.writestr(info, data)
-        return row(file.path, hashlib.sha256(data).digest(), len(data))
+        return member_of(file.path, BytesIO(data), (SHA256,))
     write_file(target, info, file.source)
-    return row(file.path, _digest(file.source), info.file_size)
-
-
-def _digest(path: Path) -> bytes:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.digest()
+    with file.source.open("rb") as stream:
+        return member_of(file.path, stream, (SHA256,))
 
 
 def _record(names: list[str], backend: str, wheel: str) -> str:

@@ -27,7 +27,7 @@ def complete_sdist(built: Path, output: Path, contents: Contents, backend: str) 
     """Write the source distribution ``built``, which ``backend`` made, with ``contents`` to ``output``.
 
     ``built`` is unpacked in its own directory, but for the members in it. Raises ``StatebakeError``
-    (``BACKEND_FAILED``) for what is no source distribution, and ``OSError``.
+    (``BACKEND_FAILED``) for what is no source distribution, ``LEFT_OUT_BY_BACKEND``, and ``OSError``.
     """
     plain = built.with_name(f"{built.name}.tar")
     try:
@@ -37,7 +37,7 @@ def complete_sdist(built: Path, output: Path, contents: Contents, backend: str) 
             members = archive.getmembers()
             top = _top(members, built.name, backend)
             names = {_name(member) for member in members if not member.isdir()}
-            changes = sdist_changes(contents, names, top)
+            changes = sdist_changes(contents, names, top, backend)
             # No name and no time in the header: the same content is the same file.
             with output.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as write:
                 for member, start, end in _extents(members):

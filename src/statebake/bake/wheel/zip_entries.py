@@ -12,6 +12,7 @@ from typing import IO
 _CHUNK = 1 << 20
 EARLIEST = (1980, 1, 1, 0, 0, 0)
 _FILE_0644 = 0o100644 << 16
+_UTF8_NAME = 0x800
 
 
 def in_order(archive: zipfile.ZipFile) -> Iterator[tuple[zipfile.ZipInfo, int]]:
@@ -20,6 +21,11 @@ def in_order(archive: zipfile.ZipFile) -> Iterator[tuple[zipfile.ZipInfo, int]]:
     ends = [*(info.header_offset for info in infos[1:]), archive.start_dir]
     for info, end in zip(infos, ends, strict=True):
         yield info, end - info.header_offset
+
+
+def can_be_copied(info: zipfile.ZipInfo) -> bool:
+    """Return whether ``copy_entry`` may be used: the new archive has all names in UTF-8, also in the copied header."""
+    return info.filename.isascii() or bool(info.flag_bits & _UTF8_NAME)
 
 
 def copy_entry(source: zipfile.ZipFile, info: zipfile.ZipInfo, size: int, target: zipfile.ZipFile) -> None:
@@ -47,11 +53,14 @@ def new_entry(name: str) -> zipfile.ZipInfo:
 
 
 def like(info: zipfile.ZipInfo, name: str) -> zipfile.ZipInfo:
-    """Return the header of a file ``name`` that replaces another one: its time, mode and compression."""
+    """Return the header of a file ``name`` that replaces another one: its time, compression and mode.
+
+    An entry without any mode gets 0644, for ``zipfile`` would give it 0600.
+    """
     made = zipfile.ZipInfo(name, date_time=info.date_time)
     made.compress_type = info.compress_type
     made.create_system = info.create_system
-    made.external_attr = info.external_attr
+    made.external_attr = info.external_attr or _FILE_0644
     return made
 
 

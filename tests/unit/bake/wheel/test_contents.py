@@ -107,12 +107,24 @@ def test_what_is_removed():
 def test_sdist():
     """In an sdist everything is at its path in the project; files that a build reads are not overwritten."""
     files = (StateFile("dg.toml", text="a"), StateFile("statebake.toml", text="b"))
-    changes = sdist_changes(contents(project_files=files), {"shop-1/dg.toml", "shop-1/src/shop/x.py"}, "shop-1")
+    names = {"shop-1/dg.toml", "shop-1/src/shop/x.py", "shop-1/src/shop/defs/__init__.py"}
+    changes = sdist_changes(contents(project_files=files), names, "shop-1", "inner")
     assert [file.path for file in changes.added] == [
         f"shop-1/src/{STATE}/.gitignore",
         f"shop-1/src/{STATE}/K/state",
         f"shop-1/src/{YAML.path}",
         "shop-1/statebake.toml",
     ]
-    flat = sdist_changes(contents(import_root=""), set(), "shop-1")
+    flat = sdist_changes(contents(import_root=""), {"shop-1/shop/defs/__init__.py"}, "shop-1", "inner")
     assert flat.state_dir == f"shop-1/{STATE}"
+
+
+@pytest.mark.parametrize("code", [{}, {"shop-1/shop/x.py"}, {f"shop-1/src/{STATE}/K/state", f"shop-1/src/{YAML.path}"}])
+def test_code_that_is_missing_in_an_sdist(code):
+    """A source distribution without the package, wherever it has its sources, is refused; one that moves it is not."""
+    names = {"shop-1/pyproject.toml", *code}
+    with pytest.raises(StatebakeError) as caught:
+        sdist_changes(contents(), names, "shop-1", "inner")
+    assert caught.value.code is Code.LEFT_OUT_BY_BACKEND
+    assert "The package shop.defs itself is not in the source distribution that inner made." in caught.value.message
+    sdist_changes(contents(), {*names, "shop-1/lib/shop/defs/x.py"}, "shop-1", "inner")

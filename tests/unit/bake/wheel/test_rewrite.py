@@ -17,6 +17,7 @@ from statebake.bake.wheel.sdist import complete_sdist
 from statebake.bake.wheel.version import LocalVersion
 from statebake.errors import Code, StatebakeError
 from statebake.model.manifest import Manifest
+from support.builds import check_record
 
 STATE = "shop/defs/.local_defs_state"
 INFO = "shop-1.dist-info"
@@ -61,6 +62,29 @@ def write_broken(path):
     path.write_bytes(path.read_bytes().replace(packed, packed[:at] + b"\xff" + packed[at + 1 :]))
 
 
+def write_twice(path):
+    """Write a wheel that has two files of one name."""
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        write_wheel(path, ["shop/__init__.py"])
+
+
+def write_packed_badly(path, method):
+    """Write a wheel with a file that is packed in another way and cannot be unpacked."""
+    name = "shop/bad.py"
+    with zipfile.ZipFile(write_wheel(path), "a") as archive:
+        archive.writestr(name, bytes(range(256)) * 9, method)
+    packed = raw(path, name)
+    at = 30 + len(name) + 12  # after the header, the name, and what tells how it is packed
+    path.write_bytes(path.read_bytes().replace(packed, packed[:at] + b"x" * 99 + packed[at + 99 :]))
+
+
+def write_encrypted(path):
+    """Write a wheel whose first entry says that it is encrypted."""
+    data = bytearray(write_wheel(path).read_bytes())
+    data[data.index(b"PK\1\2") + 8] |= 1
+    path.write_bytes(data)
+
+
 def raw(path, name: str) -> bytes:
     """Return the bytes of an entry, its header included."""
     with zipfile.ZipFile(path) as archive:
@@ -90,9 +114,11 @@ def test_a_version_of_its_own(tmp_path, contents):
     assert set(rows) == {*made, f"{info}/RECORD"}
     assert made[f"{info}/METADATA"] == "Version: 1+state.a\n\nVersion: 1\n"
     assert made[f"{data}/purelib/{STATE}/K/state"] == long
-    assert rows[f"{data}/data/big"] == rows[f"{info}/WHEEL"] == "sha256=x,1"
+    assert rows[f"{data}/data/big"] == rows[f"{info}/WHEEL"]
+    assert rows[f"{info}/WHEEL"].endswith(",23")
     assert rows[f"{info}/METADATA"].startswith("sha256=")
     assert rows[f"{info}/METADATA"].endswith(",31")
+    check_record(tmp_path / "out.whl")
     assert not any("/old/" in name for name in made)
 
 
@@ -115,6 +141,50 @@ def test_entries_are_copied(tmp_path, contents):
     assert (kept.comment, kept.extra, kept.external_attr) == (b"a comment", b"\xff\xff\x02\x00ab", 0o100755 << 16)
     for name in (*names[:3], f"{INFO}/WHEEL"):
         assert raw(tmp_path / "out.whl", name) == raw(built, name)
+
+
+MENDED = ["", "\0\xff no row", f"{INFO}/RECORD,,\n" * 2, f"shop/,,\n{STATE}/K/state,,\n\n,,\ngone.py,sha256=x,1"]
+
+
+@pytest.mark.parametrize("text", MENDED)
+def test_a_record_that_is_wrong(tmp_path, contents, text):
+    """Whatever the backend's ``RECORD`` says, that of the new wheel is right, and once it is, it stays as it is."""
+    built = write_wheel(tmp_path / "built.whl", ['shop/ø,".py'], record=False)
+    with zipfile.ZipFile(built, "a") as archive:
+        archive.writestr(f"{INFO}/RECORD", text.encode("latin-1"))
+    complete_wheel(built, tmp_path / "one.whl", contents, "inner")
+    check_record(tmp_path / "one.whl")
+    complete_wheel(tmp_path / "one.whl", tmp_path / "two.whl", contents, "inner")
+    assert (tmp_path / "one.whl").read_bytes() == (tmp_path / "two.whl").read_bytes()
+
+
+@pytest.mark.parametrize(("given", "expected"), [(0, 0o100644), (0o100600, 0o100600), (0o100664, 0o100664)])
+def test_the_entry_of_the_record(tmp_path, contents, given, expected):
+    """``RECORD`` keeps the time and the mode that the backend gave it; where that gave it no mode, it is 0644."""
+    built = write_wheel(tmp_path / "built.whl", record=False)
+    with zipfile.ZipFile(built, "a") as archive:
+        archive.writestr(zipfile.ZipInfo(f"{INFO}/RECORD", (2001, 1, 1, 1, 1, 2)), f"{INFO}/RECORD,,\n")
+        archive.getinfo(f"{INFO}/RECORD").external_attr = given << 16
+    complete_wheel(built, tmp_path / "out.whl", contents, "inner")
+    with zipfile.ZipFile(tmp_path / "out.whl") as archive:
+        record = archive.getinfo(f"{INFO}/RECORD")
+    assert (record.date_time, record.external_attr >> 16) == ((2001, 1, 1, 1, 1, 2), expected)
+
+
+def test_names_in_the_old_code_page(tmp_path, contents):
+    """A name that is not marked as UTF-8 is read as ``zipfile`` reads it, and can still be read afterwards."""
+    built = write_wheel(tmp_path / "built.whl", ["shop/é.py"])
+    data = bytearray(built.read_bytes())
+    for signature, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        start = -1
+        while (start := data.find(signature, start + 1)) >= 0:
+            flags = int.from_bytes(data[start + at : start + at + 2], "little") & ~0x800
+            data[start + at : start + at + 2] = flags.to_bytes(2, "little")
+    built.write_bytes(data)
+    complete_wheel(built, tmp_path / "out.whl", contents, "inner")
+    check_record(tmp_path / "out.whl")
+    with zipfile.ZipFile(tmp_path / "out.whl") as archive:
+        assert "shop/é.py".encode().decode("cp437") in archive.namelist()
 
 
 def test_again(tmp_path, contents):
@@ -168,6 +238,10 @@ def test_a_prefix(tmp_path, contents):
         (lambda path: write_wheel(path, record=False), "it has no RECORD"),
         (lambda path: write_wheel(path, ["other.dist-info/RECORD"]), "it has several RECORDs"),
         (lambda path: write_wheel(path, [f"{INFO}/RECORD.jws"]), "its RECORD is signed"),
+        (write_twice, "it has shop/__init__.py twice"),
+        (lambda path: write_packed_badly(path, zipfile.ZIP_LZMA), "cannot be read (shop/bad.py: "),
+        (lambda path: write_packed_badly(path, zipfile.ZIP_BZIP2), "cannot be read (shop/bad.py: "),
+        (write_encrypted, "shop/ is encrypted"),
     ],
 )
 def test_no_wheel(tmp_path, contents, make, why):
@@ -197,7 +271,7 @@ def write_sdist(path, names, *, links=(), kind=tarfile.PAX_FORMAT):
 def test_sdist(tmp_path, contents, kind):
     """Members are kept as they are, with long names and times; old state, or a link in its place, is not."""
     long = f"shop-1/{'long/' * 60}ø.py"
-    kept = ["shop-1/PKG-INFO", long, "shop-1/src/shop/x.py"]
+    kept = ["shop-1/PKG-INFO", long, "shop-1/src/shop/defs/x.py"]
     old = [f"shop-1/src/{STATE}/old/state"]
     built = write_sdist(tmp_path / "built.tar.gz", [*kept[:2], *old, kept[2]], kind=kind)
     complete_sdist(built, tmp_path / "out.tar.gz", contents, "inner")
@@ -215,7 +289,7 @@ def test_sdist(tmp_path, contents, kind):
 
 def test_sdist_bytes(tmp_path, contents):
     """The same members and state make the same file, whenever and from wherever it is packed."""
-    built = write_sdist(tmp_path / "built.tar.gz", ["shop-1/PKG-INFO"])
+    built = write_sdist(tmp_path / "built.tar.gz", ["shop-1/PKG-INFO", "shop-1/src/shop/defs/x.py"])
     complete_sdist(built, tmp_path / "one.tar.gz", contents, "inner")
     plain = gzip.decompress(built.read_bytes())
     (tmp_path / "other.tar.gz").write_bytes(gzip.compress(plain, 1, mtime=5))

@@ -1,0 +1,39 @@
+"""What stands among the options of ``pex`` and is none."""
+
+from __future__ import annotations
+
+import pytest
+
+from statebake.config import Kind
+from statebake.config.pex_options import no_option
+from statebake.config.values import MisplacedError, parse
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        ([], None),
+        (["--venv", "prepend", "-D", "more", "-rmore.txt", "--layout=loose", "@more.txt"], None),
+        (["-i", "https://example.org/simple", "--find-links", ".", "--no-compress"], None),
+        (["--an-option-of-tomorrow", "value"], None),
+        (["requests"], "requests"),
+        (["--no-compress", "requests"], "requests"),
+        (["-v", "requests"], "requests"),
+        (["-rmore.txt", "requests"], "requests"),
+        (["--layout=loose", "./lib"], "./lib"),
+        (["-D", "more", "requests>=2"], "requests>=2"),
+        (["--no-compress", "--", "-D"], "--"),
+    ],
+)
+def test_no_option(arguments, found):
+    """Told is what cannot be the value of the option before it; an option that nobody knows here may have one."""
+    assert no_option(arguments) == found
+
+
+def test_requirements_in_pex_args(tmp_path):
+    """A requirement is refused with where it belongs, and without its credentials."""
+    with pytest.raises(MisplacedError, match=r"https://\*\*\*@example.org/a is no option") as caught:
+        parse(Kind.PEX_OPTIONS, ["https://user:secret@example.org/a"], tmp_path)
+    assert "[project] dependencies of pyproject.toml, or in the file that the setting lock names" in (
+        caught.value.next_step
+    )
