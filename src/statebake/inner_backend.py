@@ -33,7 +33,12 @@ class Inner:
         Raises ``StatebakeError`` (``BACKEND_FAILED``) for an answer that is not the name of such a file in there, and
         what the backend raises.
         """
-        answer = getattr(self.hooks, hook)(str(directory), *arguments)
+        try:
+            answer = getattr(self.hooks, hook)(str(directory), *arguments)
+        except SystemExit as ended:
+            if ended.code:  # as setuptools ends where it cannot compile: it has said why
+                raise
+            raise self._failed(hook, "ended the build, as if there were nothing to make") from ended
         if not isinstance(answer, str):
             raise self._failed(hook, f"returned {_shown(answer)}, not the name of a {what}")
         if Path(answer).name != answer or not answer.endswith(_SUFFIXES[what]):

@@ -309,6 +309,7 @@ def test_ignored_by_git(copied, tmp_path, backend, rule):
         ("'shop.tar.gz'", "it returned 'shop.tar.gz', which is not the name of a wheel."),
         ("'../shop-1-py3-none-any.whl'", "which is not the name of a wheel."),
         ("'shop-1-py3-none-any.whl'", "and made no such file."),
+        ("__import__('sys').exit()", "ended the build, as if there were nothing to make."),
         ("(open(where + '/a.whl', 'w').write('text'), 'a.whl')[1]", "is no wheel that can be read"),
         ("(__import__('zipfile').ZipFile(where + '/a.whl', 'w').close(), 'a.whl')[1]", "it has no RECORD"),
     ],
