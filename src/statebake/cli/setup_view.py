@@ -49,7 +49,8 @@ def change_lines(setup: Setup, env: Mapping[str, str]) -> Iterator[Text]:
 def report_line(setup: Setup, written: Sequence[Path]) -> str:
     """Return what came of it, in a line."""
     names = ", ".join(setup.name_of(path) for path in written)
-    return f"{plain(setup.target.project.name)}: {f'wrote {names}' if names else 'there is nothing to do'}"
+    nothing = "there is nothing to write; the rest is to be done by hand" if setup.plan.to_do else None
+    return f"{plain(setup.target.project.name)}: {f'wrote {names}' if names else nothing or 'there is nothing to do'}"
 
 
 def next_steps(setup: Setup) -> Iterator[str]:
@@ -75,6 +76,7 @@ def setup_json(setup: Setup, written: Sequence[Path]) -> dict[str, Any]:
             for change in setup.plan.changes
         ],
         "notes": list(setup.plan.notes),
+        "to_do": list(setup.plan.to_do),
         "next_steps": list(setup.plan.next_steps),
         "written": [str(path) for path in written],
     }

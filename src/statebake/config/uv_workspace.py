@@ -1,8 +1,8 @@
 """Which projects a workspace of uv has, as ``members`` and ``exclude`` of ``[tool.uv.workspace]`` say; no I/O.
 
 Source: uv's documentation, "Using workspaces"; the globs are those of the Rust crate ``glob``, in which there are no
-braces. Tried with uv 0.13: ``members`` are looked for on disk, so that only ``**`` goes beyond a ``/``, but the globs of
-``exclude`` are matched with whole paths, so that ``*`` and ``?`` do as well.
+braces. Tried with uv 0.13: ``members`` are looked for on disk, so that only ``**`` goes beyond a ``/``, but the globs
+of ``exclude`` are matched with whole paths, so that ``*`` and ``?`` do as well.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import Any
 from statebake.config import TomlFile, table_at
 from statebake.config.backends import OURS
 from statebake.errors import Code, StatebakeError
+from statebake.setup.notes import Note
 from statebake.setup.toml_edit import AddEntry, Edit, Remove, SetValue
 
 LEGACY = "setuptools.build_meta:__legacy__"
@@ -62,7 +63,7 @@ class BuildPlan:
     where: str | None = None
     edits: tuple[Edit, ...] = ()
     own_edits: tuple[Edit, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     with_state: bool = True
 
 
@@ -74,7 +75,7 @@ def plan_build(facts: BuildFacts) -> BuildPlan:
     plan = _plan(facts)
     if not facts.single_module or not plan.built:
         return plan
-    return replace(plan, edits=(), own_edits=(), notes=(_SINGLE_MODULE,), with_state=False)
+    return replace(plan, edits=(), own_edits=(), notes=(Note(_SINGLE_MODULE),), with_state=False)
 
 
 def _plan(facts: BuildFacts) -> BuildPlan:
@@ -94,7 +95,7 @@ def _plan(facts: BuildFacts) -> BuildPlan:
             f"{inner or 'nothing'}, wrapped by statebake",
             where,
             tuple(add),
-            notes=() if inner else (lacking,),
+            notes=() if inner else (Note(lacking, to_do=True),),
         )
     if place := _hook(facts):
         return BuildPlan(True, f"{backend}, with the build hook of statebake in {place}", where, tuple(add))
@@ -114,7 +115,7 @@ def _plan_without_table(facts: BuildFacts) -> BuildPlan:
         return BuildPlan(False, "none: uv does not build the project (package = false)", where)
     if facts.uv and uv is not True:
         note = "uv does not build a project without a [build-system]; with `package = true` in [tool.uv] it does."
-        return BuildPlan(False, "none: there is no [build-system]", notes=(note,))
+        return BuildPlan(False, "none: there is no [build-system]", notes=(Note(note),))
     if "project" not in facts.pyproject.data and not facts.setup_py:
         return BuildPlan(False, "none: there is no [build-system], and no [project] to build")
     backend = LEGACY if facts.setup_py else LEGACY.partition(":")[0]

@@ -16,6 +16,7 @@ from statebake.config.backends import backend_of
 from statebake.config.python_version import allowed_python, pinned_python
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import STATE_DIR_NAME
+from statebake.setup.notes import Note
 from statebake.verify.surroundings import DECLARATION_NAMES
 
 _TEMPLATE = re.compile(r"\{\{.*?\}\}", re.DOTALL)
@@ -56,7 +57,7 @@ class DockerFacts:
     files: tuple[str, ...] = ()
     ignore: GeneratedFile | None = None
     losing: str | None = None
-    note: str | None = None
+    note: Note | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from statebake.config.project import Project
 from statebake.config.toml_file import TomlFile
 from statebake.errors import Code, StatebakeError
 from statebake.setup.facts import CiFacts, DockerFacts, ExactFile, Facts
+from statebake.setup.notes import Note
 from statebake.setup.plan import plan_setup
 
 if sys.version_info >= (3, 11):
@@ -452,11 +453,8 @@ def test_stage_of_gitlab(text, stage):
         ),
         ("include:\n  - local: /.gitlab/statebake-north.yml\na: 1\n", None),
         ("include:\n  - template: x\n", None),
-        ("spec:\n  inputs: {}\n---\na: 1\n", None),
         ("{a: 1}\n", None),
         ("a: 1\n...\n", None),
-        ("a: [\n", None),
-        ("- a\n", None),
     ],
 )
 def test_include_of_gitlab(text, wanted):
@@ -470,6 +468,30 @@ def test_include_of_gitlab(text, wanted):
         )
     else:
         assert change.new == wanted
+
+
+def test_what_is_to_be_done_by_hand():
+    """What nothing works without is to be done; what somebody wrote, edited or decided is only told."""
+    unsure = StatebakeError(Code.BAD_SETTING, "It is not known.", next_step="name it: defs_module")
+    lacking = '[build-system]\nrequires = ["statebake"]\nbuild-backend = "statebake.backend"\n'
+    mend = Note(".dockerignore is left as it is.", to_do=True)
+    for plan in (
+        ci_plan(gitlab="include:\n  - template: x\n"),
+        plan_setup(facts(lacking)),
+        plan_setup(facts(WRAPPED, defs=unsure)),
+        plan_setup(facts(WRAPPED, docker=DockerFacts(("Dockerfile",), note=mend))),
+    ):
+        assert plan.to_do == plan.notes != ()
+    edited = GeneratedFile(ROOT / ".dockerignore", "x\n", "y\n", FileStatus.EDITED)
+    for plan in (
+        ci_plan({".github/workflows/statebake.yml": "on: push\n"}),
+        plan_setup(facts('[project]\nname = "x"\n', uv="uv.lock")),
+        plan_setup(facts("[tool.dg]\n", ci=CiFacts(ROOT, github=True))),
+        plan_setup(facts(WRAPPED, single_module=True, defs=PurePosixPath())),
+        plan_setup(facts(WRAPPED, docker=DockerFacts(("Dockerfile",), edited))),
+    ):
+        assert plan.notes
+        assert plan.to_do == ()
 
 
 def test_docker():
