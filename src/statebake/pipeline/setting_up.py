@@ -75,7 +75,7 @@ def find_setup_targets(dirs: Sequence[Path], env: Mapping[str, str], cwd: Path) 
 def plan_setup_of(target: Target, interpreter: str, env: Mapping[str, str], before: Sequence[Setup] = ()) -> Setup:
     """Return what is to be done in a project, after ``before``; nothing is fetched, and no code of it is imported.
 
-    Raises ``StatebakeError``: ``BAD_TOML``, ``BAD_SETTING``, ``OUTPUT_FAILED``.
+    Raises ``StatebakeError``: ``BAD_TOML``, ``BAD_SETTING``, ``NO_BACKEND``, ``OUTPUT_FAILED``.
     """
     pending = {change.path: change.new for setup in before for change in setup.plan.changes}
     facts = look_at(

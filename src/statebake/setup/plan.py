@@ -65,7 +65,8 @@ class SetupPlan:
 def plan_setup(facts: Facts) -> SetupPlan:
     """Return what is to be written for a project.
 
-    Raises ``StatebakeError`` (``BAD_SETTING``) for files that no build could read, or that cannot be extended.
+    Raises ``StatebakeError``: ``BAD_SETTING`` for files that no build could read, or that cannot be extended,
+    ``NO_BACKEND`` where statebake would wrap itself.
     """
     build = _build(facts)
     changes = [*_toml_changes(facts, build)]

@@ -15,6 +15,7 @@ from statebake.bake.image.generated_files import FileStatus, GeneratedFile
 from statebake.config.project import Project
 from statebake.config.toml_file import TomlFile
 from statebake.errors import Code, StatebakeError
+from statebake.inner_backend import load_inner
 from statebake.setup.facts import CiFacts, DockerFacts, ExactFile, Facts
 from statebake.setup.notes import Note
 from statebake.setup.plan import plan_setup
@@ -223,9 +224,32 @@ def test_wrapped_already():
     assert plan_setup(facts(text, own='build_backend = "a"\n')).notes == ()
 
 
+@pytest.mark.parametrize("name", ["statebake.backend", "statebake.backend:x"])
+@pytest.mark.parametrize(
+    ("table", "own", "where"),
+    [
+        ('[tool.statebake]\nbuild-backend = "{}"\n', None, "pyproject.toml:5"),
+        ('[tool.statebake]\nbuild_backend = "{}"\n', 'build-backend = "hatchling.build"\n', "pyproject.toml:5"),
+        ("", 'jobs = 3\nbuild-backend = "{}"\n', "statebake.toml:2"),
+    ],
+)
+def test_wrapping_itself(table, own, where, name):
+    """A backend that wraps itself is the error that its builds end with, and the line is named."""
+    text = '[build-system]\nrequires = ["statebake", "a"]\nbuild-backend = "statebake.backend"\n' + table.format(name)
+    with pytest.raises(StatebakeError) as caught:
+        plan_setup(facts(text, own=own and own.format(name)))
+    with pytest.raises(StatebakeError) as of_build:
+        load_inner(name, [], ROOT, {})
+    error = caught.value
+    assert error.code is of_build.value.code is Code.NO_BACKEND
+    assert (error.message, error.next_step) == (of_build.value.message, of_build.value.next_step)
+    assert error.where == f"/repo/shop/{where}"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ('[build-system]\nrequires = []\nbuild-backend = "statebake.backend:x"\n', "the backend of statebake is"),
         ("build-system = 3\n", "build-system is not a table"),
         ("[[build-system]]\nrequires = []\n", "build-system is not a table"),
         ("[build-system]\n", "has no `requires`"),
