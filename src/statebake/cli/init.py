@@ -25,12 +25,7 @@ if TYPE_CHECKING:
 @project_option
 @click.option("--yes", "-y", is_flag=True, help="Write without asking.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be written.")
-@click.option(
-    "--check",
-    "only_check",
-    is_flag=True,
-    help="Write nothing; exit code 3 if anything is to be written or to be done by hand.",
-)
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit code 3 if anything is to be done.")
 @format_option
 def init_command(projects: tuple[Path, ...], yes: bool, dry_run: bool, only_check: bool, output_format: str) -> int:
     """Set statebake up in a project: its builds, uv's cache, CI, and .dockerignore, as far as it has them.

@@ -71,8 +71,8 @@ class BuildPlan:
 def plan_build(facts: BuildFacts) -> BuildPlan:
     """Return how statebake comes into the project's builds, as far as these can carry the state.
 
-    Raises ``StatebakeError``: ``BAD_SETTING`` for a ``[build-system]`` that no frontend could read, ``NO_BACKEND`` where
-    statebake would wrap itself.
+    Raises ``StatebakeError``: ``BAD_SETTING`` for a ``[build-system]`` that no frontend could read, ``NO_BACKEND``
+    where statebake would wrap itself.
     """
     plan = _plan(facts)
     if not facts.single_module or not plan.built:
