@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from statebake.bake.dependency_source import DependencyKind
+from statebake.bake.diff import diff_lines
 from statebake.bake.image.generated import FileState, state_of
 from statebake.bake.image.generated_files import FileStatus
 from statebake.config import table_at
@@ -38,9 +38,7 @@ class Change:
 
     def diff(self, name: str) -> list[str]:
         """Return the lines of a unified diff of the file called ``name``."""
-        old = f"a/{name}" if self.old is not None else "/dev/null"
-        lines = ((self.old or "").splitlines(), self.new.splitlines())
-        return list(difflib.unified_diff(*lines, old, f"b/{name}", lineterm=""))
+        return diff_lines(self.old, self.new, f"a/{name}" if self.old is not None else "/dev/null", f"b/{name}")
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from statebake.bake.templates import toml_value
 from statebake.config import TomlFile, table_at
+from statebake.config.toml_text import toml_key, toml_value
 from statebake.errors import Code, StatebakeError
 from statebake.setup.array_text import with_entry
 
@@ -116,7 +116,7 @@ def _with_one(text: str, edit: Edit) -> str:
     if isinstance(edit, Remove):
         del table[last]
     elif isinstance(edit, AddEntry):
-        table[last] = _parsed(with_entry(table[last].as_string(), toml_text(edit.value)))
+        table[last] = _parsed(with_entry(table[last].as_string(), _laid_out(edit.value)))
     elif last in table:
         table[last] = _item(edit.value)
     else:
@@ -127,7 +127,7 @@ def _with_one(text: str, edit: Edit) -> str:
 def _with_new_table(text: str, above: Sequence[str], last: str, edit: Edit) -> str:
     assert isinstance(edit, SetValue)
     space = "\n" if text.strip() and not text.endswith(("\n\n", "\n\r\n")) else ""
-    return f"{text}{space}[{'.'.join(_key(key) for key in above)}]\n{_key(last)} = {toml_text(edit.value)}\n"
+    return f"{text}{space}[{'.'.join(toml_key(key) for key in above)}]\n{toml_key(last)} = {_laid_out(edit.value)}\n"
 
 
 def _add(table: Any, key: str, item: Any) -> None:
@@ -148,7 +148,7 @@ def _add(table: Any, key: str, item: Any) -> None:
 
 
 def _item(value: Any) -> Any:
-    return _parsed(toml_text(value))
+    return _parsed(_laid_out(value))
 
 
 def _parsed(text: str) -> Any:
@@ -157,28 +157,22 @@ def _parsed(text: str) -> Any:
     return tomlkit.parse(f"x = {text}\n")["x"]
 
 
-def toml_text(value: Any) -> str:
-    """Return ``value`` as it is written behind a ``=``; a list of several tables on several lines."""
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(key)} = {toml_text(item)}" for key, item in value.items()) + " }"
+def _laid_out(value: Any) -> str:
+    """Return ``value`` as it is written behind a ``=``: a list of several tables on several lines."""
     if isinstance(value, list) and len(value) > 1 and all(isinstance(entry, Mapping) for entry in value):
-        return "[\n" + "".join(f"    {toml_text(entry)},\n" for entry in value) + "]"
-    return "[" + ", ".join(map(toml_text, value)) + "]" if isinstance(value, list) else toml_value(value)
-
-
-def _key(key: str) -> str:
-    return key if re.fullmatch(r"[\w-]+", key, re.ASCII) else toml_value(key)
+        return "[\n" + "".join(f"    {toml_value(entry)},\n" for entry in value) + "]"
+    return toml_value(value)
 
 
 def _by_hand(file: TomlFile, edits: Sequence[Edit]) -> StatebakeError:
     lines = []
     for edit in edits:
-        table, name = ".".join(edit.keys[:-1]), _key(edit.keys[-1])
+        table, name = ".".join(edit.keys[:-1]), toml_key(edit.keys[-1])
         if isinstance(edit, SetValue):
-            lines.append(f"[{table}] {name} = {' '.join(toml_text(edit.value).split())}".removeprefix("[] "))
+            lines.append(f"[{table}] {name} = {toml_value(edit.value)}".removeprefix("[] "))
         elif isinstance(edit, AddEntry):
             given = table_at(file.data, *edit.keys)
-            lines.append(f"[{table}] {name} = {' '.join(toml_text([*(given or []), edit.value]).split())}")
+            lines.append(f"[{table}] {name} = {toml_value([*(given or []), edit.value])}")
         else:
             lines.append(f"[{table}] without {name}")
     return StatebakeError(
