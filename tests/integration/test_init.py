@@ -376,7 +376,7 @@ def file_in_the_way(project):
         (broken(b"build-system = 3\n[project]\n"), "SB103", "build-system is not a table"),
         (broken(b'[project]\n[build-system]\nrequires = "x"\n'), "SB103", "`requires` is not a list of strings"),
         (broken(SYSTEM.encode() + b"[tool]\nstatebake = 3\n[project]\n"), "SB103", "is not a table"),
-        (broken(f'{WRAPPED}[tool.statebake]\nbuild-backend = "statebake.backend"\n[project]\n'.encode()), "SB117", ":5"),
+        (broken(f'{WRAPPED}[tool.statebake]\nbuild-backend = "statebake.backend"\n'.encode()), "SB117", "toml:5"),
         (read_only, "SB703", "pyproject.toml is read-only. Nothing was written."),
         (directory_in_the_way, "SB703", "statebake.yml cannot be read"),
         (file_in_the_way, "SB703", ".gitlab is no directory. Nothing was written."),

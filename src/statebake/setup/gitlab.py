@@ -7,7 +7,7 @@ https://docs.gitlab.com/ci/yaml/includes/ ("Use include:local with wildcard file
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,18 +57,19 @@ def stage_of(text: str) -> str | None:
     return _DEFAULT_STAGE if _DEFAULT_STAGE in names else next(iter(names), None)
 
 
-def include(text: str, path: str) -> str | Note:
+def include(text: str, path: str, others: Iterable[str] = ()) -> str | Note:
     """Return the file with an ``include`` of ``path`` at its end; a note, where that takes changing what is there.
 
-    The same text comes back where it includes that already, in whatever form. An ``include`` at its end that has other
-    projects' jobs of statebake, and nothing else, gets one line more.
+    The same text comes back where it includes that already, in whatever form; or where ``others`` do, which are the
+    texts of files that it includes. An ``include`` at its end that has other projects' jobs of statebake, and nothing
+    else, gets one line more.
     """
     before = _read(text)
     line = f"- local: /{path}"
     end = "\r\n" if "\r\n" in text else "\n"
+    if any(matches(name, path) for one in (text, *others) for name in included_files(one)):
+        return text
     if "include" in before.top:
-        if _includes(before.top["include"], path):
-            return text
         new = f"{text}  {line}{end}" if _OURS_AT_THE_END.search(text) else None
     else:
         space = end if not text or text.endswith("\n") else end * 2
@@ -82,6 +83,18 @@ def include(text: str, path: str) -> str | Note:
     if new is None or list(_read(new).top) != list({**before.top, "include": None}):
         return Note(f"Add this to `include` in {FILE}: {line}", to_do=True)
     return new
+
+
+def matches(pattern: str, path: str) -> bool:
+    """Return whether a file is the one that is named: ``*`` is all but a slash, and ``**`` that too."""
+    parts = re.split(r"(\*\*|\*)", pattern)
+    return re.fullmatch("".join(_WILDCARDS.get(part, re.escape(part)) for part in parts), path) is not None
+
+
+def included_files(text: str) -> list[str]:
+    """Return what a file includes of its repository, from the root of that; with wildcards, see ``matches``."""
+    top = _read(text).top
+    return _local_files(top["include"]) if "include" in top else []
 
 
 def _read(text: str) -> _Pipeline:
@@ -124,11 +137,6 @@ def _is_header(node: Any) -> bool:
     return isinstance(node, yaml.MappingNode) and any(key.value == "spec" for key, _ in node.value)
 
 
-def _includes(node: Any, path: str) -> bool:
-    """Return whether an ``include``, of any of its forms, names a file of the repository."""
-    return any(_matches(name, path) for name in _local_files(node))
-
-
 def _is_ours(node: Any) -> bool:
     """Return whether an ``include`` names nothing but jobs of statebake."""
     return all(name.startswith(".gitlab/statebake") for name in _local_files(node))
@@ -144,9 +152,3 @@ def _local_files(node: Any) -> list[str]:
         return [name for item in node.value for name in _local_files(item)]
     files = [value for key, value in node.value if key.value == "local"]
     return [str(value.value).lstrip("/") if isinstance(value, yaml.ScalarNode) else "" for value in files] or [""]
-
-
-def _matches(pattern: str, path: str) -> bool:
-    """Return whether a file is the one that is named: ``*`` is all but a slash, and ``**`` that too."""
-    parts = re.split(r"(\*\*|\*)", pattern)
-    return re.fullmatch("".join(_WILDCARDS.get(part, re.escape(part)) for part in parts), path) is not None

@@ -162,7 +162,7 @@ def _ci(facts: Facts, build: BuildPlan) -> Iterator[Change | Note]:
     if ci.gitlab is not None:
         path = f".gitlab/{job.title}.yml"
         yield from _generated(facts, path, gitlab_job(job, gitlab.stage_of(ci.gitlab)), "CI fetches the state")
-        included = gitlab.include(ci.gitlab, path)
+        included = gitlab.include(ci.gitlab, path, ci.included)
         if isinstance(included, Note):
             yield included
         elif included != ci.gitlab:

@@ -105,3 +105,10 @@ def test_behind_a_header():
 def test_an_empty_document():
     """A line that only begins a document is none of its own."""
     assert include("---\n", PATH) == f"---\n\ninclude:\n  {LINE}\n"
+
+
+def test_included_by_another_file():
+    """A file that the pipeline includes may be the one with the line."""
+    text = "include: ci/all.yml\n"
+    assert isinstance(include(text, PATH, ["a: 1\n", "- no mapping\n", "b: [\n"]), Note)
+    assert include(text, PATH, ["a: 1\n", f"include:\n  {LINE}\n"]) == text
