@@ -136,7 +136,9 @@ def test_text_without_secrets_is_left(text):
 def test_json_stays_json():
     """A document whose text holds URLs with credentials and secrets with quotes is still JSON afterwards."""
     env = {"TOKEN": 'se"cr\\et\n!'}
-    document = {"a": f"x{env['TOKEN']}y", "b": "https://u:p@h/\nnext@line", "c": "https://x?token=a\n@y"}
+    document = {"a": f"x{env['TOKEN']}y", "b": "https://u:p@h/\nnext@line", "c": "https://x\n@y"}
+    document["d"] = "https://x?token=a\nnext"
     cleaned = json.loads(redact(json.dumps(document, ensure_ascii=False), env))
     assert cleaned["a"] == f"x{MASK}y"
     assert cleaned["b"].startswith(f"https://{MASK}@h/")
+    assert cleaned["d"] == f"https://x?token={MASK}\nnext"
