@@ -13,6 +13,7 @@ from statebake.config.backends import OURS, distribution_of
 from statebake.config.toml_file import table_at
 from statebake.errors import Code, StatebakeError
 
+_BOTH = "statebake would wrap itself: build-backend names statebake.backend in both tables."
 _SUFFIXES = {"wheel": ".whl", "source distribution": ".tar.gz"}
 
 
@@ -63,15 +64,8 @@ def load_inner(name: str | None, backend_path: Sequence[str], project: Path, pyp
     Raises ``StatebakeError`` (``NO_BACKEND``) where there is none of that name, and whatever its import raises besides.
     """
     where = str(project / "pyproject.toml")
-    if name is None or name.partition(":")[0] == OURS:
-        raise StatebakeError(
-            Code.NO_BACKEND,
-            "It is not known which build backend statebake wraps."
-            if name is None
-            else "statebake would wrap itself: build-backend names statebake.backend in both tables.",
-            where=where,
-            next_step='name the one that was there before: [tool.statebake] build-backend = "hatchling.build"',
-        )
+    if name is None or is_ours(name):
+        raise not_another("It is not known which build backend statebake wraps." if name is None else _BOTH, where)
     module, _, path = name.partition(":")
     _must_be_inside(backend_path, project, where)
     sys.path[:0] = [path for path in (str(project / place) for place in backend_path) if path not in sys.path]
@@ -98,6 +92,21 @@ def load_inner(name: str | None, backend_path: Sequence[str], project: Path, pyp
             next_step="correct [tool.statebake] build-backend; for example: hatchling.build",
         )
     return Inner(name, found)
+
+
+def is_ours(name: str) -> bool:
+    """Return whether ``build-backend`` names the one that wraps another, or something in it."""
+    return name.partition(":")[0] == OURS
+
+
+def not_another(message: str = _BOTH, where: str | None = None) -> StatebakeError:
+    """Return the error (``NO_BACKEND``) that statebake has no other backend to wrap; by default for it is itself."""
+    return StatebakeError(
+        Code.NO_BACKEND,
+        message,
+        where=where,
+        next_step='name the one that was there before: [tool.statebake] build-backend = "hatchling.build"',
+    )
 
 
 def _must_be_inside(backend_path: Sequence[str], project: Path, where: str) -> None:

@@ -28,6 +28,9 @@ _PLAIN_NAME = re.compile(
 )
 # Up to the last @ before a slash: a password may have an @ in it.
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s:'\"]*(?::[^/\s'\"]*)?@")
+# A parameter of a URL's query or fragment (RFC 3986, sections 3.4 and 3.5): its name, and its value.
+_URL_PARAMETER = re.compile(r"(?<=[?&#;])([\w.%\[\]-]{1,64})=([^\s&#;'\"`<>\\]+)")
+_SECRET_PARAMETER = re.compile(r"(?:.*SIGNATURE|SIG|KEY|AUTH|PAT|PASS|PWD)", re.IGNORECASE)
 _SHORTEST = 6
 _LINE = 12
 
@@ -40,7 +43,8 @@ def looks_secret(name: str) -> bool:
 
 def redact(text: str, env: Mapping[str, str]) -> str:
     """Return ``text`` without the values of the variables in ``env`` that look like secrets, and without the
-    credentials of URLs. Values of fewer than six characters are left: they would mask ordinary words.
+    credentials of URLs, in their queries too. Values of fewer than six characters are left: they would mask ordinary
+    words.
     """
     return redactor(env)(text)
 
@@ -52,9 +56,18 @@ def redactor(env: Mapping[str, str]) -> Callable[[str], str]:
     def redacted(text: str) -> str:
         for form in forms:
             text = text.replace(form, MASK)
-        return _URL_CREDENTIALS.sub(f"{MASK}@", text) if "://" in text else text
+        if "://" not in text:
+            return text
+        text = _URL_CREDENTIALS.sub(f"{MASK}@", text)
+        return _URL_PARAMETER.sub(_without_secret, text) if "=" in text else text
 
     return redacted
+
+
+def _without_secret(parameter: re.Match[str]) -> str:
+    name = parameter[1]
+    is_secret = looks_secret(name.replace("-", "_")) or _SECRET_PARAMETER.fullmatch(name)
+    return f"{name}={MASK}" if is_secret else parameter[0]
 
 
 @lru_cache(maxsize=8)

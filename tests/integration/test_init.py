@@ -274,6 +274,29 @@ def test_check(shop):
     assert tree(shop) == before
 
 
+def test_check_of_what_is_left(shop):
+    """``--check`` ends with 3 as long as something is to be done by hand, and says what; with 0 when it is done."""
+    file = shop / ".gitlab-ci.yml"
+    file.write_text("include:\n  - template: Jobs/SAST.gitlab-ci.yml\n")
+    line = "- local: /.gitlab/statebake.yml"
+    out = init(shop, "--yes").ok().out
+    assert f"note: Add this to `include` in .gitlab-ci.yml: {line}\n" in out
+    assert "there is nothing to write; the rest is to be done by hand" in init(shop, "--yes").ok().out
+    result = init(shop, "--check")
+    assert result.code == 3
+    assert "error[SB318]: statebake is not set up here, or not wholly: one thing is to be done by hand." in result.err
+    assert f"next: Add this to `include` in .gitlab-ci.yml: {line}" in result.err
+    [project] = init(shop, "--check", "--format", "json").json["projects"]
+    assert (
+        project["setup"]["to_do"] == project["setup"]["notes"] == [f"Add this to `include` in .gitlab-ci.yml: {line}"]
+    )
+    file.write_text(f"{file.read_text()}  - /.gitlab/*.yml\n")
+    assert "note:" not in init(shop, "--check").ok().out
+    name = shop / ".gitlab/statebake.yml"
+    name.write_text(f"{name.read_text()}# mine\n")
+    assert "note: .gitlab/statebake.yml was edited by hand" in init(shop, "--check").ok().out
+
+
 @pytest.mark.parametrize(("answer", "written"), [("y\n", True), ("\n", False), ("n\n", False)])
 def test_asked_on_a_terminal(shop, answer, written):
     """On a terminal the diff is coloured and a question is asked, whose answer counts."""
@@ -353,6 +376,7 @@ def file_in_the_way(project):
         (broken(b"build-system = 3\n[project]\n"), "SB103", "build-system is not a table"),
         (broken(b'[project]\n[build-system]\nrequires = "x"\n'), "SB103", "`requires` is not a list of strings"),
         (broken(SYSTEM.encode() + b"[tool]\nstatebake = 3\n[project]\n"), "SB103", "is not a table"),
+        (broken(f'{WRAPPED}[tool.statebake]\nbuild-backend = "statebake.backend"\n'.encode()), "SB117", "toml:5"),
         (read_only, "SB703", "pyproject.toml is read-only. Nothing was written."),
         (directory_in_the_way, "SB703", "statebake.yml cannot be read"),
         (file_in_the_way, "SB703", ".gitlab is no directory. Nothing was written."),

@@ -107,11 +107,23 @@ def test_the_longer_secret_first():
         ("https://host:8080/x", "https://host:8080/x"),
         ("mail me@example.com", "mail me@example.com"),
         ("git@github.com:o/r.git", "git@github.com:o/r.git"),
+        ("https://h/x?token=abc", "https://h/x?token=****"),
+        ("https://h/x?a=1&private_token=abc&b=2", "https://h/x?a=1&private_token=****&b=2"),
+        ("'https://h/x?private-token=a%2Fb+c'", "'https://h/x?private-token=****'"),
+        ("https://h/x?a=1&amp;access_token=abc", "https://h/x?a=1&amp;access_token=****"),
+        ("https://h/x#access_token=abc", "https://h/x#access_token=****"),
+        ("https://h/x?X-Amz-Credential=a%2Fb&X-Amz-Signature=0f&X-Amz-Date=1", None),
+        ("https://h/x?sig=abc&sv=1", "https://h/x?sig=****&sv=1"),
+        ("https://u:p@h/x?key=abc", "https://****@h/x?key=****"),
+        ("x @ https://h/x.whl#sha256=0f", "x @ https://h/x.whl#sha256=0f"),
+        ("https://h/x?page=2&keyword=a", "https://h/x?page=2&keyword=a"),
+        ("https://h/x?public_key=a", "https://h/x?public_key=a"),
     ],
 )
 def test_credentials_of_urls(text, expected):
     """The credentials of every URL go, its host and path stay; what is no credential stays too."""
-    assert redact(text, {}) == expected
+    amazon = f"https://h/x?X-Amz-Credential={MASK}&X-Amz-Signature={MASK}&X-Amz-Date=1"
+    assert redact(text, {}) == (expected or amazon)
 
 
 @given(TEXT)
@@ -125,6 +137,8 @@ def test_json_stays_json():
     """A document whose text holds URLs with credentials and secrets with quotes is still JSON afterwards."""
     env = {"TOKEN": 'se"cr\\et\n!'}
     document = {"a": f"x{env['TOKEN']}y", "b": "https://u:p@h/\nnext@line", "c": "https://x\n@y"}
+    document["d"] = "https://x?token=a\nnext"
     cleaned = json.loads(redact(json.dumps(document, ensure_ascii=False), env))
     assert cleaned["a"] == f"x{MASK}y"
     assert cleaned["b"].startswith(f"https://{MASK}@h/")
+    assert cleaned["d"] == f"https://x?token={MASK}\nnext"

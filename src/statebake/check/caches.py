@@ -16,11 +16,12 @@ def cache_findings(pyproject: Mapping[str, Any], state_dir: PurePosixPath, where
     ``pyproject``: of a project that is installed by uv, and whose wheels carry the state. ``state_dir`` is relative to
     it; ``where`` is the line that sets what uv goes by. It is a warning: the state itself is complete.
     """
-    from statebake.config.uv_cache import cache_keys_with, state_is_in_cache_keys  # of use with uv only
+    from statebake.config.toml_text import toml_value  # these are of use with uv only
+    from statebake.config.uv_cache import cache_keys_with, state_is_in_cache_keys
 
     if state_is_in_cache_keys(pyproject, state_dir):
         return
-    keys = ", ".join(_inline(entry) for entry in cache_keys_with(pyproject, state_dir))
+    keys = toml_value(cache_keys_with(pyproject, state_dir))
     yield Finding(
         Code.STALE_CACHE,
         Severity.WARNING,
@@ -28,24 +29,5 @@ def cache_findings(pyproject: Mapping[str, Any], state_dir: PurePosixPath, where
         f"uv does not notice new state: `cache-keys` do not cover {state_dir}, so `uv sync --no-editable` installs the "
         "wheel that it built before, with the old state.",
         where,
-        f"statebake init; or in pyproject.toml, below [tool.uv]: cache-keys = [{keys}]",
+        f"statebake init; or in pyproject.toml, below [tool.uv]: cache-keys = {keys}",
     )
-
-
-def _inline(entry: Mapping[str, Any]) -> str:
-    return f"{{ {', '.join(f'{name} = {_value(value)}' for name, value in entry.items())} }}"
-
-
-def _value(value: object) -> str:
-    if isinstance(value, Mapping):
-        return _inline(value)
-    if isinstance(value, bool):
-        return str(value).lower()
-    return _quoted(str(value))
-
-
-def _quoted(text: str) -> str:
-    """Return a basic string of TOML 1.0."""
-    import json
-
-    return json.dumps(text)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @project_option
 @click.option("--yes", "-y", is_flag=True, help="Write without asking.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be written.")
-@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit code 3 if there is something to do.")
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit code 3 if anything is to be done.")
 @format_option
 def init_command(projects: tuple[Path, ...], yes: bool, dry_run: bool, only_check: bool, output_format: str) -> int:
     """Set statebake up in a project: its builds, uv's cache, CI, and .dockerignore, as far as it has them.
@@ -34,6 +34,10 @@ def init_command(projects: tuple[Path, ...], yes: bool, dry_run: bool, only_chec
     written is shown as a diff, and nothing is written before you say yes; where nobody can be asked, for there is no
     terminal, that takes --yes, and without it the exit code is 2. A second run finds nothing to do. Nothing is fetched
     and no code of the project is imported.
+
+    For --check, a project is set up when nothing would be written, and nothing is left to be done by hand without which
+    a part of it does not work: an `include` of GitLab, the name of the wrapped backend, or of the package with the
+    definitions, a line of .dockerignore. What was edited or written by hand, and what is not built, is only noted.
     """
     from statebake.pipeline import setting_up
 

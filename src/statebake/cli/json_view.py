@@ -200,7 +200,7 @@ class JsonView(View):
     def setup_report(self, target: Target, setup: Setup, written: Sequence[Path]) -> None:
         from statebake.cli.setup_view import setup_json
 
-        self._project(target)["setup"] = setup_json(setup, written)
+        self._project(target)["setup"] = setup_json(setup, written, self.env)
 
     def setup_not_written(self, command: str) -> None:
         pass  # every project has what was written, which is nothing

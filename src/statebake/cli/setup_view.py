@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ def change_lines(setup: Setup, env: Mapping[str, str]) -> Iterator[Text]:
 
     These are taken out before a line is cut: half of one would not be known any more.
     """
-    redacted = redactor(env)
+    redacted = _masking(env)
     for change in setup.plan.changes:
         name = setup.name_of(change.path)
         yield Text("")
@@ -46,10 +46,20 @@ def change_lines(setup: Setup, env: Mapping[str, str]) -> Iterator[Text]:
         yield Text.assemble(("note: ", "yellow"), note)
 
 
+def _masking(env: Mapping[str, str]) -> Callable[[str], str]:
+    """Return what takes out the secrets in ``env``, of URLs, and of well-known formats: a file may have any others."""
+    from statebake.hygiene.matchers import LibcMatcher  # hyperscan takes longer to load than this takes
+    from statebake.hygiene.patterns import Patterns, masked
+
+    redacted, patterns = redactor(env), Patterns((), formats=True, literals=(), matcher=LibcMatcher)
+    return lambda text: masked(patterns, redacted(text))
+
+
 def report_line(setup: Setup, written: Sequence[Path]) -> str:
     """Return what came of it, in a line."""
     names = ", ".join(setup.name_of(path) for path in written)
-    return f"{plain(setup.target.project.name)}: {f'wrote {names}' if names else 'there is nothing to do'}"
+    nothing = "there is nothing to write; the rest is to be done by hand" if setup.plan.to_do else None
+    return f"{plain(setup.target.project.name)}: {f'wrote {names}' if names else nothing or 'there is nothing to do'}"
 
 
 def next_steps(setup: Setup) -> Iterator[str]:
@@ -62,19 +72,21 @@ def next_steps(setup: Setup) -> Iterator[str]:
             yield human.in_project(step, directory)
 
 
-def setup_json(setup: Setup, written: Sequence[Path]) -> dict[str, Any]:
-    """Return the same as a JSON object; ``written``: the files that were."""
+def setup_json(setup: Setup, written: Sequence[Path], env: Mapping[str, str]) -> dict[str, Any]:
+    """Return the same as a JSON object, without the secrets in ``env``; ``written``: the files that were."""
+    redacted = _masking(env) if setup.plan.changes else str
     return {
         "found": {name.lower().replace(" ", "_"): value for name, value in setup.plan.found},
         "changes": [
             {
                 "path": str(change.path),
-                "diff": "\n".join(change.diff(setup.name_of(change.path))),
+                "diff": "\n".join(map(redacted, change.diff(setup.name_of(change.path)))),
                 "why": change.why,
             }
             for change in setup.plan.changes
         ],
         "notes": list(setup.plan.notes),
+        "to_do": list(setup.plan.to_do),
         "next_steps": list(setup.plan.next_steps),
         "written": [str(path) for path in written],
     }

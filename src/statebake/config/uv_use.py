@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from statebake.config.toml_file import is_file, load_if_there, table_at
+from statebake.config.uv_workspace import is_member
 from statebake.errors import StatebakeError
 
 if TYPE_CHECKING:
@@ -32,11 +33,21 @@ def installed_by_uv(project: Project) -> bool:
 
 
 def is_workspace_of(place: Path, project: Project) -> bool:
-    """Return whether ``place`` is the root of a workspace of ``dg`` or uv above ``project`` whose lock counts."""
+    """Return whether ``place`` is the root of a workspace of ``dg`` or uv above ``project`` whose lock counts.
+
+    For uv that is the nearest directory with a ``pyproject.toml``, if that is a workspace with the project as a member.
+    """
     if place == project.workspace:
         return True
+    directory = project.directory
+    if table_at(project.pyproject, "tool", "uv", "workspace") is not None or not directory.is_relative_to(place):
+        return False
+    above = next((one for one in directory.parents if is_file(one / "pyproject.toml")), None)
+    if place != above:
+        return False
     try:
         file = load_if_there(place / "pyproject.toml")
     except StatebakeError:
         return False
-    return file is not None and table_at(file.data, "tool", "uv", "workspace") is not None
+    workspace = table_at(file.data, "tool", "uv", "workspace") if file else None
+    return is_member(workspace, directory.relative_to(place).as_posix())

@@ -39,16 +39,20 @@ class Setup:
     plan: SetupPlan
 
     def must_be_done(self) -> None:
-        """Raise ``StatebakeError`` (``OUT_OF_DATE``) where something is left to do."""
-        changes = self.plan.changes
-        if changes:
-            names = ", ".join(self.name_of(change.path) for change in changes)
-            raise StatebakeError(
-                Code.OUT_OF_DATE,
-                f"statebake is not set up here, or not wholly: {names} would be written.",
-                where=str(changes[0].path),
-                next_step="statebake init",
-            )
+        """Raise ``StatebakeError`` (``OUT_OF_DATE``) where something is left to do: to be written, or by hand."""
+        changes, to_do = self.plan.changes, self.plan.to_do
+        if not changes and not to_do:
+            return
+        names = ", ".join(self.name_of(change.path) for change in changes)
+        left = [f"{names} would be written"] if changes else []
+        if to_do:
+            left.append(f"{'one thing is' if len(to_do) == 1 else f'{len(to_do)} things are'} to be done by hand")
+        raise StatebakeError(
+            Code.OUT_OF_DATE,
+            f"statebake is not set up here, or not wholly: {', and '.join(left)}.",
+            where=str(changes[0].path if changes else self.target.project.directory),
+            next_step="statebake init" if changes else " ".join(to_do),
+        )
 
     def name_of(self, path: Path) -> str:
         """Return what to call a file: its path in the project, or in the repository around that."""
@@ -71,7 +75,7 @@ def find_setup_targets(dirs: Sequence[Path], env: Mapping[str, str], cwd: Path) 
 def plan_setup_of(target: Target, interpreter: str, env: Mapping[str, str], before: Sequence[Setup] = ()) -> Setup:
     """Return what is to be done in a project, after ``before``; nothing is fetched, and no code of it is imported.
 
-    Raises ``StatebakeError``: ``BAD_TOML``, ``BAD_SETTING``, ``OUTPUT_FAILED``.
+    Raises ``StatebakeError``: ``BAD_TOML``, ``BAD_SETTING``, ``NO_BACKEND``, ``OUTPUT_FAILED``.
     """
     pending = {change.path: change.new for setup in before for change in setup.plan.changes}
     facts = look_at(

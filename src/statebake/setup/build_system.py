@@ -10,6 +10,8 @@ from typing import Any
 from statebake.config import TomlFile, table_at
 from statebake.config.backends import OURS
 from statebake.errors import Code, StatebakeError
+from statebake.inner_backend import is_ours, not_another
+from statebake.setup.notes import Note
 from statebake.setup.toml_edit import AddEntry, Edit, Remove, SetValue
 
 LEGACY = "setuptools.build_meta:__legacy__"
@@ -62,19 +64,20 @@ class BuildPlan:
     where: str | None = None
     edits: tuple[Edit, ...] = ()
     own_edits: tuple[Edit, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     with_state: bool = True
 
 
 def plan_build(facts: BuildFacts) -> BuildPlan:
     """Return how statebake comes into the project's builds, as far as these can carry the state.
 
-    Raises ``StatebakeError`` (``BAD_SETTING``) for a ``[build-system]`` that no frontend could read.
+    Raises ``StatebakeError``: ``BAD_SETTING`` for a ``[build-system]`` that no frontend could read, ``NO_BACKEND``
+    where statebake would wrap itself.
     """
     plan = _plan(facts)
     if not facts.single_module or not plan.built:
         return plan
-    return replace(plan, edits=(), own_edits=(), notes=(_SINGLE_MODULE,), with_state=False)
+    return replace(plan, edits=(), own_edits=(), notes=(Note(_SINGLE_MODULE),), with_state=False)
 
 
 def _plan(facts: BuildFacts) -> BuildPlan:
@@ -87,15 +90,20 @@ def _plan(facts: BuildFacts) -> BuildPlan:
     where = file.where(_TABLE, "build-backend" if backend else "requires")
     add = [] if _names_statebake(requires) else [AddEntry((_TABLE, "requires"), "statebake")]
     if backend == OURS:
-        inner = _own_value(facts, "backend")
+        inner, inner_at = _own_value(facts, "backend")
+        if isinstance(inner, str) and is_ours(inner):
+            raise not_another(where=inner_at)
         lacking = 'statebake.backend is not told what it wraps: [tool.statebake] build-backend = "…"'
         return BuildPlan(
             True,
             f"{inner or 'nothing'}, wrapped by statebake",
             where,
             tuple(add),
-            notes=() if inner else (lacking,),
+            notes=() if inner else (Note(lacking, to_do=True),),
         )
+    if backend and is_ours(backend):
+        message = f"`build-backend` names {backend}, and the backend of statebake is {OURS}"
+        raise _bad(file, message, f'correct it: build-backend = "{OURS}"', _TABLE, "build-backend")
     if place := _hook(facts):
         return BuildPlan(True, f"{backend}, with the build hook of statebake in {place}", where, tuple(add))
     settings: dict[str, Any] = {"backend": backend or LEGACY}
@@ -114,7 +122,7 @@ def _plan_without_table(facts: BuildFacts) -> BuildPlan:
         return BuildPlan(False, "none: uv does not build the project (package = false)", where)
     if facts.uv and uv is not True:
         note = "uv does not build a project without a [build-system]; with `package = true` in [tool.uv] it does."
-        return BuildPlan(False, "none: there is no [build-system]", notes=(note,))
+        return BuildPlan(False, "none: there is no [build-system]", notes=(Note(note),))
     if "project" not in facts.pyproject.data and not facts.setup_py:
         return BuildPlan(False, "none: there is no [build-system], and no [project] to build")
     backend = LEGACY if facts.setup_py else LEGACY.partition(":")[0]
@@ -171,14 +179,14 @@ def _tables_with_hooks(build: object) -> Iterator[Mapping[str, Any]]:
 _SPELLINGS = {"backend": ("build-backend", "build_backend"), "path": ("backend-path", "backend_path")}
 
 
-def _own_value(facts: BuildFacts, name: str) -> object:
-    own: Mapping[str, Any] = facts.own.data if facts.own else {}
-    for table in (table_at(facts.pyproject.data, "tool", "statebake"), own):
-        if isinstance(table, Mapping):
-            for spelling in _SPELLINGS[name]:
-                if spelling in table:
-                    return table[spelling]
-    return None
+def _own_value(facts: BuildFacts, name: str) -> tuple[object, str | None]:
+    """Return a setting of statebake's own, and the line that makes it; ``None`` twice where none does."""
+    for file, above in ((facts.pyproject, ("tool", "statebake")), (facts.own, ())):
+        table = table_at(file.data, *above) if file else None
+        for spelling in _SPELLINGS[name]:
+            if file and isinstance(table, Mapping) and spelling in table:
+                return table[spelling], file.where(*above, spelling)
+    return None, None
 
 
 def _set(facts: BuildFacts, settings: Mapping[str, Any]) -> tuple[tuple[Edit, ...], tuple[Edit, ...]]:

@@ -1,4 +1,4 @@
-"""What CI gets: a workflow of GitHub, a job of GitLab and the line that includes it; no I/O.
+"""What CI gets: a workflow of GitHub, and a job of GitLab; no I/O.
 
 Sources: https://docs.github.com/actions/reference/workflow-syntax-for-github-actions and
 https://docs.gitlab.com/ci/yaml/.
@@ -17,10 +17,8 @@ from statebake.bake.dependency_source import DependencyKind
 from statebake.bake.image.generated import seal
 from statebake.bake.templates import render
 
-_DEFAULT_STAGE = "test"
 _MARK = re.compile(r"\A# Made by statebake [^\n]*\n# sha256:[0-9a-f]+\n")
 _BY_HAND = "statebake init; what is edited stays as it is"
-_OURS_AT_THE_END = re.compile(r"^include:\r?\n(?:  - local: /\.gitlab/statebake[\w.-]*\.yml\r?\n)+\Z", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -67,100 +65,14 @@ def github_workflow(job: CiJob) -> str:
 
 
 def gitlab_job(job: CiJob, stage: str | None) -> str:
-    """Return the text of a file to include, with the mark of a generated file; ``stage``: see ``gitlab_stage``."""
+    """Return the text of a file to include, with the mark of a generated file; ``stage``: see ``gitlab.stage_of``."""
     first = ["pip install uv"] if job.uv else []
     return seal(render("gitlab-job.yml", install=[*first, *_install(job)], stage=stage, **_values(job)), _BY_HAND)
-
-
-def gitlab_stage(text: str) -> str | None:
-    """Return a stage that the pipeline of a ``.gitlab-ci.yml`` has, ``test`` where that is one.
-
-    ``None``: other files that it includes may say which there are. ``.pre`` and ``.post`` are none: GitLab runs no
-    pipeline that has nothing else ("Stages").
-    """
-    import yaml
-
-    top = _top(text)
-    if top is None or ("include" in top and not _is_ours(top["include"])):
-        return None
-    if "stages" not in top:
-        return _DEFAULT_STAGE
-    node = top["stages"]
-    items = node.value if node.tag == yaml.resolver.BaseResolver.DEFAULT_SEQUENCE_TAG else []
-    names = [str(item.value) for item in items if isinstance(item, yaml.ScalarNode)]
-    names = [name for name in names if name not in {".pre", ".post"}]
-    return _DEFAULT_STAGE if _DEFAULT_STAGE in names else next(iter(names), None)
 
 
 def without_mark(text: str) -> str:
     """Return a generated file without its mark, which has the version of statebake, and with the line ends of Unix."""
     return _MARK.sub("", text.replace("\r\n", "\n"))
-
-
-def include_line(path: str) -> str:
-    """Return what ``.gitlab-ci.yml`` has below ``include:`` for a file of the repository."""
-    return f"- local: /{path}"
-
-
-def with_include(text: str, path: str) -> str | None:
-    """Return ``.gitlab-ci.yml`` with an ``include`` of ``path`` at its end; ``None``: only by changing what is there.
-
-    The same text comes back where it includes that already. An ``include`` at its end that has other projects' jobs of
-    statebake, and nothing else, gets one line more.
-    """
-    before = _top(text)
-    if before is None:
-        return None
-    end = "\r\n" if "\r\n" in text else "\n"
-    if "include" in before:
-        if _includes(before["include"], path):
-            return text
-        return f"{text}  {include_line(path)}{end}" if _OURS_AT_THE_END.search(text) else None
-    space = end if not text or text.endswith("\n") else end * 2
-    new = f"{text}{space if text.strip() else ''}include:{end}  {include_line(path)}{end}"
-    after = _top(new)
-    if after is None or list(after) != [*before, "include"]:
-        return None
-    return new
-
-
-def _top(text: str) -> dict[str, Any] | None:
-    """Return the nodes of a file's top level by key; ``None``: it is not one mapping."""
-    import yaml
-
-    try:
-        documents = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
-    except (yaml.YAMLError, ValueError):
-        return None
-    if not documents or documents == [None]:
-        return {}
-    if len(documents) > 1 or not isinstance(documents[0], yaml.MappingNode):
-        return None
-    return {str(key.value): value for key, value in documents[0].value}
-
-
-def _includes(node: Any, path: str) -> bool:
-    """Return whether an ``include``, of any of its forms, names a file of the repository."""
-    import yaml
-
-    if isinstance(node, yaml.ScalarNode):
-        return str(node.value).lstrip("/") == path
-    if isinstance(node, yaml.SequenceNode):
-        return any(_includes(item, path) for item in node.value)
-    if isinstance(node, yaml.MappingNode):
-        return any(key.value == "local" and _includes(value, path) for key, value in node.value)
-    return False
-
-
-def _is_ours(node: Any) -> bool:
-    """Return whether an ``include`` names nothing but jobs of statebake."""
-    import yaml
-
-    if isinstance(node, yaml.SequenceNode):
-        return all(map(_is_ours, node.value))
-    if isinstance(node, yaml.MappingNode):
-        return all(key.value == "local" and _is_ours(value) for key, value in node.value)
-    return str(node.value).lstrip("/").startswith(".gitlab/statebake")
 
 
 def _values(job: CiJob) -> Mapping[str, Any]:

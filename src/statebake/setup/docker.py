@@ -15,6 +15,7 @@ from statebake.config.uv_cache import STATE_FILES
 from statebake.errors import StatebakeError
 from statebake.model.keys import IGNORE_NAME
 from statebake.setup.facts import DockerFacts
+from statebake.setup.notes import Note
 
 _COPIES_DIST = re.compile(r"^\s*(?:COPY|ADD)\s[^#\n]*\bdist\b", re.IGNORECASE | re.MULTILINE)
 
@@ -51,7 +52,8 @@ def docker_facts(reading: DockerReading) -> DockerFacts:
     has_block = block_status(reading.text, ()) is not BlockStatus.MISSING
     if reading.problem is not None and (losing or has_block or reading.text is None):
         mend = f" {losing} keeps the state out: add `!{reading.state}/**` at its end." if losing else ""
-        return DockerFacts(files, note=f"{reading.name} is left as it is: {reading.problem.message}{mend}")
+        text = f"{reading.name} is left as it is: {reading.problem.message}{mend}"
+        return DockerFacts(files, note=Note(text, to_do=losing is not None or reading.text is None))
     ignore, in_build = reading.ignore, reading.ignore_in_build
     if ignore is None or not (losing or has_block):
         return DockerFacts(files)
@@ -62,7 +64,7 @@ def docker_facts(reading: DockerReading) -> DockerFacts:
         note = (
             f"{name} copies from dist, which the block of statebake keeps out: add `{line}` to {reading.name} instead."
         )
-        return DockerFacts(files, note=note)
+        return DockerFacts(files, note=Note(note))  # the state is in what was built before
     return DockerFacts(files, ignore, losing)
 
 

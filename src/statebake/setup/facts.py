@@ -14,14 +14,18 @@ from statebake.bake.image.generated_files import GeneratedFile
 from statebake.config import Project, Settings, TomlFile, find_defs_dir, load_if_there, source_roots, table_at
 from statebake.config.backends import backend_of
 from statebake.config.python_version import allowed_python, pinned_python
+from statebake.config.toml_file import is_file
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import STATE_DIR_NAME
+from statebake.setup.gitlab import included_files, matches
+from statebake.setup.notes import Note
 from statebake.verify.surroundings import DECLARATION_NAMES
 
 _TEMPLATE = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _VARIABLE = re.compile(r"""\benv(?:\.|\(\s*["'])([A-Za-z_]\w*)""")
 _DOCKERFILES = ("Dockerfile", "Containerfile", "*.Dockerfile", "Dockerfile.*", "*.dockerfile")
 _UNREAD_LOCKS = ("poetry.lock", "pdm.lock", "Pipfile.lock")
+_MOST_INCLUDES = 150  # which is what GitLab allows
 _COMPOSE_FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 
 
@@ -34,12 +38,14 @@ class CiFacts:
         github: whether there are workflows of GitHub.
         gitlab: the text of ``.gitlab-ci.yml``, or ``None``.
         files: the texts of the files that statebake writes for them, as far as they exist; by path below ``root``.
+        included: the texts of the files of the repository that ``.gitlab-ci.yml`` includes, and of what these do.
     """
 
     root: Path
     github: bool = False
     gitlab: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    included: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class DockerFacts:
     files: tuple[str, ...] = ()
     ignore: GeneratedFile | None = None
     losing: str | None = None
-    note: str | None = None
+    note: Note | None = None
 
 
 @dataclass(frozen=True)
@@ -183,7 +189,29 @@ def look_at_ci(project: Project, pending: Mapping[Path, str] | None = None) -> C
             text = new.get(path) if path in new else read_exact(path)
             if text is not None:
                 files[f"{directory}/{path.name}"] = text
-    return CiFacts(root, (root / ".github" / "workflows").is_dir(), gitlab, files)
+    included = tuple(_included(root, gitlab)) if gitlab else ()
+    return CiFacts(root, (root / ".github" / "workflows").is_dir(), gitlab, files, included)
+
+
+def _included(root: Path, text: str) -> Iterator[str]:
+    """Yield the texts of the files below ``root`` that a text for GitLab includes, and of those that they include."""
+    seen: set[Path] = set()
+    texts = [text]
+    while texts:
+        named = [path for name in included_files(texts.pop()) for path in _files_named(root, name)]
+        for path in (path for path in named if path not in seen and len(seen) < _MOST_INCLUDES):
+            seen.add(path)
+            texts.append(read_exact(path) or "")
+            yield texts[-1]
+
+
+def _files_named(root: Path, name: str) -> list[Path]:
+    """Return the files that an ``include`` names; wildcards count below a directory that is named without them."""
+    top = name.partition("*")[0].rpartition("/")[0]
+    if not name or ".." in name.split("/") or ("*" in name and not top):
+        return []
+    paths = sorted((root / top).rglob("*.y*ml")) if "*" in name else [root / name]
+    return [path for path in paths if is_file(path) and matches(name, path.relative_to(root).as_posix())]
 
 
 def _exact(path: Path) -> ExactFile | None:

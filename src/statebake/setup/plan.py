@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,22 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from statebake.bake.dependency_source import DependencyKind
+from statebake.bake.diff import diff_lines
 from statebake.bake.image.generated import FileState, state_of
 from statebake.bake.image.generated_files import FileStatus
 from statebake.config import table_at
 from statebake.config.uv_cache import cache_keys_with, state_entry, state_is_in_cache_keys
 from statebake.errors import Code, StatebakeError
+from statebake.setup import gitlab
 from statebake.setup.build_system import BuildFacts, BuildPlan, plan_build
-from statebake.setup.ci import (
-    CiJob,
-    github_workflow,
-    gitlab_job,
-    gitlab_stage,
-    include_line,
-    with_include,
-    without_mark,
-)
+from statebake.setup.ci import CiJob, github_workflow, gitlab_job, without_mark
 from statebake.setup.facts import ExactFile, Facts
+from statebake.setup.notes import Note
 from statebake.setup.toml_edit import AddEntry, Edit, SetValue, edited
 
 BUILDS = ("uv build", "python -m build")
@@ -44,9 +38,7 @@ class Change:
 
     def diff(self, name: str) -> list[str]:
         """Return the lines of a unified diff of the file called ``name``."""
-        old = f"a/{name}" if self.old is not None else "/dev/null"
-        lines = ((self.old or "").splitlines(), self.new.splitlines())
-        return list(difflib.unified_diff(*lines, old, f"b/{name}", lineterm=""))
+        return diff_lines(self.old, self.new, f"a/{name}" if self.old is not None else "/dev/null", f"b/{name}")
 
 
 @dataclass(frozen=True)
@@ -56,32 +48,41 @@ class SetupPlan:
     Attributes:
         found: what was found in the project, and its name.
         changes: the files to write, in this order: whatever of them is written, the project can be built.
-        notes: what is left to the user, and why.
+        notes: what the user should know, and what is left to do by hand.
         next_steps: the commands that come next.
+        to_do: those of the notes without which the project is not set up: what they say must be done by hand.
     """
 
     found: tuple[tuple[str, str], ...]
     changes: tuple[Change, ...]
     notes: tuple[str, ...]
     next_steps: tuple[str, ...]
+    to_do: tuple[str, ...] = ()
 
 
 def plan_setup(facts: Facts) -> SetupPlan:
     """Return what is to be written for a project.
 
-    Raises ``StatebakeError`` (``BAD_SETTING``) for files that no build could read, or that cannot be extended.
+    Raises ``StatebakeError``: ``BAD_SETTING`` for files that no build could read, or that cannot be extended,
+    ``NO_BACKEND`` where statebake would wrap itself.
     """
     build = _build(facts)
     changes = [*_toml_changes(facts, build)]
     notes = [*build.notes]
     if isinstance(facts.defs, StatebakeError):
-        notes.append(f"{facts.defs.message} {_sentence(facts.defs.next_step)}")
+        notes.append(Note(f"{facts.defs.message} {_sentence(facts.defs.next_step)}", to_do=True))
     for part in (*_ci(facts, build), *_docker(facts)):
         if isinstance(part, Change):
             changes.append(part)
         else:
             notes.append(part)
-    return SetupPlan(tuple(_found(facts, build)), tuple(changes), tuple(notes), tuple(_next_steps(facts, build)))
+    return SetupPlan(
+        tuple(_found(facts, build)),
+        tuple(changes),
+        tuple(note.text for note in notes),
+        tuple(_next_steps(facts, build)),
+        tuple(note.text for note in notes if note.to_do),
+    )
 
 
 def _build(facts: Facts) -> BuildPlan:
@@ -136,7 +137,7 @@ def _cache_keys_edit(file: ExactFile, facts: Facts) -> Edit | None:
     return AddEntry(_CACHE_KEYS, state_entry(state_dir))
 
 
-def _ci(facts: Facts, build: BuildPlan) -> Iterator[Change | str]:
+def _ci(facts: Facts, build: BuildPlan) -> Iterator[Change | Note]:
     ci = facts.ci
     if not ci.github and ci.gitlab is None:
         return
@@ -144,7 +145,7 @@ def _ci(facts: Facts, build: BuildPlan) -> Iterator[Change | str]:
     lock = facts.lock
     locked = lock is not None and lock.kind is DependencyKind.UV_LOCK
     if not (build.built or (lock is not None and (lock.locked or facts.uv))):
-        yield "CI stays as it is: nothing says what is to be installed there. A requirements.txt or a lock does."
+        yield Note("CI stays as it is: nothing says what is to be installed there. A requirements.txt or a lock does.")
         return
     job = CiJob(
         directory="" if inside == "." else inside,
@@ -160,29 +161,30 @@ def _ci(facts: Facts, build: BuildPlan) -> Iterator[Change | str]:
         yield from _generated(facts, f".github/workflows/{job.title}.yml", github_workflow(job), "CI fetches the state")
     if ci.gitlab is not None:
         path = f".gitlab/{job.title}.yml"
-        yield from _generated(facts, path, gitlab_job(job, gitlab_stage(ci.gitlab)), "CI fetches the state")
-        included = with_include(ci.gitlab, path)
-        if included is None:
-            yield f"Add this to `include` in .gitlab-ci.yml: {include_line(path)}"
+        yield from _generated(facts, path, gitlab_job(job, gitlab.stage_of(ci.gitlab)), "CI fetches the state")
+        included = gitlab.include(ci.gitlab, path, ci.included)
+        if isinstance(included, Note):
+            yield included
         elif included != ci.gitlab:
-            yield Change(ci.root / ".gitlab-ci.yml", ci.gitlab, included, f"GitLab reads {path}")
+            yield Change(ci.root / gitlab.FILE, ci.gitlab, included, f"GitLab reads {path}")
 
 
-def _generated(facts: Facts, name: str, text: str, why: str) -> Iterator[Change | str]:
+def _generated(facts: Facts, name: str, text: str, why: str) -> Iterator[Change | Note]:
     """Yield the change of a file that is all statebake's; what somebody else wrote, or edited, stays."""
     old = facts.ci.files.get(name)
     known = FileState.INTACT if old is None else state_of(old)
     if old is not None and known is FileState.INTACT and without_mark(old) == without_mark(text):
         return
     if known is FileState.EDITED:
-        yield f"{name} was edited by hand: it stays as it is. Delete it, and the next `statebake init` writes it anew."
+        anew = "Delete it, and the next `statebake init` writes it anew."
+        yield Note(f"{name} was edited by hand: it stays as it is. {anew}")
     elif known is FileState.FOREIGN:
-        yield f"{name} is there already and is not of statebake: it stays as it is."
+        yield Note(f"{name} is there already and is not of statebake: it stays as it is.")
     else:
         yield Change(facts.ci.root / name, old, text, why)
 
 
-def _docker(facts: Facts) -> Iterator[Change | str]:
+def _docker(facts: Facts) -> Iterator[Change | Note]:
     docker = facts.docker
     if docker.note:
         yield docker.note
@@ -190,7 +192,7 @@ def _docker(facts: Facts) -> Iterator[Change | str]:
     if file is None or file.status is FileStatus.CURRENT:
         return
     if file.status is FileStatus.EDITED:
-        yield (
+        yield Note(
             f"The block of statebake in {file.path.name} was edited by hand: it stays as it is. "
             "`statebake dockerfile --force` writes it anew."
         )

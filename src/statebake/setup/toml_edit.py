@@ -7,10 +7,10 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from statebake.bake.templates import toml_value
 from statebake.config import TomlFile, table_at
+from statebake.config.toml_text import toml_key, toml_value
 from statebake.errors import Code, StatebakeError
 from statebake.setup.array_text import with_entry
 
@@ -18,6 +18,10 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ Edit = SetValue | AddEntry | Remove
 
 
 def edited(file: TomlFile, text: str, edits: Sequence[Edit]) -> str:
-    """Return ``text``, the exact text of ``file``, with ``edits`` made one after the other.
+    """Return ``text``, the exact text of ``file``, with ``edits`` made one after the other, in new tables last.
 
     Formatting, comments and the ends of lines stay. Raises ``StatebakeError`` (``BAD_SETTING``), with what is to be
     written by hand, where the file has a form that does not allow it: what is read back must be what was there, with
@@ -56,14 +60,15 @@ def edited(file: TomlFile, text: str, edits: Sequence[Edit]) -> str:
     from tomlkit.exceptions import TOMLKitError
 
     expected = copy.deepcopy(dict(file.data))
-    found = text
-    for edit in edits:
+    made: str | TOMLDocument = text
+    for edit in sorted(edits, key=lambda edit: table_at(file.data, *edit.keys[:-1]) is None):
         if not _apply(expected, edit):
             raise _by_hand(file, edits)
         try:
-            found = _with_one(found, edit)
+            made = _with_one(made, edit)
         except TOMLKitError as error:
             raise _by_hand(file, edits) from error
+    found = _text_of(made)
     if not re.search(r"(?<!\r)\n", text) and "\r\n" in text:
         found = re.sub(r"(?<!\r)\n", "\r\n", found)
     try:
@@ -94,12 +99,11 @@ def _apply(data: dict[str, Any], edit: Edit) -> bool:
     return table.pop(last, None) is not None
 
 
-def _with_one(text: str, edit: Edit) -> str:
+def _with_one(made: str | TOMLDocument, edit: Edit) -> str | TOMLDocument:
+    """Return a file with one edit: parsed, as long as that does, for a long file takes tomlkit a second."""
     import tomlkit
 
-    if text and not text.endswith("\n"):
-        text += "\n"
-    document = tomlkit.parse(text)
+    document = tomlkit.parse(_with_end(made)) if isinstance(made, str) else made
     *above, last = edit.keys
     table: Any = document
     for depth, key in enumerate(above):
@@ -110,24 +114,32 @@ def _with_one(text: str, edit: Edit) -> str:
             for name in reversed([*above[depth + 1 :], last]):
                 value = {name: value}
             table[key] = _item(value)
-            return document.as_string()
+            return document
         else:
-            return _with_new_table(text, above, last, edit)
+            return _with_new_table(_with_end(_text_of(made)), above, last, edit)
     if isinstance(edit, Remove):
         del table[last]
     elif isinstance(edit, AddEntry):
-        table[last] = _parsed(with_entry(table[last].as_string(), toml_text(edit.value)))
+        table[last] = _parsed(with_entry(table[last].as_string(), _laid_out(edit.value)))
     elif last in table:
         table[last] = _item(edit.value)
     else:
         _add(table, last, _item(edit.value))
-    return document.as_string()
+    return document
+
+
+def _text_of(made: str | TOMLDocument) -> str:
+    return made if isinstance(made, str) else made.as_string()
+
+
+def _with_end(text: str) -> str:
+    return text if not text or text.endswith("\n") else f"{text}\n"
 
 
 def _with_new_table(text: str, above: Sequence[str], last: str, edit: Edit) -> str:
     assert isinstance(edit, SetValue)
     space = "\n" if text.strip() and not text.endswith(("\n\n", "\n\r\n")) else ""
-    return f"{text}{space}[{'.'.join(_key(key) for key in above)}]\n{_key(last)} = {toml_text(edit.value)}\n"
+    return f"{text}{space}[{'.'.join(toml_key(key) for key in above)}]\n{toml_key(last)} = {_laid_out(edit.value)}\n"
 
 
 def _add(table: Any, key: str, item: Any) -> None:
@@ -148,7 +160,7 @@ def _add(table: Any, key: str, item: Any) -> None:
 
 
 def _item(value: Any) -> Any:
-    return _parsed(toml_text(value))
+    return _parsed(_laid_out(value))
 
 
 def _parsed(text: str) -> Any:
@@ -157,28 +169,22 @@ def _parsed(text: str) -> Any:
     return tomlkit.parse(f"x = {text}\n")["x"]
 
 
-def toml_text(value: Any) -> str:
-    """Return ``value`` as it is written behind a ``=``; a list of several tables on several lines."""
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(key)} = {toml_text(item)}" for key, item in value.items()) + " }"
+def _laid_out(value: Any) -> str:
+    """Return ``value`` as it is written behind a ``=``: a list of several tables on several lines."""
     if isinstance(value, list) and len(value) > 1 and all(isinstance(entry, Mapping) for entry in value):
-        return "[\n" + "".join(f"    {toml_text(entry)},\n" for entry in value) + "]"
-    return "[" + ", ".join(map(toml_text, value)) + "]" if isinstance(value, list) else toml_value(value)
-
-
-def _key(key: str) -> str:
-    return key if re.fullmatch(r"[\w-]+", key, re.ASCII) else toml_value(key)
+        return "[\n" + "".join(f"    {toml_value(entry)},\n" for entry in value) + "]"
+    return toml_value(value)
 
 
 def _by_hand(file: TomlFile, edits: Sequence[Edit]) -> StatebakeError:
     lines = []
     for edit in edits:
-        table, name = ".".join(edit.keys[:-1]), _key(edit.keys[-1])
+        table, name = ".".join(edit.keys[:-1]), toml_key(edit.keys[-1])
         if isinstance(edit, SetValue):
-            lines.append(f"[{table}] {name} = {' '.join(toml_text(edit.value).split())}".removeprefix("[] "))
+            lines.append(f"[{table}] {name} = {toml_value(edit.value)}".removeprefix("[] "))
         elif isinstance(edit, AddEntry):
             given = table_at(file.data, *edit.keys)
-            lines.append(f"[{table}] {name} = {' '.join(toml_text([*(given or []), edit.value]).split())}")
+            lines.append(f"[{table}] {name} = {toml_value([*(given or []), edit.value])}")
         else:
             lines.append(f"[{table}] without {name}")
     return StatebakeError(

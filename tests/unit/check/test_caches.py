@@ -24,6 +24,14 @@ def with_keys(*keys):
     return {"tool": {"uv": {"cache-keys": list(keys)}}}
 
 
+def test_a_directory_with_an_emoji():
+    """The line is TOML whatever characters a path has."""
+    state_dir = PurePosixPath("src/😀\x7f/defs/.local_defs_state")
+    [finding] = cache_findings({}, state_dir, WHERE)
+    mended = {"tool": {"uv": tomllib.loads(finding.next_step.partition("[tool.uv]: ")[2])}}
+    assert state_is_in_cache_keys(mended, state_dir)
+
+
 @pytest.mark.parametrize(
     "pyproject",
     [

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from types import SimpleNamespace
 
-from statebake.cli.setup_view import change_lines, next_steps
+import pytest
+
+from statebake.cli.setup_view import change_lines, next_steps, setup_json
+from statebake.redact import MASK
 from statebake.setup.plan import Change, SetupPlan
 
 ROOT = Path("/repo/shop")
@@ -21,6 +24,28 @@ def test_secret_in_a_long_line():
     assert "+more" in shown
     assert "s3cr" not in shown
     assert "****" in shown
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'x = "https://h/x?token={}"',
+        'x = "https://h/x.git?private_token={}&a=1"',
+        'x = "https://me:{}@h/simple"',
+        "x = '{}'",
+    ],
+)
+def test_secrets_in_a_file(line):
+    """What a file has in a URL, or in a format that is well known, is not shown, in text or JSON; it is written."""
+    token = f"glpat-{'NqVwYS81VP7Hb1DX8pPd'}"
+    change = Change(ROOT / "a.toml", line.format(token), f"{line.format(token)}\nmore = 1\n", "why")
+    setup = SimpleNamespace(plan=SetupPlan((), (change,), (), ()), name_of=lambda path: path.name)
+    [diff] = [one["diff"] for one in setup_json(setup, (), {})["changes"]]
+    for shown in ("\n".join(line.plain for line in change_lines(setup, {})), diff):
+        assert "+more = 1" in shown
+        assert "NqVw" not in shown
+        assert MASK in shown
+    assert token in change.new
 
 
 def test_next_steps_elsewhere(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import pytest
 from statebake.config import find_projects
 from statebake.config.backends import wheel_carries_state
 from statebake.config.toml_file import tomllib
-from statebake.config.uv_use import installed_by_uv
+from statebake.config.uv_use import installed_by_uv, is_workspace_of
 from support.trees import write_tree
 
 PLAIN = "[project]\nname = 'shop'\n"
@@ -25,6 +25,10 @@ WORKSPACE = "[tool.uv.workspace]\nmembers = ['*']\n"
         ({"uv.lock": "", "pyproject.toml": WORKSPACE}, True),
         ({"pyproject.toml": WORKSPACE}, False),
         ({"uv.lock": "", "pyproject.toml": PLAIN}, False),
+        ({"uv.lock": "", "pyproject.toml": "[tool.uv.workspace]\n"}, False),
+        ({"uv.lock": "", "pyproject.toml": "[tool.uv.workspace]\nmembers = ['packages/*']\n"}, False),
+        ({"uv.lock": "", "pyproject.toml": f"{WORKSPACE}exclude = ['shop']\n"}, False),
+        ({"uv.lock": "", "pyproject.toml": WORKSPACE, "shop/pyproject.toml": f"{PLAIN}[tool.dg]\n"}, True),
         ({"uv.lock": "", "pyproject.toml": "not = [TOML"}, False),
         ({"uv.lock": ""}, False),
     ],
@@ -34,6 +38,21 @@ def test_installed_by_uv(tmp_path, files, used):
     write_tree(tmp_path, {"shop/pyproject.toml": PLAIN, **files})
     [project] = find_projects([tmp_path / "shop"], tmp_path)
     assert installed_by_uv(project) is used
+
+
+@pytest.mark.parametrize(
+    ("between", "workspace"),
+    [({}, True), ({"apps/pyproject.toml": PLAIN}, False), ({"apps/pyproject.toml": ""}, False)],
+)
+def test_the_nearest_workspace(tmp_path, between, workspace):
+    """What is between a project and the root of a workspace ends it, and a root is in no other one."""
+    root = "[tool.uv.workspace]\nmembers = ['**']\n"
+    write_tree(tmp_path, {"pyproject.toml": root, "apps/shop/pyproject.toml": PLAIN, **between})
+    [project] = find_projects([tmp_path / "apps/shop"], tmp_path)
+    assert is_workspace_of(tmp_path, project) is workspace
+    write_tree(tmp_path, {"apps/shop/pyproject.toml": f"{PLAIN}[tool.uv.workspace]\n"})
+    [project] = find_projects([tmp_path / "apps/shop"], tmp_path)
+    assert not is_workspace_of(tmp_path, project)
 
 
 @pytest.mark.parametrize(

@@ -134,3 +134,21 @@ def test_definitions(tmp_path):
     [project] = find_projects([tmp_path], tmp_path)
     found = look_at(project, configure(project, {}, {}).settings, interpreter="python")
     assert "dg configuration" in found.defs.next_step
+
+
+def test_what_gitlab_includes(tmp_path):
+    """Files that the pipeline includes are read, and what these include; not those elsewhere, and each once."""
+    files = {
+        ".gitlab-ci.yml": 'include: [ci/all.yml, /ci/jobs/*.yml, "*.yml", no.yml, ../x.yml, https://x/y.yml, "\\0"]\n',
+        "ci/all.yml": "include: {local: ci/more.yml}\n",
+        "ci/more.yml": "include: [ci/all.yml, ci/bad.yml]\n",
+        "ci/bad.yml": "a: [\n",
+        "ci/jobs/a.yml": "a: 1\n",
+        "ci/jobs/deep/b.yml": "b: 1\n",
+        "other.yml": "c: 1\n",
+    }
+    (tmp_path / "x.yml").write_text("d: 1\n")
+    root = tmp_path / "shop"
+    included = facts(root, files).ci.included
+    names = ("ci/all.yml", "ci/more.yml", "ci/bad.yml", "ci/jobs/a.yml")
+    assert sorted(included) == sorted(files[name] for name in names)

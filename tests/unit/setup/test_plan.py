@@ -15,7 +15,9 @@ from statebake.bake.image.generated_files import FileStatus, GeneratedFile
 from statebake.config.project import Project
 from statebake.config.toml_file import TomlFile
 from statebake.errors import Code, StatebakeError
+from statebake.inner_backend import load_inner
 from statebake.setup.facts import CiFacts, DockerFacts, ExactFile, Facts
+from statebake.setup.notes import Note
 from statebake.setup.plan import plan_setup
 
 if sys.version_info >= (3, 11):
@@ -222,9 +224,32 @@ def test_wrapped_already():
     assert plan_setup(facts(text, own='build_backend = "a"\n')).notes == ()
 
 
+@pytest.mark.parametrize("name", ["statebake.backend", "statebake.backend:x"])
+@pytest.mark.parametrize(
+    ("table", "own", "where"),
+    [
+        ('[tool.statebake]\nbuild-backend = "{}"\n', None, "pyproject.toml:5"),
+        ('[tool.statebake]\nbuild_backend = "{}"\n', 'build-backend = "hatchling.build"\n', "pyproject.toml:5"),
+        ("", 'jobs = 3\nbuild-backend = "{}"\n', "statebake.toml:2"),
+    ],
+)
+def test_wrapping_itself(table, own, where, name):
+    """A backend that wraps itself is the error that its builds end with, and the line is named."""
+    text = '[build-system]\nrequires = ["statebake", "a"]\nbuild-backend = "statebake.backend"\n' + table.format(name)
+    with pytest.raises(StatebakeError) as caught:
+        plan_setup(facts(text, own=own and own.format(name)))
+    with pytest.raises(StatebakeError) as of_build:
+        load_inner(name, [], ROOT, {})
+    error = caught.value
+    assert error.code is of_build.value.code is Code.NO_BACKEND
+    assert (error.message, error.next_step) == (of_build.value.message, of_build.value.next_step)
+    assert error.where == f"/repo/shop/{where}"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ('[build-system]\nrequires = []\nbuild-backend = "statebake.backend:x"\n', "the backend of statebake is"),
         ("build-system = 3\n", "build-system is not a table"),
         ("[[build-system]]\nrequires = []\n", "build-system is not a table"),
         ("[build-system]\n", "has no `requires`"),
@@ -452,11 +477,8 @@ def test_stage_of_gitlab(text, stage):
         ),
         ("include:\n  - local: /.gitlab/statebake-north.yml\na: 1\n", None),
         ("include:\n  - template: x\n", None),
-        ("spec:\n  inputs: {}\n---\na: 1\n", None),
         ("{a: 1}\n", None),
         ("a: 1\n...\n", None),
-        ("a: [\n", None),
-        ("- a\n", None),
     ],
 )
 def test_include_of_gitlab(text, wanted):
@@ -470,6 +492,30 @@ def test_include_of_gitlab(text, wanted):
         )
     else:
         assert change.new == wanted
+
+
+def test_what_is_to_be_done_by_hand():
+    """What nothing works without is to be done; what somebody wrote, edited or decided is only told."""
+    unsure = StatebakeError(Code.BAD_SETTING, "It is not known.", next_step="name it: defs_module")
+    lacking = '[build-system]\nrequires = ["statebake"]\nbuild-backend = "statebake.backend"\n'
+    mend = Note(".dockerignore is left as it is.", to_do=True)
+    for plan in (
+        ci_plan(gitlab="include:\n  - template: x\n"),
+        plan_setup(facts(lacking)),
+        plan_setup(facts(WRAPPED, defs=unsure)),
+        plan_setup(facts(WRAPPED, docker=DockerFacts(("Dockerfile",), note=mend))),
+    ):
+        assert plan.to_do == plan.notes != ()
+    edited = GeneratedFile(ROOT / ".dockerignore", "x\n", "y\n", FileStatus.EDITED)
+    for plan in (
+        ci_plan({".github/workflows/statebake.yml": "on: push\n"}),
+        plan_setup(facts('[project]\nname = "x"\n', uv="uv.lock")),
+        plan_setup(facts("[tool.dg]\n", ci=CiFacts(ROOT, github=True))),
+        plan_setup(facts(WRAPPED, single_module=True, defs=PurePosixPath())),
+        plan_setup(facts(WRAPPED, docker=DockerFacts(("Dockerfile",), edited))),
+    ):
+        assert plan.notes
+        assert plan.to_do == ()
 
 
 def test_docker():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from statebake.bake.diff import diff_lines
 from statebake.bake.files import replace_file
 from statebake.bake.image.context import IGNORE_FILE
 from statebake.bake.image.generated import FileState, state_of
@@ -36,14 +36,8 @@ class GeneratedFile:
 
     def diff(self) -> str:
         """Return what would change, as a unified diff; empty where nothing does."""
-        lines = difflib.unified_diff(
-            (self.old or "").splitlines(),
-            self.new.splitlines(),
-            f"{self.path.name} (as it is)",
-            f"{self.path.name} (as it should be)",
-            lineterm="",
-        )
-        return "\n".join(lines)
+        name = self.path.name
+        return "\n".join(diff_lines(self.old, self.new, f"{name} (as it is)", f"{name} (as it should be)"))
 
 
 def look_at_dockerfile(path: Path, text: str) -> GeneratedFile:
