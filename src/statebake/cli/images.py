@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from statebake.pipeline import OpenProject, Target
-    from statebake.pipeline.build_inputs import ImageInputs, ImageOptions
+    from statebake.pipeline.build_inputs import ImageInputs
+    from statebake.pipeline.image_options import ImageOptions
 
     Ready = tuple[OpenProject, ImageInputs]
 
@@ -55,24 +56,31 @@ def bake_docker_command(  # noqa: PLR0917 - the command's options
     Dockerfile is built if there is one, and what it makes is proved just the same.
     """
     from statebake import pipeline
-    from statebake.pipeline import build_inputs, building, refreshing
+    from statebake.pipeline.image_options import ImageOptions
     from statebake.pipeline.workshop import open_workshops
 
     env = environment()
     with open_view(output_format, env, verbose=verbose) as view:
         targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
-        options = build_inputs.ImageOptions(Path.cwd(), push, refresh_in_build, _here(iidfile), _here(metadata_file))
+        options = ImageOptions(Path.cwd(), push, refresh_in_build, _here(iidfile), _here(metadata_file))
         _one_image_each(targets, options)
-        run = refreshing.start_run(targets, env, all_or_nothing=all_or_nothing, allow_shrink=allow_shrink)
-        fetches = not (no_refresh or refresh_in_build)
         workshops = {} if no_build or dry_run else open_workshops(targets, env)
-        ahead = {} if fetches else pipeline.read_ahead(targets)
+        run = ahead = None
+        if no_refresh or refresh_in_build:
+            ahead = pipeline.read_ahead(targets)
+        else:
+            from statebake.pipeline import refreshing
 
+            run = refreshing.start_run(targets, env, all_or_nothing=all_or_nothing, allow_shrink=allow_shrink)
+
+        # What plans and builds is imported when it is needed: the import of the project should begin at once.
         async def make_ready(opened: OpenProject) -> Ready | int:
+            from statebake.pipeline import build_inputs
+
             target = opened.target
             workshop = workshops.get(target.project.directory)
             inputs = build_inputs.prepare_image(opened, options, env, workshop=workshop)
-            if fetches:
+            if run is not None:
                 code = await refresh_before(opened, run, view, dry_run=dry_run)
                 if dry_run:
                     view.image_inputs(target, inputs)
@@ -81,6 +89,8 @@ def bake_docker_command(  # noqa: PLR0917 - the command's options
             return opened, inputs
 
         def bake(target: Target, ready: Ready | int) -> int:
+            from statebake.pipeline import build_inputs, building
+
             if isinstance(ready, int):
                 return ready
             opened, inputs = ready
@@ -105,7 +115,7 @@ def bake_docker_command(  # noqa: PLR0917 - the command's options
                 return report.verified.exit
             return Exit.OK
 
-        return for_each(targets, env, view, make_ready, bake, run=run if fetches else None)
+        return for_each(targets, env, view, make_ready, bake, run=run)
 
 
 def _here(path: Path | None) -> Path | None:

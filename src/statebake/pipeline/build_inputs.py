@@ -20,25 +20,12 @@ from statebake.model.manifest import Manifest
 from statebake.pipeline import OpenProject
 from statebake.pipeline.baking import manifest_of
 from statebake.pipeline.build_context import Dockerfile, check_context, choose_dockerfile, write_build_inputs
+from statebake.pipeline.image_options import ImageOptions
 from statebake.pipeline.imaging import ImageParts, plan_image_of
 from statebake.pipeline.workshop import Workshop
 from statebake.progress import Observer
 
 _ADVICE = "mend what it names, a dependency most often; to look at the Dockerfile: statebake dockerfile"
-
-
-@dataclass(frozen=True)
-class ImageOptions:
-    """What a command asks for besides the settings: to push, to fetch in the build, and where to write reports.
-
-    ``directory`` is what relative paths in secrets and in arguments of the builder start from.
-    """
-
-    directory: Path
-    push: bool = False
-    refresh_in_build: bool = False
-    iidfile: Path | None = None
-    metadata_file: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,10 @@ from statebake.errors import Code, StatebakeError
 from statebake.model.manifest import Manifest
 from statebake.model.report import Report
 from statebake.pipeline import OpenProject
-from statebake.pipeline.build_inputs import ImageInputs, ImageOptions, open_request, prepare_build
+from statebake.pipeline.build_inputs import ImageInputs, open_request, prepare_build
 from statebake.pipeline.gate import Verified, search_made, verify_made
 from statebake.pipeline.hygiene import Searched
+from statebake.pipeline.image_options import ImageOptions
 from statebake.pipeline.inspecting import Artifact
 from statebake.pipeline.proving import Proof, prove, reading
 from statebake.pipeline.workshop import Workshop

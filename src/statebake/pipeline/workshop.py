@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,10 +23,11 @@ class Workshop:
 def open_workshops(targets: Sequence[Target], env: Mapping[str, str]) -> Mapping[Path, Future[Workshop]]:
     """Begin to ask the engine what it can, while the code of ``targets`` is imported; by their directories.
 
-    What goes wrong is raised by the results: ``ENGINE_MISSING``, ``ENGINE_UNREACHABLE``, ``ENGINE_DENIED``, and
-    ``BAD_SETTING`` for a builder that there is not.
+    What builds is imported meanwhile as well. What goes wrong is raised by the results: ``ENGINE_MISSING``,
+    ``ENGINE_UNREACHABLE``, ``ENGINE_DENIED``, and ``BAD_SETTING`` for a builder that there is not.
     """
-    pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
+    pool = ThreadPoolExecutor(2, thread_name_prefix="engine")
+    pool.submit(importlib.import_module, "statebake.pipeline.building")
     found = {target.project.directory: pool.submit(_open_workshop, target, env) for target in targets}
     pool.shutdown(wait=False)
     return found

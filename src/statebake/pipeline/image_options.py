@@ -1,0 +1,20 @@
+"""What a command asks of the bake of an image besides the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ImageOptions:
+    """To push, to fetch in the build, and where to write reports.
+
+    ``directory`` is what relative paths in secrets and in arguments of the builder start from.
+    """
+
+    directory: Path
+    push: bool = False
+    refresh_in_build: bool = False
+    iidfile: Path | None = None
+    metadata_file: Path | None = None
