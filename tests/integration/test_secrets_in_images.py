@@ -99,8 +99,9 @@ def test_clean_layers(docker: Docker, own: Path, tag: str, tmp_path: Path) -> No
     assert "2 of 2 layers were searched before" in checks()
     assert "layers were searched before" not in checks(OTHER_TOKEN=VALUE[::-1])
     (own / "Dockerfile").write_text("FROM scratch\nCOPY public /base\nCOPY src /app/src\nCOPY secret /app/secret\n")
-    result = bake(docker, own, "--no-refresh", "--tag", tag, env=env)
-    assert (result.code, [code for _, code, _ in findings(result)]) == (5, ["SB501"])
+    for _ in range(2):  # a layer that has one is not remembered as clean
+        result = bake(docker, own, "--no-refresh", "--tag", tag, env=env)
+        assert (result.code, [code for _, code, _ in findings(result)]) == (5, ["SB501"])
     marks = (tmp_path / "cache/clean-layers.json").read_text()
     assert VALUE not in marks
     assert (tmp_path / "cache/clean-layers.json").stat().st_mode & 0o077 == 0

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 _CHUNK = 1 << 20
+# The mode in an answer is one of Go's io/fs: Engine API, "Get information about files in a container".
+_GO_SYMLINK = 1 << 27
 _PUSHED = re.compile(r"\bdigest: (sha256:[0-9a-f]{64})\b")
 
 
@@ -67,21 +69,25 @@ class Engine:
             return image_facts(reference, client.inspect_image(reference), client.history(reference))
 
     @contextlib.contextmanager
-    def files(self, image: str, path: str) -> Iterator[BinaryIO | None]:
-        """Give the tar stream of what an image has at ``path``, named from its last part on; ``None``: nothing."""
+    def files(self, image: str, path: str, *, links: bool = True) -> Iterator[BinaryIO | None]:
+        """Give the tar stream of what an image has at ``path``, named from its last part on; ``None``: nothing.
+
+        Without ``links``, a symbolic link is nothing.
+        """
         from docker.errors import NotFound
 
         with self._container(image) as container:
             try:
                 with self._errors(image):
-                    chunks, _ = self._client.get_archive(container, path, chunk_size=_CHUNK)
+                    chunks, stat = self._client.get_archive(container, path, chunk_size=_CHUNK)
             except StatebakeError as error:
                 if isinstance(error.__cause__, NotFound):
                     yield None
                     return
                 raise
             with _Stream(chunks, self._errors) as stream:
-                yield cast(BinaryIO, stream)
+                is_link = bool(stat and stat["mode"] & _GO_SYMLINK)
+                yield None if is_link and not links else cast(BinaryIO, stream)
 
     @contextlib.contextmanager
     def whole(self, image: str) -> Iterator[BinaryIO]:

@@ -1,4 +1,4 @@
-"""Which layers of images were searched before, for the same secrets, and had nothing in them.
+"""Which layers of images were searched before, for the same secrets of the same project, and had nothing in them.
 
 A new image differs from the last one in a layer or two; its base and its dependencies need not be read again. What is
 kept is a mark for each layer, made of the layer's digest and of all that was searched for, with a key that only this
@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from statebake import __version__
@@ -25,13 +25,16 @@ _MOST_MARKS = 2_000
 
 
 class CleanLayers:
-    """The marks in a cache directory, for one set of secrets; a file that cannot be read or written counts as none."""
+    """The marks in a cache directory, for one set of secrets; a file that cannot be read or written counts as none.
 
-    def __init__(self, cache_dir: Path, at_hand: SecretsAtHand) -> None:
+    ``places`` are the project's own: what is a credential of its own there is published with a package elsewhere.
+    """
+
+    def __init__(self, cache_dir: Path, at_hand: SecretsAtHand, places: Sequence[str]) -> None:
         self._path = cache_dir / _NAME
         self._key, self._marks = self._load()
         values = sorted((secret.name, secret.value) for secret in at_hand.secrets)
-        self._searched_for = hashlib.sha256(json.dumps([__version__, values]).encode()).digest()
+        self._searched_for = hashlib.sha256(json.dumps([__version__, values, *places]).encode()).digest()
 
     def knows(self, diff_id: str) -> bool:
         """Return whether the layer with this digest is known to be clean."""

@@ -16,7 +16,6 @@ from statebake.model.finding import Finding, exit_of
 from statebake.model.manifest import Manifest
 from statebake.model.report import Report
 from statebake.pipeline import OpenProject
-from statebake.pipeline.clean_layers import CleanLayers
 from statebake.pipeline.hygiene import Searched, search_artifact
 from statebake.pipeline.inspecting import Artifact, without_empty
 from statebake.pipeline.judging import Evidence, find_truth, report_on, work_tree
@@ -103,8 +102,7 @@ def search_made(
     """
     settings = opened.target.settings
     at_hand = secrets_of(opened.target.project, settings, env, given=given)
-    clean = CleanLayers(cache_dir, at_hand) if cache_dir else None
-    return search_artifact(artifact, manifest, settings, at_hand, env, engine=engine, clean=clean)
+    return search_artifact(artifact, manifest, settings, at_hand, env, engine=engine, cache_dir=cache_dir)
 
 
 def _by_a_known_manifest(truth: Truth) -> tuple[Truth, tuple[str, ...]]:

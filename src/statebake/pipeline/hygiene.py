@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -64,12 +65,12 @@ def search_artifact(
     env: Mapping[str, str],
     *,
     engine: Engine | None = None,
-    clean: CleanLayers | None = None,
+    cache_dir: Path | None = None,
 ) -> Searched:
     """Return what must not be in an artifact and is: in its files, and in the layers and the configuration of an image.
 
     What looks like a credential and is in a package that somebody else has published is only counted. ``engine``: the
-    one that has the image. Layers that are known to be ``clean`` are not read again. Raises ``StatebakeError`` as
+    one that has the image. Layers that ``cache_dir`` says are clean are not read again. Raises ``StatebakeError`` as
     reading the artifact does.
     """
     of_keys = (section.values.get("secrets.mode", "off") for section in settings.keys)
@@ -77,6 +78,7 @@ def search_artifact(
         return Searched(notes=("Secrets were not looked for: secrets.mode is off.",))
     searcher = Searcher(at_hand.secrets, judge_name=unwanted)
     owner = _Owner(artifact, manifest, settings)
+    clean = CleanLayers(cache_dir, at_hand, owner.places) if cache_dir else None
     own, foreign = [], set()
     layers = artifact.image.facts.layers if artifact.image else ()
     known = sum(clean.knows(layer.diff_id) for layer in layers) if clean else 0
@@ -141,6 +143,11 @@ class _Owner:
         self._state_dirs = [state.path.strip("/") for state in artifact.states]
         tops = [self._package(path) for path in self._state_dirs]
         self._tops = {top for top in tops if top}
+
+    @property
+    def places(self) -> list[str]:
+        """Where files are that are nobody else's, though they look so: what ``is_public`` says depends on these."""
+        return sorted({*self._tops, *self._state_dirs})
 
     def _package(self, inside: str) -> str | None:
         """Return the package of somebody that a file is in; ``None``: it is in none."""
@@ -214,12 +221,17 @@ def _engine_hits(
     layers = image.facts.layers
     new = {layer.diff_id for layer in layers if clean is None or not clean.knows(layer.diff_id)}
     places = _places(image, new) if any(layer.diff_id not in new for layer in layers) else None
+    by_place: dict[str, list[Hit]] = {}
+    for place in places or ():
+        with engine.files(image.facts.id, place, links=False) as stream:
+            if stream is None:  # what was copied there is elsewhere
+                places = None
+                break
+            by_place[place] = [_below(place, hit) for hit in searcher.search("", stream)]
     if places is not None:
         for place, diff_ids in places.items():
-            with engine.files(image.facts.id, place) as stream:
-                hits = [_below(place, hit) for hit in searcher.search("", stream)] if stream else []
-            yield from hits
-            if clean is not None and all(map(owner.is_public, hits)):
+            yield from by_place[place]
+            if clean is not None and all(map(owner.is_public, by_place[place])):
                 clean.add(diff_ids)
         return
     with engine.saved(image.facts.id) as stream:
@@ -256,7 +268,7 @@ def _places(image: ReadImage, new: Collection[str]) -> dict[str, list[str]] | No
             state[image.states[0].path] = layer.diff_id
         elif words[:1] in (["COPY"], ["ADD"]) and words[-1].startswith("/"):
             target = words[-1].rstrip("/")
-            if not target or target in targets:
+            if not target or target in targets or target.startswith("//") or posixpath.normpath(target) != target:
                 return None
             targets[target] = layer.diff_id
         elif words[:1] != ["WORKDIR"]:
