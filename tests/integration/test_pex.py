@@ -11,7 +11,7 @@ import zipfile
 
 import pytest
 
-from statebake.config.pex_options import FLAGS
+from statebake.config.pex_options import FLAGS, INDEXES, REQUIREMENTS
 from support.cli import run, statebake
 from support.native import code_component, component, documents, native_project, state_dir
 from support.pexes import (
@@ -273,14 +273,18 @@ def test_a_failing_bake_leaves_the_old_file(good, tmp_path, args, pyproject, cod
     assert [path.name for path in output.parent.iterdir()] == ["shop.pex"]
 
 
-def test_flags_of_pex(tmp_path):
-    """The options that the settings take for such as have no value are that in pex itself."""
+def test_options_of_pex(tmp_path):
+    """All options of pex that take no value are known as such, and no other; an option is known by all its names."""
     script = (
-        "import json, sys\nfrom pex.bin.pex import configure_clp\n"
+        "import json\nfrom pex.bin.pex import configure_clp\n"
         "actions = configure_clp().parser._option_string_actions\n"
-        "print(json.dumps([flag for flag in sys.argv[1:] if actions[flag].nargs != 0]))"
+        "print(json.dumps({name: [action.nargs == 0, action.option_strings] for name, action in actions.items()}))"
     )
-    assert json.loads(run([sys.executable, "-c", script, *sorted(FLAGS)], cwd=tmp_path).ok().out) == []
+    options = json.loads(run([sys.executable, "-c", script], cwd=tmp_path).ok().out)
+    assert {name for name, (is_flag, _) in options.items() if is_flag} == {name for name in FLAGS if name in options}
+    for known in (INDEXES, REQUIREMENTS):
+        assert {name for some in known for name in options[some][1]} == known
+    assert INDEXES.isdisjoint(REQUIREMENTS)
 
 
 @pytest.mark.parametrize("place", ["file/x.pex", "file/deep/x.pex", "directory"])

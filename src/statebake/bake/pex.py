@@ -6,11 +6,12 @@ import os
 import shlex
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from statebake.bake.pex_tool import run_pex
 from statebake.bake.plan import BakePlan
+from statebake.config.pex_options import without_requirements
 from statebake.errors import Code, StatebakeError
 from statebake.model.report import Report
 
@@ -48,7 +49,7 @@ def build_pex(
                     *("--sources-directory", str(root)),
                     *([str(wheel), "--intransitive"] if wheel else []),
                     *plan.entry_point,
-                    *without_requirements(plan.pex_args),
+                    *without_requirements(plan.pex_args),  # those are in the resolved dependencies already
                     *("--output-file", str(built)),
                 ],
                 env=env,
@@ -75,23 +76,6 @@ def build_pex(
             where=str(plan.output),
             next_step="free some space, or choose another place with --output",
         ) from error
-
-
-_REQUIREMENT_OPTIONS = {"-r", "--requirement", "--constraints", "--project", "--lock", "--pylock", "--override"}
-
-
-def without_requirements(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments without those that name requirements: these are in the resolved dependencies already."""
-    kept: list[str] = []
-    skip = False
-    for argument in arguments:
-        if skip:
-            skip = False
-        elif argument in _REQUIREMENT_OPTIONS:
-            skip = True
-        elif argument.partition("=")[0] not in _REQUIREMENT_OPTIONS and not argument.startswith("-r"):
-            kept.append(argument)
-    return kept
 
 
 def assemble(plan: BakePlan, root: Path) -> None:

@@ -412,8 +412,8 @@ SETTINGS: tuple[Setting, ...] = (
         "pex.args",
         Kind.PEX_OPTIONS,
         (),
-        "Further options for the `pex` command. What is to be installed is none of them: that is the project's "
-        "dependencies, or in `lock`.",
+        "Further options for the `pex` command. A bare requirement is none of them: name it in the project's "
+        "dependencies, in the file of `lock`, or in a file of its own, by `-r FILE`.",
         "--pex-arg",
     ),
     Setting(

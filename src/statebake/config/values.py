@@ -115,7 +115,7 @@ def _pex_options(value: object, base: Path) -> tuple[str, ...]:
         raise MisplacedError(
             f"{mask(found)} is no option",
             "name what is to be installed in [project] dependencies of pyproject.toml, or in the file that the setting "
-            "lock names",
+            "lock names, or in a file of its own: -r FILE",
         )
     return options
 

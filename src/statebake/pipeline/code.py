@@ -8,7 +8,6 @@ from pathlib import Path
 
 from statebake.bake import BakePlan, SourceFile, StateFile
 from statebake.bake.code_form import COMPILED_SUFFIXES, CodeForm, code_form
-from statebake.bake.pex import without_requirements
 from statebake.bake.wheel.contents import left_out_of_wheel
 from statebake.bake.wheel.project_wheel import build_project_wheel
 from statebake.config import backend_of, import_root
@@ -88,7 +87,7 @@ def wheel_with_state(
         made,
         python=plan.python,
         backend=backend,
-        pex_args=without_requirements(plan.pex_args),
+        pex_args=plan.pex_args,
         env=env,
     )
     with zipfile.ZipFile(built) as archive:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from statebake.config import Kind
-from statebake.config.pex_options import no_option
+from statebake.config.pex_options import about_indexes, no_option, without_requirements
 from statebake.config.values import MisplacedError, parse
 
 
@@ -16,9 +16,14 @@ from statebake.config.values import MisplacedError, parse
         (["--venv", "prepend", "-D", "more", "-rmore.txt", "--layout=loose", "@more.txt"], None),
         (["-i", "https://example.org/simple", "--find-links", ".", "--no-compress"], None),
         (["--an-option-of-tomorrow", "value"], None),
+        (["-vr", "more.txt", "-r", "-", "--project", "lib", "--zip-safe"], None),
         (["requests"], "requests"),
         (["--no-compress", "requests"], "requests"),
         (["-v", "requests"], "requests"),
+        (["-vv", "requests"], "requests"),
+        (["--no-pre", "requests"], "requests"),
+        (["--version", "requests"], "requests"),
+        (["--venv", "prepend", "requests"], "requests"),
         (["-rmore.txt", "requests"], "requests"),
         (["--layout=loose", "./lib"], "./lib"),
         (["-D", "more", "requests>=2"], "requests>=2"),
@@ -28,6 +33,31 @@ from statebake.config.values import MisplacedError, parse
 def test_no_option(arguments, found):
     """Told is what cannot be the value of the option before it; an option that nobody knows here may have one."""
     assert no_option(arguments) == found
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-r", "more.txt"],
+        ["-rmore.txt"],
+        ["-vr", "more.txt"],
+        ["--with-requirements=more.txt"],
+        ["--requirement", "more.txt", "--constraint", "less.txt"],
+        ["--pylock", "pylock.toml", "--pylock-extra", "x"],
+        ["--group", "test@."],
+        ["--venv-repository", "--venv-repository", "other"],
+    ],
+)
+def test_without_requirements(arguments):
+    """What says what is resolved is left out with its value, and nothing besides."""
+    others = ["--venv", "prepend", "-v", "--an-option-of-tomorrow", "value"]
+    assert without_requirements([*others, *arguments, *others]) == [*others, *others]
+
+
+def test_about_indexes():
+    """What says where from something is resolved is told from all else, with its value, in each of its forms."""
+    wanted = ["--no-pypi", "-i", "https://a.example", "-ihttps://b.example", "--find-links=.", "--proxy", "c", "--pre"]
+    assert about_indexes(["-v", *wanted, "-r", "more.txt", "-D", "more", "--no-wheel", "@more.txt"]) == wanted
 
 
 def test_requirements_in_pex_args(tmp_path):

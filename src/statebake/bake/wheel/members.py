@@ -7,6 +7,7 @@ import importlib.util
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import IO
 
 from statebake.bake.wheel.record import Member
@@ -32,6 +33,22 @@ def member_of(path: str, stream: IO[bytes], algorithms: Sequence[str]) -> Member
     return Member(path, size, {digest.name: digest.digest() for digest in digests})
 
 
+@contextmanager
+def unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[IO[bytes]]:
+    """Give what a member has; raises ``ValueError`` where it cannot be unpacked."""
+    try:
+        with archive.open(info) as stream:
+            yield stream
+    except _BROKEN as error:
+        raise ValueError(f"{info.filename}: {error}") from error
+
+
+def content_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """Return all that a member has; raises ``ValueError`` where it cannot be unpacked."""
+    with unpacked(archive, info) as stream:
+        return stream.read()
+
+
 def must_be_open(archive: zipfile.ZipFile) -> None:
     """Raise ``ValueError`` where a member is encrypted."""
     if locked := next((info.filename for info in archive.infolist() if info.flag_bits & _ENCRYPTED), None):
@@ -53,9 +70,6 @@ def members_of(
         if name in seen:
             raise ValueError(f"it has {name} twice")
         seen.add(name)
-        try:
-            with archive.open(info) as stream:
-                member = member_of(name, stream, algorithms)
-        except _BROKEN as error:
-            raise ValueError(f"{name}: {error}") from error
+        with unpacked(archive, info) as stream:
+            member = member_of(name, stream, algorithms)
         yield member

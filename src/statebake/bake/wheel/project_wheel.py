@@ -8,22 +8,11 @@ from pathlib import Path
 
 from statebake.bake.dependencies import RESOLVER
 from statebake.bake.pex_tool import run_pex
+from statebake.config.pex_options import about_indexes
 from statebake.errors import Code, StatebakeError
 
 # What archives of nobody's time are dated: 1980, the first that a zip file can say.
 _EPOCH = "315532800"
-_FLAGS = {"--pypi", "--no-pypi", "--no-index", "--use-pip-config", "--no-use-pip-config", "--no-build-isolation"}
-_FLAGS |= {"--build-isolation", "--pre", "--no-pre"}
-_WITH_VALUE = {"-i", "--index", "--index-url", "-f", "--find-links", "--repo", "--cert", "--client-cert", "--proxy"}
-_WITH_VALUE |= {
-    "--retries",
-    "--timeout",
-    "--pip-version",
-    "--resolver-version",
-    "--keyring-provider",
-    "--resume-retries",
-}
-_WITH_VALUE |= {"--extra-pip-requirement", "--scoped-repo", "--source"}
 
 
 def build_project_wheel(
@@ -31,8 +20,10 @@ def build_project_wheel(
 ) -> Path:
     """Build ``project`` for the interpreter ``python``, and return the wheel, as its backend made it, in ``directory``.
 
-    Nothing of an earlier build is reused. Where the backend is statebake's, it leaves out what it does besides: the
-    state was checked already. Raises ``StatebakeError``: ``BACKEND_FAILED`` with what was printed; ``TOOL_MISSING``.
+    Of ``pex_args`` only those count that say where the build's own requirements come from. Nothing of an earlier build
+    is reused. Where the backend is statebake's, it leaves out what it does besides: the state was checked already.
+
+    Raises ``StatebakeError``: ``BACKEND_FAILED`` with what was printed; ``TOOL_MISSING``.
     """
     with tempfile.TemporaryDirectory(prefix="statebake-") as scratch:
         made = Path(scratch, "made")
@@ -41,7 +32,7 @@ def build_project_wheel(
                 [
                     *("--python", python),
                     *RESOLVER,
-                    *_about_resolving(pex_args),
+                    *about_indexes(pex_args),
                     *(str(project), "--intransitive", "--no-pre-install-wheels"),
                     *("--layout", "loose", "--output-file", str(made)),
                 ],
@@ -56,19 +47,6 @@ def build_project_wheel(
         if len(wheels) != 1:
             raise _failed(project, backend, f"made {len(wheels)} wheels", None)
         return wheels[0].rename(directory / wheels[0].name)
-
-
-def _about_resolving(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments that say where pex gets from what the build requires; others are about the PEX."""
-    kept: list[str] = []
-    left = iter(arguments)
-    for argument in left:
-        option, has_value, _ = argument.partition("=")
-        if option in _FLAGS or (option in _WITH_VALUE and has_value):
-            kept.append(argument)
-        elif option in _WITH_VALUE:
-            kept += [argument, *([value] if (value := next(left, None)) is not None else [])]
-    return kept
 
 
 def _failed(project: Path, backend: str, what: str, detail: str | None) -> StatebakeError:

@@ -37,7 +37,7 @@ class Member:
         return [self.path, f"{algorithm}={digest}", str(self.size)]
 
     def right(self, cells: list[str]) -> list[str]:
-        """Return the row with its path that says of it what ``cells`` should."""
+        """Return its row, with the algorithm of ``cells`` where that is known."""
         algorithm = cells[1].partition("=")[0] if len(cells) > 1 else ""
         return self.row(algorithm if algorithm in self.digests else SHA256)
 

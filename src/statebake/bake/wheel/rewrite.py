@@ -12,7 +12,7 @@ from pathlib import Path
 
 from statebake.bake.state_files import StateFile
 from statebake.bake.wheel.contents import CONFIG_NAMES, Changes, Contents, wheel_changes
-from statebake.bake.wheel.members import member_of, members_of, must_be_open
+from statebake.bake.wheel.members import content_of, member_of, members_of, must_be_open
 from statebake.bake.wheel.record import SHA256, Member, algorithms_in, right_record
 from statebake.bake.wheel.version import LocalVersion
 from statebake.bake.wheel.zip_entries import can_be_copied, copy_as, copy_entry, in_order, like, new_entry, write_file
@@ -70,7 +70,7 @@ def _rewrite(
 ) -> None:
     named = record.partition("/")[0].removesuffix(".dist-info")
     renamed = partial(local.path, named=named) if local else str
-    text = archive.read(record).decode("utf-8", "replace")
+    text = content_of(archive, archive.getinfo(record)).decode("utf-8", "replace")
     metadata = _metadata(archive, record, local) if local else {}
     kept: list[Member] = []
     for member in members_of(archive, changes.removes, algorithms_in(text)):
@@ -103,9 +103,10 @@ def _metadata(archive: zipfile.ZipFile, record: str, local: LocalVersion) -> dic
     """Return the ``METADATA`` with its new version, by its path; raises ``ValueError`` where there is none."""
     name = f"{record.rpartition('/')[0]}/METADATA"
     try:
-        return {name: local.metadata(archive.read(name))}
+        info = archive.getinfo(name)
     except KeyError as error:
         raise ValueError("it has no METADATA") from error
+    return {name: local.metadata(content_of(archive, info))}
 
 
 def _write(target: zipfile.ZipFile, file: StateFile) -> Member:
@@ -135,4 +136,4 @@ def _record(names: list[str], backend: str, wheel: str) -> str:
 def _configs(archive: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
     for info in archive.infolist():
         if info.filename.rpartition("/")[2] in CONFIG_NAMES and info.file_size <= _LARGEST_CONFIG:
-            yield info.filename, archive.read(info).decode("utf-8", "replace")
+            yield info.filename, content_of(archive, info).decode("utf-8", "replace")

@@ -128,3 +128,19 @@ def test_code_that_is_missing_in_an_sdist(code):
     assert caught.value.code is Code.LEFT_OUT_BY_BACKEND
     assert "The package shop.defs itself is not in the source distribution that inner made." in caught.value.message
     sdist_changes(contents(), {*names, "shop-1/lib/shop/defs/x.py"}, "shop-1", "inner")
+
+
+def test_a_large_state_in_an_sdist_without_code():
+    """However many files of the state are there, all names are looked through once for each place of the package."""
+
+    class Names(set):
+        looks = 0
+
+        def __iter__(self):
+            self.looks += 1
+            return super().__iter__()
+
+    names = Names(f"shop-1/{start}/{STATE}/K/{number}" for start in ("src", "lib") for number in range(100))
+    with pytest.raises(StatebakeError, match="is not in the source distribution"):
+        sdist_changes(contents(), names, "shop-1", "inner")
+    assert names.looks == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import tarfile
 import time
 import zipfile
@@ -68,10 +69,9 @@ def write_twice(path):
         write_wheel(path, ["shop/__init__.py"])
 
 
-def write_packed_badly(path, method):
+def write_packed_badly(path, method, name="shop/bad.py"):
     """Write a wheel with a file that is packed in another way and cannot be unpacked."""
-    name = "shop/bad.py"
-    with zipfile.ZipFile(write_wheel(path), "a") as archive:
+    with zipfile.ZipFile(write_wheel(path, record=name != f"{INFO}/RECORD"), "a") as archive:
         archive.writestr(name, bytes(range(256)) * 9, method)
     packed = raw(path, name)
     at = 30 + len(name) + 12  # after the header, the name, and what tells how it is packed
@@ -239,8 +239,6 @@ def test_a_prefix(tmp_path, contents):
         (lambda path: write_wheel(path, ["other.dist-info/RECORD"]), "it has several RECORDs"),
         (lambda path: write_wheel(path, [f"{INFO}/RECORD.jws"]), "its RECORD is signed"),
         (write_twice, "it has shop/__init__.py twice"),
-        (lambda path: write_packed_badly(path, zipfile.ZIP_LZMA), "cannot be read (shop/bad.py: "),
-        (lambda path: write_packed_badly(path, zipfile.ZIP_BZIP2), "cannot be read (shop/bad.py: "),
         (write_encrypted, "shop/ is encrypted"),
     ],
 )
@@ -252,6 +250,17 @@ def test_no_wheel(tmp_path, contents, make, why):
     assert caught.value.code is Code.BACKEND_FAILED
     assert caught.value.message.startswith("What inner made is no wheel that can be read: ")
     assert why in caught.value.message
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("name", ["shop/bad.py", "pyproject.toml", f"{INFO}/RECORD", f"{INFO}/METADATA"])
+def test_what_cannot_be_unpacked(tmp_path, contents, name, method):
+    """Whichever file of a wheel cannot be unpacked, and however it is packed, the wheel is refused with its name."""
+    local = LocalVersion("state.a") if name.endswith("METADATA") else None
+    write_packed_badly(tmp_path / "built.whl", method, name)
+    with pytest.raises(StatebakeError, match=re.escape(f"cannot be read ({name}: ")) as caught:
+        complete_wheel(tmp_path / "built.whl", tmp_path / "out.whl", contents, "inner", local)
+    assert caught.value.code is Code.BACKEND_FAILED
 
 
 def write_sdist(path, names, *, links=(), kind=tarfile.PAX_FORMAT):
