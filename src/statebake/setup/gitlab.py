@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from statebake.setup.notes import Note
@@ -97,6 +98,7 @@ def included_files(text: str) -> list[str]:
     return _local_files(top["include"]) if "include" in top else []
 
 
+@lru_cache(maxsize=256)
 def _read(text: str) -> _Pipeline:
     import yaml
 
@@ -110,7 +112,7 @@ def _read(text: str) -> _Pipeline:
     line = content.start_mark.line + 1
     if not isinstance(content, yaml.MappingNode):
         return _Pipeline({}, line, "is no mapping of keywords and jobs, as GitLab wants it")
-    top = {str(key.value): value for key, value in content.value}
+    top = {str(key.value): value for key, value in content.value if isinstance(key, yaml.ScalarNode)}
     if len(nodes) > 2:
         return _Pipeline(top, line, f"begins document {len(nodes)}, and GitLab reads two: a header and the pipeline")
     if len(nodes) > 1 and not _is_header(nodes[0]):
@@ -143,12 +145,22 @@ def _is_ours(node: Any) -> bool:
 
 
 def _local_files(node: Any) -> list[str]:
-    """Return what an ``include`` names, from the repository's root; what is no file in there is the empty name."""
+    """Return what an ``include`` names, from the repository's root; what is no file in there is the empty name.
+
+    Every node counts once: aliases of YAML can name one many times over, and a list as an item of its own.
+    """
     import yaml
 
-    if isinstance(node, yaml.ScalarNode):
-        return [str(node.value).lstrip("/")]
-    if isinstance(node, yaml.SequenceNode):
-        return [name for item in node.value for name in _local_files(item)]
-    files = [value for key, value in node.value if key.value == "local"]
-    return [str(value.value).lstrip("/") if isinstance(value, yaml.ScalarNode) else "" for value in files] or [""]
+    names, seen, nodes = [], set(), [node]
+    while nodes:
+        one = nodes.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, yaml.SequenceNode):
+            nodes += reversed(one.value)
+            continue
+        is_table = isinstance(one, yaml.MappingNode)
+        files = [value for key, value in one.value if key.value == "local"] if is_table else [one]
+        names += [str(file.value).lstrip("/") if isinstance(file, yaml.ScalarNode) else "" for file in files] or [""]
+    return names
