@@ -70,20 +70,25 @@ def include(text: str, path: str, others: Iterable[str] = ()) -> str | Note:
     end = "\r\n" if "\r\n" in text else "\n"
     if any(matches(name, path) for one in (text, *others) for name in included_files(one)):
         return text
-    if "include" in before.top:
-        new = f"{text}  {line}{end}" if _OURS_AT_THE_END.search(text) else None
-    else:
-        space = end if not text or text.endswith("\n") else end * 2
-        new = f"{text}{space if text.strip() else ''}include:{end}  {line}{end}"
     if before.problem:
         mend = f"{FILE}:{before.line} {before.problem}. Mend that, and add this to its `include`: {line}"
         return Note(mend, to_do=True)
     if before.header:
         place = f"{FILE}, in the document that begins at line {before.line}, behind the header"
         return Note(f"Add this to `include` in {place}: {line}", to_do=True)
-    if new is None or list(_read(new).top) != list({**before.top, "include": None}):
+    if "include" not in before.top:
+        space = end if not text or text.endswith("\n") else end * 2
+        new = f"{text}{space if text.strip() else ''}include:{end}  {line}{end}"
+    elif _OURS_AT_THE_END.search(text):
+        new = f"{text}  {line}{end}"
+    else:
         return Note(f"Add this to `include` in {FILE}: {line}", to_do=True)
-    return new
+    after = _read(new)
+    if list(after.top) == list({**before.top, "include": None}):
+        return new
+    in_another = after.top and after.problem
+    place = f", in the document that begins at line {before.line} and ends before the file does" if in_another else ""
+    return Note(f"Add this to `include` in {FILE}{place}: {line}", to_do=True)
 
 
 def matches(pattern: str, path: str) -> bool:

@@ -107,6 +107,14 @@ def test_an_empty_document():
     assert include("---\n", PATH) == f"---\n\ninclude:\n  {LINE}\n"
 
 
+@pytest.mark.parametrize("text", ["a: 1\n---\n", "---\na: 1\n\n---\n# more\n", "a: 1\n---\n...\n---\n"])
+def test_behind_the_pipeline(text):
+    """Where a document ends before the file does, a line at the end is none of it, and the note says so."""
+    number = text.splitlines().index("a: 1") + 1
+    place = f".gitlab-ci.yml, in the document that begins at line {number} and ends before the file does"
+    assert include(text, PATH) == Note(f"Add this to `include` in {place}: {LINE}", to_do=True)
+
+
 def test_included_by_another_file():
     """A file that the pipeline includes may be the one with the line."""
     text = "include: ci/all.yml\n"
