@@ -21,16 +21,22 @@ _AWS_NAME = re.compile(
     r"|DISABLE_|REQUEST_|RESPONSE_|SIGV4A?_|APPRUNNER_|EMF_|BATCH_|VPC_|STACK_|ENV)",
     re.IGNORECASE,
 )
-# Names that would match, and whose values everybody may see: the address of a service, what is public by its nature.
+# Names that would match, and whose values everybody may see: the address of a service, what is public by its nature,
+# what something is sorted by.
 _PLAIN_NAME = re.compile(
-    r"^AWS_ENDPOINT_|PUBLIC_?KEY|PUBLISHABLE|^TOKENIZERS_|SECRETS?_(?:NAME|ARN|PATH|BACKEND|SCOPE)$",
+    r"^AWS_ENDPOINT_|PUBLIC_?KEY|PUBLISHABLE|^TOKENIZERS_|SECRETS?_(?:NAME|ARN|PATH|BACKEND|SCOPE)$"
+    r"|^(?:SORT|PARTITION)_KEY$|^NEXT_PAGE_TOKEN$",
     re.IGNORECASE,
 )
 # Up to the last @ before a slash: a password may have an @ in it.
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s:'\"]*(?::[^/\s'\"]*)?@")
-# A parameter of a URL's query or fragment (RFC 3986, sections 3.4 and 3.5): its name, and its value.
-_URL_PARAMETER = re.compile(r"(?<=[?&#;])([\w.%\[\]-]{1,64})=([^\s&#;'\"`<>\\]+)")
-_SECRET_PARAMETER = re.compile(r"(?:.*SIGNATURE|SIG|KEY|AUTH|PAT|PASS|PWD)", re.IGNORECASE)
+# A parameter of a URL's query or fragment (RFC 3986, sections 3.4 and 3.5): its name, and its value. A value may have a
+# semicolon in it, or an apostrophe; JSON may have \u0026 for the &.
+_NAME = r"[\w.%\[\]-]{1,64}"
+_URL_PARAMETER = re.compile(rf"(?:(?<=[?&#;])|(?<=\\u0026))({_NAME})=((?:[^\s&#;'\"`<>\\]|;(?!{_NAME}=)|'(?=[\w%]))+)")
+_SECRET_PARAMETER = re.compile(
+    r"(?:.*[\W_])?(?:SIGNATURE|HMAC|AUTHORIZATION|SESSION(?:[-_]?ID)?)|SIG|KEY|AUTH|PAT|PASS|PWD|CODE", re.IGNORECASE
+)
 _SHORTEST = 6
 _LINE = 12
 
@@ -43,8 +49,8 @@ def looks_secret(name: str) -> bool:
 
 def redact(text: str, env: Mapping[str, str]) -> str:
     """Return ``text`` without the values of the variables in ``env`` that look like secrets, and without the
-    credentials of URLs, in their queries too. Values of fewer than six characters are left: they would mask ordinary
-    words.
+    credentials of URLs: user and password, and the values of parameters whose names tell a secret. Of the variables,
+    values of fewer than six characters are left: they would mask ordinary words.
     """
     return redactor(env)(text)
 

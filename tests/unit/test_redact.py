@@ -118,6 +118,23 @@ def test_the_longer_secret_first():
         ("x @ https://h/x.whl#sha256=0f", "x @ https://h/x.whl#sha256=0f"),
         ("https://h/x?page=2&keyword=a", "https://h/x?page=2&keyword=a"),
         ("https://h/x?public_key=a", "https://h/x?public_key=a"),
+        ("https://h/x?authorization=Bearer%20x&page=1", "https://h/x?authorization=****&page=1"),
+        ("https://h/x?code=abc", "https://h/x?code=****"),
+        (
+            "https://h/x?session=abc&session_id=abc&sessionid=abc",
+            "https://h/x?session=****&session_id=****&sessionid=****",
+        ),
+        ("https://h/x?hmac=abc&X-Hub-Signature=abc", "https://h/x?hmac=****&X-Hub-Signature=****"),
+        (r'{"a": "https://h/x?a=1\u0026token=abc\u0026b=2"}', r'{"a": "https://h/x?a=1\u0026token=****\u0026b=2"}'),
+        ("https://h/x?token=ab;cd&a=1", "https://h/x?token=****&a=1"),
+        ("https://h/x?token=ab;cd;a=1;b=2", "https://h/x?token=****;a=1;b=2"),
+        ("https://h/x?a=1;token=ab", "https://h/x?a=1;token=****"),
+        ("'https://h/x?token=ab'cd', 'x'", "'https://h/x?token=****', 'x'"),
+        (
+            "https://h/x?sort_key=a&partition_key=b&designature=c",
+            "https://h/x?sort_key=a&partition_key=b&designature=c",
+        ),
+        ("https://h/x?next_page_token=a&zip_code=b", "https://h/x?next_page_token=a&zip_code=b"),
     ],
 )
 def test_credentials_of_urls(text, expected):

@@ -43,7 +43,7 @@ def change_lines(setup: Setup, env: Mapping[str, str]) -> Iterator[Text]:
     if setup.plan.changes:
         yield Text("")
     for note in setup.plan.notes:
-        yield Text.assemble(("note: ", "yellow"), note)
+        yield Text.assemble(("note: ", "yellow"), redacted(note.text))
 
 
 def _masking(env: Mapping[str, str]) -> Callable[[str], str]:
@@ -74,7 +74,7 @@ def next_steps(setup: Setup) -> Iterator[str]:
 
 def setup_json(setup: Setup, written: Sequence[Path], env: Mapping[str, str]) -> dict[str, Any]:
     """Return the same as a JSON object, without the secrets in ``env``; ``written``: the files that were."""
-    redacted = _masking(env) if setup.plan.changes else str
+    redacted = _masking(env) if setup.plan.changes or setup.plan.notes else str
     return {
         "found": {name.lower().replace(" ", "_"): value for name, value in setup.plan.found},
         "changes": [
@@ -85,8 +85,8 @@ def setup_json(setup: Setup, written: Sequence[Path], env: Mapping[str, str]) ->
             }
             for change in setup.plan.changes
         ],
-        "notes": list(setup.plan.notes),
-        "to_do": list(setup.plan.to_do),
+        "notes": [redacted(note.text) for note in setup.plan.notes],
+        "to_do": [redacted(note.text) for note in setup.plan.to_do],
         "next_steps": list(setup.plan.next_steps),
         "written": [str(path) for path in written],
     }

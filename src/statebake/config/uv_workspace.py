@@ -12,7 +12,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_TOKEN = re.compile(r"(?P<any>\*+)(?P<slash>/?)|(?P<one>\?)|\[(?P<no>!?)(?P<set>\]?[^\]]*)\]|(?P<bad>\[)|.", re.DOTALL)
+_TOKEN = re.compile(
+    r"(?P<any>\*+)(?P<slash>/?)|(?P<one>\?)|\[(?:(?P<no>!)|(?!!))(?P<set>\][^\]]*|[^\]]+)\]|(?P<bad>\[)|.", re.DOTALL
+)
+_OF_A_SET = re.compile("(?P<low>.)-(?P<high>.)|(?P<single>.)", re.DOTALL)
 
 
 def is_member(workspace: object, path: str) -> bool:
@@ -47,7 +50,10 @@ def _matches(glob: str, path: str, character: str) -> bool:
             parts.append("(?:.*/)?" if token["slash"] else ".*")
         else:
             return False
-    return re.fullmatch("".join(parts), path, re.DOTALL) is not None
+    try:
+        return re.fullmatch("".join(parts), path, re.DOTALL) is not None
+    except re.error:  # never known to happen; but what somebody's workspace says must not end the command
+        return False
 
 
 def _is_component(glob: str, token: re.Match[str]) -> bool:
@@ -59,6 +65,16 @@ def _of_one(token: re.Match[str], character: str) -> str:
     if token["one"]:
         return character
     if token["set"] is not None:
-        characters = re.sub(r"[\\\[\]^&~|]", r"\\\g<0>", token["set"])
-        return f"(?={character})[{'^' if token['no'] else ''}{characters}]"
+        return f"(?={character})(?{'!' if token['no'] else '='}{_one_of(token['set'])})."
     return re.escape(token[0])
+
+
+def _one_of(characters: str) -> str:
+    """Return the expression for what a set has; a range that ends before it begins has nothing, as in uv."""
+    parts = []
+    for part in _OF_A_SET.finditer(characters):
+        if part["single"]:
+            parts.append(re.escape(part["single"]))
+        elif part["low"] <= part["high"]:
+            parts.append(f"[{re.escape(part['low'])}-{re.escape(part['high'])}]")
+    return "|".join(parts) or "(?!)"

@@ -51,7 +51,7 @@ class Setup:
             Code.OUT_OF_DATE,
             f"statebake is not set up here, or not wholly: {', and '.join(left)}.",
             where=str(changes[0].path if changes else self.target.project.directory),
-            next_step="statebake init" if changes else " ".join(to_do),
+            next_step="statebake init" if changes else to_do[0].text,  # the others are notes
         )
 
     def name_of(self, path: Path) -> str:

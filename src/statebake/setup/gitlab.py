@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from statebake.setup.notes import Note
@@ -69,20 +70,25 @@ def include(text: str, path: str, others: Iterable[str] = ()) -> str | Note:
     end = "\r\n" if "\r\n" in text else "\n"
     if any(matches(name, path) for one in (text, *others) for name in included_files(one)):
         return text
-    if "include" in before.top:
-        new = f"{text}  {line}{end}" if _OURS_AT_THE_END.search(text) else None
-    else:
-        space = end if not text or text.endswith("\n") else end * 2
-        new = f"{text}{space if text.strip() else ''}include:{end}  {line}{end}"
     if before.problem:
         mend = f"{FILE}:{before.line} {before.problem}. Mend that, and add this to its `include`: {line}"
         return Note(mend, to_do=True)
     if before.header:
         place = f"{FILE}, in the document that begins at line {before.line}, behind the header"
         return Note(f"Add this to `include` in {place}: {line}", to_do=True)
-    if new is None or list(_read(new).top) != list({**before.top, "include": None}):
+    if "include" not in before.top:
+        space = end if not text or text.endswith("\n") else end * 2
+        new = f"{text}{space if text.strip() else ''}include:{end}  {line}{end}"
+    elif _OURS_AT_THE_END.search(text):
+        new = f"{text}  {line}{end}"
+    else:
         return Note(f"Add this to `include` in {FILE}: {line}", to_do=True)
-    return new
+    after = _read(new)
+    if list(after.top) == list({**before.top, "include": None}):
+        return new
+    in_another = after.top and after.problem
+    place = f", in the document that begins at line {before.line} and ends before the file does" if in_another else ""
+    return Note(f"Add this to `include` in {FILE}{place}: {line}", to_do=True)
 
 
 def matches(pattern: str, path: str) -> bool:
@@ -97,6 +103,7 @@ def included_files(text: str) -> list[str]:
     return _local_files(top["include"]) if "include" in top else []
 
 
+@lru_cache(maxsize=256)
 def _read(text: str) -> _Pipeline:
     import yaml
 
@@ -110,7 +117,7 @@ def _read(text: str) -> _Pipeline:
     line = content.start_mark.line + 1
     if not isinstance(content, yaml.MappingNode):
         return _Pipeline({}, line, "is no mapping of keywords and jobs, as GitLab wants it")
-    top = {str(key.value): value for key, value in content.value}
+    top = {str(key.value): value for key, value in content.value if isinstance(key, yaml.ScalarNode)}
     if len(nodes) > 2:
         return _Pipeline(top, line, f"begins document {len(nodes)}, and GitLab reads two: a header and the pipeline")
     if len(nodes) > 1 and not _is_header(nodes[0]):
@@ -143,12 +150,22 @@ def _is_ours(node: Any) -> bool:
 
 
 def _local_files(node: Any) -> list[str]:
-    """Return what an ``include`` names, from the repository's root; what is no file in there is the empty name."""
+    """Return what an ``include`` names, from the repository's root; what is no file in there is the empty name.
+
+    Every node counts once: aliases of YAML can name one many times over, and a list as an item of its own.
+    """
     import yaml
 
-    if isinstance(node, yaml.ScalarNode):
-        return [str(node.value).lstrip("/")]
-    if isinstance(node, yaml.SequenceNode):
-        return [name for item in node.value for name in _local_files(item)]
-    files = [value for key, value in node.value if key.value == "local"]
-    return [str(value.value).lstrip("/") if isinstance(value, yaml.ScalarNode) else "" for value in files] or [""]
+    names, seen, nodes = [], set(), [node]
+    while nodes:
+        one = nodes.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, yaml.SequenceNode):
+            nodes += reversed(one.value)
+            continue
+        is_table = isinstance(one, yaml.MappingNode)
+        files = [value for key, value in one.value if key.value == "local"] if is_table else [one]
+        names += [str(file.value).lstrip("/") if isinstance(file, yaml.ScalarNode) else "" for file in files] or [""]
+    return names

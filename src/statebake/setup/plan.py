@@ -50,14 +50,17 @@ class SetupPlan:
         changes: the files to write, in this order: whatever of them is written, the project can be built.
         notes: what the user should know, and what is left to do by hand.
         next_steps: the commands that come next.
-        to_do: those of the notes without which the project is not set up: what they say must be done by hand.
     """
 
     found: tuple[tuple[str, str], ...]
     changes: tuple[Change, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     next_steps: tuple[str, ...]
-    to_do: tuple[str, ...] = ()
+
+    @property
+    def to_do(self) -> tuple[Note, ...]:
+        """Those of the notes without which the project is not set up: what they say must be done by hand."""
+        return tuple(note for note in self.notes if note.to_do)
 
 
 def plan_setup(facts: Facts) -> SetupPlan:
@@ -76,13 +79,7 @@ def plan_setup(facts: Facts) -> SetupPlan:
             changes.append(part)
         else:
             notes.append(part)
-    return SetupPlan(
-        tuple(_found(facts, build)),
-        tuple(changes),
-        tuple(note.text for note in notes),
-        tuple(_next_steps(facts, build)),
-        tuple(note.text for note in notes if note.to_do),
-    )
+    return SetupPlan(tuple(_found(facts, build)), tuple(changes), tuple(notes), tuple(_next_steps(facts, build)))
 
 
 def _build(facts: Facts) -> BuildPlan:

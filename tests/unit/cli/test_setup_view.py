@@ -9,6 +9,7 @@ import pytest
 
 from statebake.cli.setup_view import change_lines, next_steps, setup_json
 from statebake.redact import MASK
+from statebake.setup.notes import Note
 from statebake.setup.plan import Change, SetupPlan
 
 ROOT = Path("/repo/shop")
@@ -46,6 +47,19 @@ def test_secrets_in_a_file(line):
         assert "NqVw" not in shown
         assert MASK in shown
     assert token in change.new
+
+
+def test_secrets_in_notes():
+    """A note is shown without secrets too, in text and JSON; where nothing is to be written as well."""
+    token = f"glpat-{'NqVwYS81VP7Hb1DX8pPd'}"
+    notes = (Note(f"See https://h/x?token={token}, s3cr3t.", to_do=True), Note(f"{token} is it."))
+    setup = SimpleNamespace(plan=SetupPlan((), (), notes, ()))
+    env = {"API_TOKEN": "s3cr3t"}
+    shown = [line.plain for line in change_lines(setup, env)]
+    found = setup_json(setup, (), env)
+    wanted = [f"See https://h/x?token={MASK} {MASK}.", f"{MASK} is it."]
+    assert shown == [f"note: {text}" for text in wanted]
+    assert (found["notes"], found["to_do"]) == (wanted, wanted[:1])
 
 
 def test_next_steps_elsewhere(tmp_path, monkeypatch):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from statebake.config.uv_workspace import is_member
 
@@ -40,6 +42,27 @@ from statebake.config.uv_workspace import is_member
         (["a[!]]b"], "axb", True),
         (["a[^x]b"], "ayb", False),
         (["a[^x]b"], "a^b", True),
+        (["[]"], "shop", False),
+        (["[!]"], "!", False),
+        (["a[]b"], "ab", False),
+        (["[z-a]x"], "zx", False),
+        (["[z-a]x"], "-x", False),
+        (["[!z-a]x"], "zx", True),
+        (["a[a--b]"], "aa", False),
+        (["a[a--b]"], "a-", False),
+        (["a[a--b]"], "ab", True),
+        (["a[+--b]"], "a,", True),
+        (["[a-\\]x"], "ax", False),
+        (["[\\-a]x"], "^x", True),
+        (["[-a]x"], "-x", True),
+        (["[a-]x"], "-x", True),
+        (["[a-c-e]x"], "dx", False),
+        (["[a-c-e]x"], "-x", True),
+        (["[&&a]x"], "&x", True),
+        (["[]-a]x"], "^x", True),
+        (["[!-a]x"], "-x", False),
+        (["[!]a]x"], "bx", True),
+        (["[!!]x"], "ax", True),
         (["{shop,x}"], "shop", False),
         (["SHOP"], "shop", False),
         (["**p"], "shop", False),
@@ -85,3 +108,10 @@ def test_no_table():
     """What is no table has no members."""
     assert not is_member(None, "shop")
     assert not is_member(3, "shop")
+
+
+@given(st.text("[]!-^\\&~|#(a-z*?/ \n", max_size=9) | st.text(max_size=9), st.text("a-]z/", max_size=3))
+def test_any_glob(glob, path):
+    """Whatever stands in somebody's workspace, a project is in it or not."""
+    table = {"members": [glob], "exclude": [glob]}
+    assert is_member(table, path) in (True, False)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from statebake.errors import Code, StatebakeError
-from statebake.pipeline.setting_up import find_setup_targets, plan_setup_of
+from statebake.pipeline.setting_up import Setup, find_setup_targets, plan_setup_of
+from statebake.setup.notes import Note
+from statebake.setup.plan import SetupPlan
 from support.trees import write_tree
 
 PLAIN = '[project]\nname = "x"\n'
@@ -91,4 +93,15 @@ def test_rules_that_cannot_be_read(tmp_path, monkeypatch, rules):
     monkeypatch.setattr(Path, "read_bytes", read)
     plan = planned(tmp_path, {"shop/.dockerignore": rules or "**/.*\n"})
     assert plan.changes == ()
-    assert plan.notes[0].startswith(".dockerignore is left as it is: ")
+    assert plan.notes[0].text.startswith(".dockerignore is left as it is: ")
+
+
+def test_one_next_step(tmp_path):
+    """However much is to be done by hand, the error's next step is one thing: the first of it."""
+    write_tree(tmp_path, DOCKER)
+    [(target, interpreter)] = find_setup_targets([tmp_path / "shop"], {}, tmp_path)
+    notes = (Note("It is so."), Note("Do this.", to_do=True), Note("Do that.", to_do=True))
+    with pytest.raises(StatebakeError) as caught:
+        Setup(target, interpreter, SetupPlan((), (), notes, ())).must_be_done()
+    assert "2 things are to be done by hand" in caught.value.message
+    assert caught.value.next_step == "Do this."

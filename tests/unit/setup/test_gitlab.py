@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from statebake.setup.gitlab import include, stage_of
+from statebake.setup.gitlab import include, included_files, stage_of
 from statebake.setup.notes import Note
 
 PATH = ".gitlab/statebake.yml"
@@ -107,8 +107,31 @@ def test_an_empty_document():
     assert include("---\n", PATH) == f"---\n\ninclude:\n  {LINE}\n"
 
 
+@pytest.mark.parametrize("text", ["a: 1\n---\n", "---\na: 1\n\n---\n# more\n", "a: 1\n---\n...\n---\n"])
+def test_behind_the_pipeline(text):
+    """Where a document ends before the file does, a line at the end is none of it, and the note says so."""
+    number = text.splitlines().index("a: 1") + 1
+    place = f".gitlab-ci.yml, in the document that begins at line {number} and ends before the file does"
+    assert include(text, PATH) == Note(f"Add this to `include` in {place}: {LINE}", to_do=True)
+
+
 def test_included_by_another_file():
     """A file that the pipeline includes may be the one with the line."""
     text = "include: ci/all.yml\n"
     assert isinstance(include(text, PATH, ["a: 1\n", "- no mapping\n", "b: [\n"]), Note)
     assert include(text, PATH, ["a: 1\n", f"include:\n  {LINE}\n"]) == text
+
+
+@pytest.mark.parametrize("value", ["&x\n  - *x\n  - [*x, b.yml, *x]\n  - /a.yml", "[b.yml, &x [/a.yml, *x], *x]"])
+def test_aliases(value):
+    """A list may be an item of its own: what it names counts once, in its order."""
+    text = f"include: {value}\n"
+    assert included_files(text) == ["b.yml", "a.yml"]
+    assert isinstance(include(text, PATH), Note)
+    assert include(text, "a.yml") == text
+
+
+def test_aliases_of_aliases():
+    """A short text whose aliases stand for more items than could be read is read."""
+    lists = "".join(f"x{n}: &x{n} [*x{n - 1}, *x{n - 1}]\n" for n in range(1, 100))
+    assert included_files(f"x0: &x0 a.yml\n{lists}include: *x99\n? *x99\n: 1\n") == ["a.yml"]

@@ -166,7 +166,7 @@ def test_a_single_module(text):
     plan = plan_setup(facts(text, single_module=True, defs=PurePosixPath(), uv="[tool.uv]", ci=ci))
     [workflow] = plan.changes
     assert "uv build" not in workflow.new
-    assert "Make the module a package" in plan.notes[0]
+    assert "Make the module a package" in plan.notes[0].text
     assert plan.next_steps == ("statebake refresh",)
 
 
@@ -220,7 +220,7 @@ def test_wrapped_already():
     assert (plan.changes, plan.notes) == ((), ())
     assert found(plan)["build backend"] == "a.b, wrapped by statebake (pyproject.toml:3)"
     [note] = plan_setup(facts(text)).notes
-    assert '[tool.statebake] build-backend = "…"' in note
+    assert '[tool.statebake] build-backend = "…"' in note.text
     assert plan_setup(facts(text, own='build_backend = "a"\n')).notes == ()
 
 
@@ -287,7 +287,7 @@ def test_definitions_that_are_not_found():
     """Where the files do not tell which module has the definitions, the setting is named, and all else is done."""
     error = StatebakeError(Code.BAD_SETTING, "It is not known.", next_step="name it: defs_module")
     plan = plan_setup(facts('[build-system]\nrequires = ["a"]\nbuild-backend = "b"\n', defs=error, uv="uv.lock"))
-    assert plan.notes == ("It is not known. Name it: defs_module.",)
+    assert plan.notes == (Note("It is not known. Name it: defs_module.", to_do=True),)
     assert written(plan)["pyproject.toml"]["tool"] == {"statebake": {"build-backend": "b"}}
 
 
@@ -390,7 +390,7 @@ def test_ci_that_could_install_nothing(text):
     """Where nothing is built and nothing locked, no job is written that could not run, and it is said why."""
     plan = plan_setup(facts(text, ci=CiFacts(ROOT, github=True, gitlab="")))
     assert plan.changes == ()
-    assert "A requirements.txt or a lock does" in plan.notes[0]
+    assert "A requirements.txt or a lock does" in plan.notes[0].text
 
 
 @pytest.mark.parametrize(
@@ -417,10 +417,10 @@ def test_ci_files_of_somebody():
     assert ci_plan({name: text.replace("\n", "\r\n")}).changes == ()
     edited = ci_plan({name: text.replace("# env", "env")})
     assert edited.changes == ()
-    assert edited.notes[0].startswith(f"{name} was edited by hand: it stays as it is.")
+    assert edited.notes[0].text.startswith(f"{name} was edited by hand: it stays as it is.")
     foreign = ci_plan({name: "on: push\n"})
     assert foreign.changes == ()
-    assert foreign.notes == (f"{name} is there already and is not of statebake: it stays as it is.",)
+    assert foreign.notes == (Note(f"{name} is there already and is not of statebake: it stays as it is."),)
     from statebake.bake.image.generated import seal
 
     assert ci_plan({name: seal("old: 1\n", "statebake init")}).changes[0].new == text
@@ -488,7 +488,9 @@ def test_include_of_gitlab(text, wanted):
     if wanted is None or wanted == "as it is":
         assert change is None
         assert plan.notes == (
-            () if wanted else ("Add this to `include` in .gitlab-ci.yml: - local: /.gitlab/statebake.yml",)
+            ()
+            if wanted
+            else (Note("Add this to `include` in .gitlab-ci.yml: - local: /.gitlab/statebake.yml", to_do=True),)
         )
     else:
         assert change.new == wanted
@@ -528,7 +530,7 @@ def test_docker():
     edited = GeneratedFile(ROOT / ".dockerignore", "x\n", "y\n", FileStatus.EDITED)
     plan = plan_setup(facts(WRAPPED, docker=DockerFacts(("Dockerfile",), edited)))
     assert plan.changes == ()
-    assert "was edited by hand" in plan.notes[0]
+    assert "was edited by hand" in plan.notes[0].text
 
 
 def test_lock_files():

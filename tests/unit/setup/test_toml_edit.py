@@ -170,14 +170,3 @@ def test_by_hand(text):
         edit(text, INNER)
     assert caught.value.code is Code.BAD_SETTING
     assert '[tool.statebake] build-backend = "b"' in caught.value.next_step
-
-
-def test_a_long_file_is_parsed_once(monkeypatch):
-    """However many edits there are, a file is parsed for all of them at once: a long one takes a second each time."""
-    import tomlkit
-
-    text = '[build-system]\nrequires = ["a"]\nbuild-backend = "b"\n[tool.uv]\n' + "[[x]]\ny = 1\n" * 100
-    parsed, parse = [], tomlkit.parse
-    monkeypatch.setattr(tomlkit, "parse", lambda given: parsed.append(len(given)) or parse(given))
-    edit(text, REQUIRE, WRAP, INNER, SetValue(("tool", "uv", "cache-keys"), [{"file": "a"}]))
-    assert [length for length in parsed if length >= len(text)] == [len(text)]
