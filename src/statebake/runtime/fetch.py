@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from statebake.runtime.templating import values_needed
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -30,11 +32,12 @@ def fetch(component: StateBackedComponent, state_path: Path) -> None:
 
 
 def _fetch(component: StateBackedComponent, state_path: Path) -> None:
-    pending = component.write_state_to_path(state_path)
-    if pending is not None and hasattr(pending, "__await__"):  # a return value that is none is ignored
-        import asyncio
+    with values_needed():
+        pending = component.write_state_to_path(state_path)
+        if pending is not None and hasattr(pending, "__await__"):  # a return value that is none is ignored
+            import asyncio
 
-        asyncio.run(_wait_for(pending))
+            asyncio.run(_wait_for(pending))
 
 
 async def _wait_for(pending: Awaitable[None]) -> None:

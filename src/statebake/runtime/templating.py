@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import re
 
 from statebake.errors import Code, StatebakeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any, NoReturn
 
 _EXPRESSION = re.compile(r"\{\{(.*?)(\}\}|\Z)", re.DOTALL)
@@ -18,9 +20,10 @@ _ENV_NAME = re.compile(r"env\.([A-Za-z_][A-Za-z0-9_]*)")
 class UnsetEnv:
     """Stands for the value of an environment variable that is not set.
 
-    May be stored, copied, compared (by identity) and shown by ``repr``. Any use as a value raises
-    ``StatebakeError(UNSET_VARIABLE)``, which names the variable and the declaration. What no object can
-    intercept (``"".join([…])``, ``json.dumps``) raises Python's ``TypeError``, which names this class.
+    May be stored, copied, compared (by the variable) and shown by ``repr``; but compared with a value, or shown, not
+    while state is fetched, for what comes of that may be written. Any use as a value raises
+    ``StatebakeError(UNSET_VARIABLE)``, which names the variable and the declaration. What no object can intercept
+    (``"".join([…])``, ``json.dumps``) raises Python's ``TypeError``, which names the class: each variable has its own.
     """
 
     __slots__ = ("_attribute", "_name", "_where")
@@ -33,7 +36,19 @@ class UnsetEnv:
             object.__setattr__(self, slot, value)
 
     def __repr__(self) -> str:
+        if _fetching:
+            self.use()
         return f"<unset environment variable {self._name}>"
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, UnsetEnv):
+            return self._name == other._name
+        if _fetching:
+            self.use()
+        return False
+
+    def __hash__(self) -> int:
+        return hash(self._name)
 
     def __copy__(self) -> UnsetEnv:
         return self
@@ -64,6 +79,24 @@ class UnsetEnv:
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __mod__ = __rmod__ = use
     __truediv__ = __rtruediv__ = __or__ = __ror__ = __and__ = __rand__ = use
     __lt__ = __le__ = __gt__ = __ge__ = __call__ = __enter__ = __exit__ = use
+
+
+_fetching: list[None] = []  # an entry for each fetch that runs
+
+
+@contextlib.contextmanager
+def values_needed() -> Iterator[None]:
+    """Have nothing but the value of a variable stand for it, in all threads: what is made now may be state."""
+    _fetching.append(None)
+    try:
+        yield
+    finally:
+        _fetching.pop()
+
+
+@functools.cache
+def _class_of(name: str) -> type[UnsetEnv]:
+    return type(f"unset environment variable {name}", (UnsetEnv,), {"__slots__": ()})
 
 
 def resolve(value: Any, *, attribute: str, where: str, environ: Mapping[str, str]) -> Any:
@@ -101,6 +134,6 @@ def _resolve_text(text: str, attribute: str, where: str, environ: Mapping[str, s
         names.append(name[1])
     unset = next((name for name in names if name not in environ), None)
     if unset is not None:
-        return UnsetEnv(unset, attribute, where)
+        return _class_of(unset)(unset, attribute, where)
     values = iter(names)
     return _EXPRESSION.sub(lambda _: environ[next(values)], text)

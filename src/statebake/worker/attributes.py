@@ -154,7 +154,7 @@ def same(one: Any, other: Any, seen: set[tuple[int, int]] | None = None) -> bool
         return bool(one == other)
     if getattr(one, "__dict__", None):
         return _same_members(vars(one), vars(other), seen)
-    return repr(one) == repr(other)  # a variable that is not set: its name
+    return repr(one) == repr(other)
 
 
 def _same_members(one: Mapping[Any, Any], other: Mapping[Any, Any], seen: set[tuple[int, int]]) -> bool:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statebake.errors import Code, StatebakeError
-from statebake.runtime.templating import UnsetEnv, resolve
+from statebake.runtime.templating import resolve, values_needed
 
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 PLAIN = st.text().filter(lambda text: "{" not in text)
@@ -129,13 +129,25 @@ def test_an_unset_variable_can_be_carried_around():
     assert copy.deepcopy(holder) == copy.copy(holder) == holder
     assert hash(holder) == hash(Holder(token))
     assert token == token  # noqa: PLR0124
-    assert token != unset()
+    assert token == unset()
+    assert token != resolved("{{ env.OTHER }}", {})
     assert token != "x"
     assert not hasattr(token, "__dataclass_fields__")
 
 
-def test_what_cannot_be_intercepted_names_the_class():
-    """json.dumps and str.join, which ask the object nothing, fail by the placeholder's name."""
+def test_what_cannot_be_intercepted_names_the_variable():
+    """json.dumps and str.join, which ask the object nothing, fail by the name of the variable."""
     for use in (json.dumps, lambda it: "".join([it])):
-        with pytest.raises(TypeError, match=UnsetEnv.__name__):
+        with pytest.raises(TypeError, match="unset environment variable TOKEN"):
             use(unset())
+
+
+def test_a_fetch_needs_the_value():
+    """While state is fetched, not even what stands for the value is shown, or compared with another one."""
+    token = unset()
+    for use in (repr, lambda it: f"{[it]}", lambda it: it == "x", lambda it: "x" in ["y", it], lambda it: it != ""):
+        with pytest.raises(StatebakeError, match="TOKEN is not set"), values_needed():
+            use(token)
+    with values_needed():
+        assert token == token  # noqa: PLR0124
+    assert repr(token) == "<unset environment variable TOKEN>"
