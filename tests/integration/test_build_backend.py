@@ -302,6 +302,35 @@ def test_ignored_by_git(copied, tmp_path, backend, rule):
 
 
 @pytest.mark.parametrize(
+    ("backend", "table"),
+    [
+        (
+            "setuptools",
+            'setuptools]\npackage-dir = {"" = "python"}\n[tool.setuptools.packages.find]\nwhere = ["python"]',
+        ),
+        ("hatchling", 'hatch.build.targets.wheel]\npackages = ["python/shop"]'),
+        ("poetry-core", 'poetry]\npackages = [{ include = "shop", from = "python" }]'),
+        ("pdm-backend", 'pdm.build]\npackage-dir = "python"'),
+        ("uv_build", 'uv.build-backend]\nmodule-root = "python"'),
+    ],
+)
+def test_packages_that_are_elsewhere(copied, tmp_path, backend, table):
+    """Where the backend is told to look for packages, the state is found, in the project and in its source."""
+    project = copied(backend)
+    (project / "src").rename(project / "python")
+    (project / "pyproject.toml").write_text((project / "pyproject.toml").read_text() + f"\n[tool.{table}\n")
+    statebake("check", cwd=project).ok()
+    build_sdist(project, tmp_path / "sdist").ok()
+    unpacked = unpack(next((tmp_path / "sdist").iterdir()), tmp_path / "unpacked")
+    for source, out in ((project, tmp_path / "direct"), (unpacked, tmp_path / "from-sdist")):
+        build_wheel(source, out).ok()
+        check_record(only_wheel(out))
+        assert {f"{STATE}/Text__one__/state", "shop/defs/more/defs.yaml"} <= contents(only_wheel(out)).keys()
+    left_out = statebake("init", "--dry-run", cwd=project).ok().out
+    assert "host: native, definitions in python/shop/defs" in left_out
+
+
+@pytest.mark.parametrize(
     ("answer", "message"),
     [
         ("None", "it returned None, not the name of a wheel."),

@@ -14,6 +14,7 @@ from typing import Any
 
 from statebake.config import CodeSetting, table_at
 from statebake.config.backends import HATCH_HOOK, hooks_of_wheels
+from statebake.config.layout import moves_packages
 
 # Backends that are there for compiling, and what of a project they read.
 _COMPILING = ("mesonpy", "scikit_build_core", "maturin", "py_build_cmake", "enscons", "sipbuild")
@@ -109,6 +110,8 @@ def _reasons(
         table = table_at(pyproject, *place)
         if isinstance(table, Mapping) and any(not str(name).startswith(_OF_DG) for name in table):
             yield f"{_shown(place)} declares entry points"
+    if (moves := moves_packages(pyproject)) is not None:
+        yield moves
     yield from in_setup_files
     for path in sources:
         if path.endswith(COMPILED_SUFFIXES):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import re
 from typing import TYPE_CHECKING
 
+from statebake.config.layout import package_roots
+from statebake.config.toml_file import load_if_there
 from statebake.errors import Code, StatebakeError
 
 if TYPE_CHECKING:
@@ -14,9 +18,26 @@ DEFS_DIR_NAME = "defs"
 
 
 def source_roots(directory: Path) -> tuple[Path, ...]:
-    """Return where a project's packages may lie, in the search's order: ``src/`` if there, the project."""
-    src = directory / "src"
-    return (src, directory) if src.is_dir() else (directory,)
+    """Return where a project's packages may lie, in the search's order.
+
+    That is where its build backend is told to look, ``src/``, and the project itself, as far as they are there.
+    """
+    file = directory / "pyproject.toml"
+    with contextlib.suppress(OSError):
+        return _source_roots(directory, file.stat().st_mtime_ns)
+    return _source_roots(directory, None)
+
+
+@functools.lru_cache(maxsize=64)
+def _source_roots(directory: Path, changed_ns: int | None) -> tuple[Path, ...]:
+    """Return what ``source_roots`` does, read once for each state of ``pyproject.toml``."""
+    file = None
+    if changed_ns is not None:
+        with contextlib.suppress(StatebakeError):  # who reads the settings tells what is wrong with it
+            file = load_if_there(directory / "pyproject.toml")
+    said = package_roots(file.data) if file else ()
+    places = [*(directory / root for root in said if root != "."), directory / "src"]
+    return tuple(dict.fromkeys([*(place for place in places if place.is_dir()), directory]))
 
 
 def module_path(directory: Path, module: str) -> Path | None:
