@@ -426,6 +426,37 @@ def test_ci_files_of_somebody():
     assert ci_plan({name: seal("old: 1\n", "statebake init")}).changes[0].new == text
 
 
+@pytest.mark.parametrize(
+    ("gitlab", "text", "to_do"),
+    [
+        ("a: 1\n", "foo: {script: [x]}\n", True),
+        ("a: 1\n", "foo: {script: [statebake refresh]}\n", True),
+        ("include: .gitlab/*.yml\n", "foo: {script: [x]}\n", True),
+        ("include: .gitlab/*.yml\n", "foo: {script: [statebake refresh]}\n", False),
+        ("include: other.yml\n", "foo: {script: [x]}\n", True),
+    ],
+)
+def test_a_file_of_somebody_for_gitlab(gitlab, text, to_do):
+    """Somebody else's file is never brought into the pipeline; that the job is lacking then is to be mended by hand."""
+    name = ".gitlab/statebake.yml"
+    plan = plan_setup(facts(WRAPPED, ci=CiFacts(ROOT, gitlab=gitlab, files={name: text})))
+    assert plan.changes == ()
+    [note] = plan.notes
+    assert note.text.startswith(f"{name} is there already and is not of statebake: it stays as it is.")
+    assert note.to_do == ("Give it another name" in note.text) == to_do
+
+
+def test_an_edited_file_of_gitlab():
+    """The job that statebake wrote and somebody edited is still its own, and is included."""
+    name = ".gitlab/statebake.yml"
+    text = ci_plan(gitlab="a: 1\n").changes[1].new
+    plan = plan_setup(facts(WRAPPED, ci=CiFacts(ROOT, gitlab="a: 1\n", files={name: f"{text}# mine\n"})))
+    assert [change.path.name for change in plan.changes] == [".gitlab-ci.yml"]
+    [note] = plan.notes
+    assert note.text.startswith(f"{name} was edited by hand")
+    assert not note.to_do
+
+
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
 def test_ci_files_of_another_version(monkeypatch, ends):
     """What another version of statebake wrote in the same words is as it should be; in other words, it is not."""
