@@ -165,6 +165,9 @@ def _gitlab(facts: Facts, pipeline: str, job: CiJob) -> Iterator[Change | Note]:
     path = f".gitlab/{job.title}.yml"
     included = gitlab.include(pipeline, path, facts.ci.included)
     old = facts.ci.files.get(path)
+    if rival := gitlab.rival_of(pipeline, job.title, merged=old is not None and included == pipeline):
+        yield rival
+        return
     if old is not None and state_of(old) is FileState.FOREIGN:
         runs = included == pipeline and "statebake refresh" in old  # as somebody wants it
         anew = "" if runs else " Give it another name, and the next `statebake init` writes the job of statebake."

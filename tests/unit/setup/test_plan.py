@@ -446,6 +446,47 @@ def test_a_file_of_somebody_for_gitlab(gitlab, text, to_do):
     assert note.to_do == ("Give it another name" in note.text) == to_do
 
 
+@pytest.mark.parametrize(
+    ("gitlab", "line"),
+    [
+        ("a: 1\nstatebake:\n  script: [x]\n", 2),
+        ("'statebake': {extends: .a}\n", 1),
+        ("statebake: !reference [a, b]\n", 1),
+        ("include: other.yml\n\nstatebake:\n  script: [x]\n", 3),
+        ("include: .gitlab/*.yml\nstatebake: {tags: [x]}\n", 2),
+    ],
+)
+def test_a_job_of_that_name(gitlab, line):
+    """A job that is called as the one of statebake, and would be merged with that, is to be renamed first."""
+    plan = ci_plan({".github/workflows/statebake.yml": ci_plan().changes[0].new}, gitlab)
+    assert plan.changes == ()
+    [note] = plan.to_do
+    assert note.text.startswith(f".gitlab-ci.yml:{line} has a job of its own called `statebake`,")
+    assert "Rename that job" in note.text
+    assert plan.notes == plan.to_do
+
+
+@pytest.mark.parametrize(
+    ("job", "rival"),
+    [
+        ("{tags: [docker]}", False),
+        ("{extends: .a}", False),
+        ("{script: [x]}", True),
+        ("{<<: [{tags: [x]}, {<<: {script: [x]}}]}", True),
+        ("{trigger: x}", True),
+        ("", True),
+    ],
+)
+def test_a_job_that_changes_ours(job, rival):
+    """What a project adds to the job that it includes already stays as it is wanted, but for other commands."""
+    name = ".gitlab/statebake.yml"
+    files = {name: ci_plan(gitlab="a: 1\n").changes[1].new}
+    text = f"include: {name}\nstatebake: {job}\n"
+    plan = plan_setup(facts(WRAPPED, ci=CiFacts(ROOT, gitlab=text, files=files)))
+    assert plan.changes == ()
+    assert len(plan.to_do) == len(plan.notes) == rival
+
+
 def test_an_edited_file_of_gitlab():
     """The job that statebake wrote and somebody edited is still its own, and is included."""
     name = ".gitlab/statebake.yml"
