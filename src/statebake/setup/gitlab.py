@@ -26,7 +26,7 @@ class _Pipeline:
     """What a file says of its pipeline.
 
     Attributes:
-        top: the nodes of the mapping with its jobs, by key; empty where there is no such mapping.
+        top: the nodes of the mapping with its jobs, and of what is merged into that, by key; empty where there is none.
         lines: where each key of that is.
         line: where that begins, or what is wrong is.
         problem: why GitLab could not read it.
@@ -141,9 +141,9 @@ def _read(text: str) -> _Pipeline:
     line = content.start_mark.line + 1
     if not isinstance(content, yaml.MappingNode):
         return _Pipeline({}, {}, line, "is no mapping of keywords and jobs, as GitLab wants it")
-    items = [(key, value) for key, value in content.value if isinstance(key, yaml.ScalarNode)]
-    top = {str(key.value): value for key, value in items}
-    lines = {str(key.value): key.start_mark.line + 1 for key, _ in items}
+    items = [(str(key.value), key.start_mark.line + 1, value) for key, value in _items(content)]
+    top = {key: value for key, _, value in items}
+    lines = {key: line for key, line, _ in items}
     problem = None
     if len(nodes) > 2:
         problem = f"begins document {len(nodes)}, and GitLab reads two: a header and the pipeline"
