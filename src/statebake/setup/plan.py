@@ -71,9 +71,10 @@ def plan_setup(facts: Facts) -> SetupPlan:
     """
     build = _build(facts)
     changes = [*_toml_changes(facts, build)]
-    notes = [*build.notes]
+    notes = []
     if isinstance(facts.defs, StatebakeError):
         notes.append(Note(f"{facts.defs.message} {_sentence(facts.defs.next_step)}", to_do=True))
+    notes += build.notes
     for part in (*_ci(facts, build), *_docker(facts)):
         if isinstance(part, Change):
             changes.append(part)
@@ -94,6 +95,7 @@ def _build(facts: Facts) -> BuildPlan:
             setup_py=facts.setup_py,
             uv=facts.uv is not None,
             single_module=facts.single_module,
+            defs_found=not isinstance(facts.defs, StatebakeError),
         )
     )
 

@@ -283,12 +283,28 @@ def test_cache_keys():
     assert plan_setup(facts(system)).changes == ()
 
 
-def test_definitions_that_are_not_found():
-    """Where the files do not tell which module has the definitions, the setting is named, and all else is done."""
-    error = StatebakeError(Code.BAD_SETTING, "It is not known.", next_step="name it: defs_module")
-    plan = plan_setup(facts('[build-system]\nrequires = ["a"]\nbuild-backend = "b"\n', defs=error, uv="uv.lock"))
-    assert plan.notes == (Note("It is not known. Name it: defs_module.", to_do=True),)
-    assert written(plan)["pyproject.toml"]["tool"] == {"statebake": {"build-backend": "b"}}
+UNKNOWN = StatebakeError(Code.BAD_SETTING, "It is not known.", next_step="name it: module")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[build-system]\nrequires = ["a"]\nbuild-backend = "b"\n',
+        '[project]\nname = "shop"\n[tool.uv]\npackage = true\n',
+        '[build-system]\nrequires = []\nbuild-backend = "statebake.backend"\n[tool.statebake]\nbuild-backend = "b"\n',
+    ],
+)
+@pytest.mark.parametrize("own", [None, "jobs = 3\n"])
+def test_definitions_that_are_not_found(text, own):
+    """Where it is not told which module has the definitions, the setting is named, and no build is made to fail."""
+    plan = plan_setup(facts(text, own=own, defs=UNKNOWN, uv="[tool.uv]", ci=CiFacts(ROOT, github=True)))
+    [workflow] = plan.changes
+    assert "uv sync" in workflow.new
+    assert "uv build" not in workflow.new
+    assert plan.to_do == (Note("It is not known. Name it: module.", to_do=True),)
+    [note] = [note for note in plan.notes if not note.to_do]
+    assert note.text.startswith("The builds stay as they are as long as the definitions are not found")
+    assert plan.next_steps == ("statebake refresh",)
 
 
 WRAPPED = """
