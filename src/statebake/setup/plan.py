@@ -149,7 +149,7 @@ def _ci(facts: Facts, build: BuildPlan) -> Iterator[Change | Note]:
     job = CiJob(
         directory="" if inside == "." else inside,
         uv=facts.uv is not None,
-        member=locked and lock is not None and lock.path.parent != facts.project.directory,
+        member=facts.member or (locked and lock is not None and lock.path.parent != facts.project.directory),
         lock=lock.kind if lock is not None and lock.locked else None,
         lock_path=Path(os.path.relpath(lock.path, facts.project.directory)).as_posix() if lock is not None else "",
         python=facts.python,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 import pytest
+import yaml
 
 from statebake.config import configure, find_projects
 from statebake.errors import StatebakeError
 from statebake.setup.facts import look_at
+from statebake.setup.plan import plan_setup
 from statebake.worker.errors import HostError
 from statebake.worker.native_host import Host
 from support.trees import write_tree
@@ -53,6 +55,31 @@ def test_uv_workspace(tmp_path, workspace):
     found = facts(root, {"uv.lock": "", "pyproject.toml": f'[project]\nname = "all"\n{table}'}, at="shop")
     assert found.uv == ("uv.lock of all" if workspace else None)
     assert found.lock.path.name == ("uv.lock" if workspace else "pyproject.toml")
+
+
+@pytest.mark.parametrize("members", ["packages/*", "other"])
+def test_uv_workspace_without_a_lock(tmp_path, members):
+    """A member of a workspace is uv's before there is a lock; then CI makes one, and keeps what the member builds."""
+    files = {"pyproject.toml": f'[tool.uv.workspace]\nmembers = ["{members}"]\n', ".github/workflows/x.yml": ""}
+    system = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+    member = {"packages/shop/pyproject.toml": f"{SHOP['pyproject.toml']}{system}"}
+    (tmp_path / "all/.git").mkdir(parents=True)
+    found = facts(tmp_path / "all", {**files, **member}, at="packages/shop")
+    workflow, edited = sorted(plan_setup(found).changes, key=lambda change: change.path.name == "pyproject.toml")
+    if members == "other":
+        assert (found.uv, found.member) == (None, False)
+        assert "cache-keys" not in edited.new
+        return
+    assert (found.uv, found.member) == ("[tool.uv.workspace] of all", True)
+    assert "cache-keys" in edited.new
+    steps = yaml.safe_load(workflow.new)["jobs"]["statebake"]["steps"]
+    commands = [step["run"].strip() for step in steps if "run" in step]
+    assert commands == [
+        "uv sync",
+        "uvx statebake refresh",
+        "uvx statebake check --format github",
+        "uv build --out-dir dist",
+    ]
 
 
 @pytest.mark.parametrize(
