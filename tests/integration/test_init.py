@@ -401,6 +401,9 @@ def test_no_project_yet(tmp_path):
     (tmp_path / "pyproject.toml").write_text(SYSTEM.replace("hatchling.build", "poetry.core.masonry.api"))
     out = init(tmp_path, "--yes").ok().out
     assert "note: It is not known which package of this project holds the definitions." in out
+    assert "statebake.backend" not in (tmp_path / "pyproject.toml").read_text()
+    write_tree(tmp_path, {"shop/defs/one/defs.yaml": component("one")})
+    init(tmp_path, "--yes").ok()
     assert "statebake.backend" in (tmp_path / "pyproject.toml").read_text()
 
 

@@ -49,13 +49,14 @@ def find_defs_dir(project: Project, settings: Settings) -> Path:
     module = settings.defs_module
     found = module_path(project.directory, module) if module else None
     if found is None:
+        by_module = module in {None, settings.module, f"{settings.module}.defs"}  # which finds the other one as well
         raise StatebakeError(
             Code.BAD_SETTING,
             f"The module of the definitions, {module}, is no package or module of this project."
             if module
             else "It is not known which package of this project holds the definitions.",
             where=str(project.config_file),
-            next_step='name it: [tool.statebake] defs_module = "…"',
+            next_step=f'name it: [tool.statebake] {"module" if by_module else "defs_module"} = "…"',
         )
     return found if found.is_dir() else found.parent
 

@@ -17,7 +17,7 @@ LOCK_NAME = "uv.lock"
 
 
 def installed_by_uv(project: Project) -> bool:
-    """Return whether uv builds and installs a project: there is ``[tool.uv]``, or a lock of it or of its workspace.
+    """Return whether uv builds and installs a project: there is ``[tool.uv]``, a lock of it, or a workspace with it.
 
     What is no package for uv is not built.
     """
@@ -27,27 +27,30 @@ def installed_by_uv(project: Project) -> bool:
     return (
         table is not None
         or is_file(project.directory / LOCK_NAME)
-        # Where there is no lock, nothing is read: a check is to be quick.
-        or any(is_file(place / LOCK_NAME) and is_workspace_of(place, project) for place in project.directory.parents)
+        or any(place == project.workspace and is_file(place / LOCK_NAME) for place in project.directory.parents)
+        or uv_workspace_of(project) is not None
     )
 
 
 def is_workspace_of(place: Path, project: Project) -> bool:
-    """Return whether ``place`` is the root of a workspace of ``dg`` or uv above ``project`` whose lock counts.
+    """Return whether ``place`` is the root of a workspace of ``dg`` or uv above ``project`` whose lock counts."""
+    return place == project.workspace or (place in project.directory.parents and place == uv_workspace_of(project))
 
-    For uv that is the nearest directory with a ``pyproject.toml``, if that is a workspace with the project as a member.
+
+def uv_workspace_of(project: Project) -> Path | None:
+    """Return the root of the workspace of uv that ``project`` is a member of, itself not being one; or ``None``.
+
+    That is the nearest directory above with a ``pyproject.toml``, if that is a workspace with the project as a member.
     """
-    if place == project.workspace:
-        return True
     directory = project.directory
-    if table_at(project.pyproject, "tool", "uv", "workspace") is not None or not directory.is_relative_to(place):
-        return False
+    if table_at(project.pyproject, "tool", "uv", "workspace") is not None:
+        return None
     above = next((one for one in directory.parents if is_file(one / "pyproject.toml")), None)
-    if place != above:
-        return False
+    if above is None:
+        return None
     try:
-        file = load_if_there(place / "pyproject.toml")
+        file = load_if_there(above / "pyproject.toml")
     except StatebakeError:
-        return False
+        return None
     workspace = table_at(file.data, "tool", "uv", "workspace") if file else None
-    return is_member(workspace, directory.relative_to(place).as_posix())
+    return above if is_member(workspace, directory.relative_to(above).as_posix()) else None

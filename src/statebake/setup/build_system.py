@@ -21,6 +21,10 @@ _SINGLE_MODULE = (
     "The definitions are a single module, whose state would lie beside all packages that are installed: no build can "
     "carry it. Make the module a package: a directory with an __init__.py."
 )
+_NOT_FOUND = (
+    "The builds stay as they are as long as the definitions are not found: every one would fail with statebake in it. "
+    "Run `statebake init` again once they are."
+)
 _NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
 
 
@@ -35,6 +39,7 @@ class BuildFacts:
         setup_py: whether it has a ``setup.py`` or ``setup.cfg``.
         uv: whether uv is used; uv does not build what has no ``[build-system]``.
         single_module: whether its definitions are a module beside the packages, whose state no build can carry.
+        defs_found: whether it is known where they are, without which no build by statebake succeeds.
     """
 
     pyproject: TomlFile
@@ -43,6 +48,7 @@ class BuildFacts:
     setup_py: bool = False
     uv: bool = False
     single_module: bool = False
+    defs_found: bool = True
 
 
 @dataclass(frozen=True)
@@ -75,8 +81,11 @@ def plan_build(facts: BuildFacts) -> BuildPlan:
     where statebake would wrap itself.
     """
     plan = _plan(facts)
-    if not facts.single_module or not plan.built:
+    if not plan.built or (facts.defs_found and not facts.single_module):
         return plan
+    if not facts.defs_found:
+        kept = (Note(_NOT_FOUND),) if plan.edits or plan.own_edits else ()
+        return replace(plan, edits=(), own_edits=(), notes=(*plan.notes, *kept), with_state=False)
     return replace(plan, edits=(), own_edits=(), notes=(Note(_SINGLE_MODULE),), with_state=False)
 
 

@@ -9,12 +9,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from statebake.bake import DependencySource, find_dependencies
-from statebake.bake.dependency_source import DependencyKind
 from statebake.bake.image.generated_files import GeneratedFile
 from statebake.config import Project, Settings, TomlFile, find_defs_dir, load_if_there, source_roots, table_at
 from statebake.config.backends import backend_of
 from statebake.config.python_version import allowed_python, pinned_python
 from statebake.config.toml_file import is_file
+from statebake.config.uv_use import LOCK_NAME, uv_workspace_of
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import STATE_DIR_NAME
 from statebake.setup.gitlab import included_files, matches
@@ -83,6 +83,7 @@ class Facts:
         interpreter: what imports its code, in a word.
         ci, docker: see there.
         single_module: whether its definitions are a module beside its packages, and not in a package.
+        member: whether it is a member of a workspace of uv.
     """
 
     project: Project
@@ -101,6 +102,7 @@ class Facts:
     ci: CiFacts
     docker: DockerFacts
     single_module: bool = False
+    member: bool = False
 
     @property
     def state_dir(self) -> PurePosixPath | None:
@@ -164,6 +166,7 @@ def look_at(
         ci=ci or look_at_ci(project),
         docker=docker or DockerFacts(docker_files(directory, settings)),
         single_module=not isinstance(defs, StatebakeError) and directory / defs in source_roots(directory),
+        member=uv_workspace_of(project) is not None,
     )
 
 
@@ -250,13 +253,11 @@ def _uses_uv(project: Project, pyproject: Mapping[str, Any]) -> str | None:
         return "[tool.uv]"
     if (backend_of(pyproject) or "").split(".")[0] == "uv_build":
         return "uv_build"
-    try:
-        source = find_dependencies(
-            project, None, but=[kind for kind in DependencyKind if kind is not DependencyKind.UV_LOCK]
-        )
-    except StatebakeError:
-        return None
-    return f"uv.lock of {source.path.parent.name}" if source.kind is DependencyKind.UV_LOCK else None
+    workspace = uv_workspace_of(project)
+    for place in project.directory.parents:
+        if place in {workspace, project.workspace} and is_file(place / LOCK_NAME):
+            return f"{LOCK_NAME} of {place.name}"
+    return f"[tool.uv.workspace] of {workspace.name}" if workspace else None
 
 
 def _python(directory: Path, pyproject: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ https://docs.gitlab.com/ci/yaml/includes/ ("Use include:local with wildcard file
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -17,6 +17,7 @@ from statebake.setup.notes import Note
 FILE = ".gitlab-ci.yml"
 _DEFAULT_STAGE = "test"
 _OURS_AT_THE_END = re.compile(r"^include:\r?\n(?:  - local: /\.gitlab/statebake[\w.-]*\.yml\r?\n)+\Z", re.MULTILINE)
+_COMMANDS = frozenset({"script", "run", "trigger"})
 _WILDCARDS = {"**": ".*", "*": "[^/]*"}
 
 
@@ -25,13 +26,15 @@ class _Pipeline:
     """What a file says of its pipeline.
 
     Attributes:
-        top: the nodes of the mapping with its jobs, by key; empty where there is no such mapping.
+        top: the nodes of the mapping with its jobs, and of what is merged into that, by key; empty where there is none.
+        lines: where each key of that is.
         line: where that begins, or what is wrong is.
         problem: why GitLab could not read it.
         header: whether another document stands before it.
     """
 
     top: Mapping[str, Any] = field(default_factory=dict)
+    lines: Mapping[str, int] = field(default_factory=dict)
     line: int = 1
     problem: str | None = None
     header: bool = False
@@ -56,6 +59,27 @@ def stage_of(text: str) -> str | None:
     names = [str(item.value) for item in items if isinstance(item, yaml.ScalarNode)]
     names = [name for name in names if name not in {".pre", ".post"}]
     return _DEFAULT_STAGE if _DEFAULT_STAGE in names else next(iter(names), None)
+
+
+def rival_of(text: str, title: str, *, merged: bool) -> Note | None:
+    """Return what is to be done about a job in the file that is called as the one of statebake, or ``None``.
+
+    GitLab merges the two, and what the file itself says counts ("Override included configuration values"). ``merged``:
+    whether it does that already; then one that leaves the commands alone is how somebody wants the job to be.
+    """
+    import yaml
+
+    pipeline = _read(text)
+    if title not in pipeline.top:
+        return None
+    job = pipeline.top[title]
+    if merged and isinstance(job, yaml.MappingNode) and _COMMANDS.isdisjoint(key.value for key, _ in _items(job)):
+        return None
+    return Note(
+        f"{FILE}:{pipeline.lines[title]} has a job of its own called `{title}`, and GitLab would merge the one of "
+        "statebake with it, which would refresh nothing then. Rename that job, and run `statebake init` again.",
+        to_do=True,
+    )
 
 
 def include(text: str, path: str, others: Iterable[str] = ()) -> str | Note:
@@ -116,13 +140,38 @@ def _read(text: str) -> _Pipeline:
     content = nodes[-1]
     line = content.start_mark.line + 1
     if not isinstance(content, yaml.MappingNode):
-        return _Pipeline({}, line, "is no mapping of keywords and jobs, as GitLab wants it")
-    top = {str(key.value): value for key, value in content.value if isinstance(key, yaml.ScalarNode)}
+        return _Pipeline({}, {}, line, "is no mapping of keywords and jobs, as GitLab wants it")
+    items = [(str(key.value), key.start_mark.line + 1, value) for key, value in _items(content)]
+    top = {key: value for key, _, value in items}
+    lines = {key: line for key, line, _ in items}
+    problem = None
     if len(nodes) > 2:
-        return _Pipeline(top, line, f"begins document {len(nodes)}, and GitLab reads two: a header and the pipeline")
-    if len(nodes) > 1 and not _is_header(nodes[0]):
-        return _Pipeline(top, line, "begins a second document, and the first one is no header: it has no `spec`")
-    return _Pipeline(top, line, header=len(nodes) > 1)
+        problem = f"begins document {len(nodes)}, and GitLab reads two: a header and the pipeline"
+    elif len(nodes) > 1 and not _is_header(nodes[0]):
+        problem = "begins a second document, and the first one is no header: it has no `spec`"
+    return _Pipeline(top, lines, line, problem, header=len(nodes) > 1 and problem is None)
+
+
+def _items(table: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the names and values of a mapping and of what is merged into it (``<<``), each of these once.
+
+    The last one of a name counts, as for Psych, with which GitLab reads YAML; of a list of mappings the first one.
+    """
+    import yaml
+
+    seen = {id(table)}
+    items = [*reversed(table.value)]
+    while items:
+        key, value = items.pop()
+        if not isinstance(key, yaml.ScalarNode):
+            continue
+        if key.value != "<<":
+            yield key, value
+            continue
+        for one in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+            if isinstance(one, yaml.MappingNode) and id(one) not in seen:
+                seen.add(id(one))
+                items += reversed(one.value)
 
 
 def _unread(text: str, error: Exception) -> _Pipeline:
@@ -131,7 +180,7 @@ def _unread(text: str, error: Exception) -> _Pipeline:
     position = getattr(error, "position", None)  # of a character that YAML does not allow
     line = mark.line + 1 if mark else text.count("\n", 0, position) + 1 if isinstance(position, int) else 1
     reason = getattr(error, "problem", None) or getattr(error, "reason", None) or "it is nested too deeply"
-    return _Pipeline({}, min(line, len(text.splitlines())), f"cannot be read as YAML: {reason}")
+    return _Pipeline({}, {}, min(line, len(text.splitlines())), f"cannot be read as YAML: {reason}")
 
 
 def _is_empty(node: Any) -> bool:

@@ -71,9 +71,10 @@ def plan_setup(facts: Facts) -> SetupPlan:
     """
     build = _build(facts)
     changes = [*_toml_changes(facts, build)]
-    notes = [*build.notes]
+    notes = []
     if isinstance(facts.defs, StatebakeError):
         notes.append(Note(f"{facts.defs.message} {_sentence(facts.defs.next_step)}", to_do=True))
+    notes += build.notes
     for part in (*_ci(facts, build), *_docker(facts)):
         if isinstance(part, Change):
             changes.append(part)
@@ -94,6 +95,7 @@ def _build(facts: Facts) -> BuildPlan:
             setup_py=facts.setup_py,
             uv=facts.uv is not None,
             single_module=facts.single_module,
+            defs_found=not isinstance(facts.defs, StatebakeError),
         )
     )
 
@@ -147,7 +149,7 @@ def _ci(facts: Facts, build: BuildPlan) -> Iterator[Change | Note]:
     job = CiJob(
         directory="" if inside == "." else inside,
         uv=facts.uv is not None,
-        member=locked and lock is not None and lock.path.parent != facts.project.directory,
+        member=facts.member or (locked and lock is not None and lock.path.parent != facts.project.directory),
         lock=lock.kind if lock is not None and lock.locked else None,
         lock_path=Path(os.path.relpath(lock.path, facts.project.directory)).as_posix() if lock is not None else "",
         python=facts.python,
@@ -157,13 +159,27 @@ def _ci(facts: Facts, build: BuildPlan) -> Iterator[Change | Note]:
     if ci.github:
         yield from _generated(facts, f".github/workflows/{job.title}.yml", github_workflow(job), "CI fetches the state")
     if ci.gitlab is not None:
-        path = f".gitlab/{job.title}.yml"
-        yield from _generated(facts, path, gitlab_job(job, gitlab.stage_of(ci.gitlab)), "CI fetches the state")
-        included = gitlab.include(ci.gitlab, path, ci.included)
-        if isinstance(included, Note):
-            yield included
-        elif included != ci.gitlab:
-            yield Change(ci.root / gitlab.FILE, ci.gitlab, included, f"GitLab reads {path}")
+        yield from _gitlab(facts, ci.gitlab, job)
+
+
+def _gitlab(facts: Facts, pipeline: str, job: CiJob) -> Iterator[Change | Note]:
+    """Yield the change of the job's file, and that of ``.gitlab-ci.yml``, which never takes in what is not ours."""
+    path = f".gitlab/{job.title}.yml"
+    included = gitlab.include(pipeline, path, facts.ci.included)
+    old = facts.ci.files.get(path)
+    if rival := gitlab.rival_of(pipeline, job.title, merged=old is not None and included == pipeline):
+        yield rival
+        return
+    if old is not None and state_of(old) is FileState.FOREIGN:
+        runs = included == pipeline and "statebake refresh" in old  # as somebody wants it
+        anew = "" if runs else " Give it another name, and the next `statebake init` writes the job of statebake."
+        yield Note(f"{_foreign(path)}{anew}", to_do=not runs)
+        return
+    yield from _generated(facts, path, gitlab_job(job, gitlab.stage_of(pipeline)), "CI fetches the state")
+    if isinstance(included, Note):
+        yield included
+    elif included != pipeline:
+        yield Change(facts.ci.root / gitlab.FILE, pipeline, included, f"GitLab reads {path}")
 
 
 def _generated(facts: Facts, name: str, text: str, why: str) -> Iterator[Change | Note]:
@@ -176,9 +192,13 @@ def _generated(facts: Facts, name: str, text: str, why: str) -> Iterator[Change 
         anew = "Delete it, and the next `statebake init` writes it anew."
         yield Note(f"{name} was edited by hand: it stays as it is. {anew}")
     elif known is FileState.FOREIGN:
-        yield Note(f"{name} is there already and is not of statebake: it stays as it is.")
+        yield Note(_foreign(name))
     else:
         yield Change(facts.ci.root / name, old, text, why)
+
+
+def _foreign(name: str) -> str:
+    return f"{name} is there already and is not of statebake: it stays as it is."
 
 
 def _docker(facts: Facts) -> Iterator[Change | Note]:

@@ -23,7 +23,10 @@ WORKSPACE = "[tool.uv.workspace]\nmembers = ['*']\n"
         ({"shop/pyproject.toml": f"{PLAIN}[tool.uv.sources]\nx = {{path = 'x'}}\n"}, True),
         ({"shop/pyproject.toml": f"{PLAIN}[tool.uv]\npackage = false\n", "shop/uv.lock": ""}, False),
         ({"uv.lock": "", "pyproject.toml": WORKSPACE}, True),
-        ({"pyproject.toml": WORKSPACE}, False),
+        ({"pyproject.toml": WORKSPACE}, True),
+        ({"pyproject.toml": f"{WORKSPACE}exclude = ['shop']\n"}, False),
+        ({"pyproject.toml": WORKSPACE, "shop/pyproject.toml": f"{PLAIN}[tool.uv]\npackage = false\n"}, False),
+        ({"pyproject.toml": "[tool.uv]\n"}, False),
         ({"uv.lock": "", "pyproject.toml": PLAIN}, False),
         ({"uv.lock": "", "pyproject.toml": "[tool.uv.workspace]\n"}, False),
         ({"uv.lock": "", "pyproject.toml": "[tool.uv.workspace]\nmembers = ['packages/*']\n"}, False),
@@ -34,7 +37,7 @@ WORKSPACE = "[tool.uv.workspace]\nmembers = ['*']\n"
     ],
 )
 def test_installed_by_uv(tmp_path, files, used):
-    """uv is in use by its table or its lock, also of the workspace above, but not by a lock of something else."""
+    """uv is in use by its table, its lock, or a workspace with the project, but not by a lock of something else."""
     write_tree(tmp_path, {"shop/pyproject.toml": PLAIN, **files})
     [project] = find_projects([tmp_path / "shop"], tmp_path)
     assert installed_by_uv(project) is used

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 import pytest
+import yaml
 
 from statebake.config import configure, find_projects
 from statebake.errors import StatebakeError
 from statebake.setup.facts import look_at
+from statebake.setup.plan import plan_setup
+from statebake.worker.errors import HostError
+from statebake.worker.native_host import Host
 from support.trees import write_tree
 
 SHOP = {
@@ -51,6 +55,31 @@ def test_uv_workspace(tmp_path, workspace):
     found = facts(root, {"uv.lock": "", "pyproject.toml": f'[project]\nname = "all"\n{table}'}, at="shop")
     assert found.uv == ("uv.lock of all" if workspace else None)
     assert found.lock.path.name == ("uv.lock" if workspace else "pyproject.toml")
+
+
+@pytest.mark.parametrize("members", ["packages/*", "other"])
+def test_uv_workspace_without_a_lock(tmp_path, members):
+    """A member of a workspace is uv's before there is a lock; then CI makes one, and keeps what the member builds."""
+    files = {"pyproject.toml": f'[tool.uv.workspace]\nmembers = ["{members}"]\n', ".github/workflows/x.yml": ""}
+    system = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+    member = {"packages/shop/pyproject.toml": f"{SHOP['pyproject.toml']}{system}"}
+    (tmp_path / "all/.git").mkdir(parents=True)
+    found = facts(tmp_path / "all", {**files, **member}, at="packages/shop")
+    workflow, edited = sorted(plan_setup(found).changes, key=lambda change: change.path.name == "pyproject.toml")
+    if members == "other":
+        assert (found.uv, found.member) == (None, False)
+        assert "cache-keys" not in edited.new
+        return
+    assert (found.uv, found.member) == ("[tool.uv.workspace] of all", True)
+    assert "cache-keys" in edited.new
+    steps = yaml.safe_load(workflow.new)["jobs"]["statebake"]["steps"]
+    commands = [step["run"].strip() for step in steps if "run" in step]
+    assert commands == [
+        "uv sync",
+        "uvx statebake refresh",
+        "uvx statebake check --format github",
+        "uv build --out-dir dist",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -128,12 +157,38 @@ def test_definitions(tmp_path):
     [project] = find_projects([tmp_path], tmp_path)
     found = look_at(project, configure(project, {}, {}).settings, interpreter="python")
     assert isinstance(found.defs, StatebakeError)
-    assert "[tool.statebake] defs_module" in found.defs.next_step
+    assert found.defs.next_step == 'name it: [tool.statebake] module = "…"'
     assert found.state_dir is None
     (tmp_path / "pyproject.toml").write_text('[tool.dg.project]\nroot_module = "nowhere"\n')
     [project] = find_projects([tmp_path], tmp_path)
     found = look_at(project, configure(project, {}, {}).settings, interpreter="python")
     assert "dg configuration" in found.defs.next_step
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [("", "module"), ('module = "acme"\n', "module"), ('defs_module = "acme.defs"\n', "defs_module")],
+)
+def test_definitions_in_a_namespace(tmp_path, setting, named):
+    """A package in a namespace is not found by itself; the setting that is named then is the one that finds it."""
+    text = f"{SHOP['pyproject.toml']}[tool.statebake]\n"
+    write_tree(tmp_path, {"pyproject.toml": f"{text}{setting}", "src/acme/shop/defs/t/defs.yaml": ""})
+    [project] = find_projects([tmp_path], tmp_path)
+    error = look_at(project, configure(project, {}, {}).settings, interpreter="python").defs
+    assert error.next_step == f'name it: [tool.statebake] {named} = "…"'
+    if not setting:
+        assert (error.message, error.next_step) == said_by_the_worker(tmp_path)
+    value = "acme.shop" if named == "module" else "acme.shop.defs"
+    (tmp_path / "pyproject.toml").write_text(f'{text}{named} = "{value}"\n')
+    found = look_at(project, configure(project, {}, {}).settings, interpreter="python")
+    assert found.defs == PurePosixPath("src/acme/shop/defs")
+
+
+def said_by_the_worker(directory):
+    """Return what refresh and builds say of a native project whose definitions are not known."""
+    with pytest.raises(HostError) as caught:
+        Host({"project": str(directory), "defs_module": None}).discover()
+    return caught.value.fields["message"], caught.value.fields["next_step"]
 
 
 def test_what_gitlab_includes(tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from statebake.setup.gitlab import include, included_files, stage_of
+from statebake.setup.gitlab import include, included_files, rival_of, stage_of
 from statebake.setup.notes import Note
 
 PATH = ".gitlab/statebake.yml"
@@ -129,6 +129,36 @@ def test_aliases(value):
     assert included_files(text) == ["b.yml", "a.yml"]
     assert isinstance(include(text, PATH), Note)
     assert include(text, "a.yml") == text
+
+
+@pytest.mark.parametrize(
+    "merge",
+    ["<<: *a", "<<: [*a]", "<<: [{}, *a]", "<<: {<<: *a}", "<<: {}\n<<: *a", "'<<': *a", "<<: [*a, {include: x}]"],
+)
+@pytest.mark.parametrize("more", ["", "b: 1\n"])
+def test_merged_into_the_pipeline(merge, more):
+    """An ``include`` that a merge key brings counts as one: a second one would take its place."""
+    text = f".a: &a\n  include: /z.yml\n  stages: [build]\n{merge}\n{more}"
+    assert include(text, PATH) == Note(f"Add this to `include` in .gitlab-ci.yml: {LINE}", to_do=True)
+    assert include(text, "z.yml") == text
+    assert included_files(text) == ["z.yml"]
+    assert stage_of(text) is None
+
+
+def test_a_merge_without_an_include():
+    """What else is merged is no reason not to add the line, and its stages are the pipeline's."""
+    text = ".a: &a\n  stages: [build]\n<<: *a\n"
+    assert include(text, PATH) == f"{text}\ninclude:\n  {LINE}\n"
+    assert stage_of(text) == "build"
+    job = ".a: &a\n  statebake: {script: [x]}\n<<: *a\n"
+    assert rival_of(job, "statebake", merged=False).text.startswith(".gitlab-ci.yml:2 has a job")
+
+
+def test_merged_into_itself():
+    """A mapping that is merged into itself, or many times over, is read once; so is a long chain of them."""
+    assert included_files("&a\ninclude: z.yml\n<<: *a\n") == ["z.yml"]
+    chain = "".join(f"x{n}: &x{n} {{<<: [*x{n - 1}, *x{n - 1}]}}\n" for n in range(1, 2000))
+    assert included_files(f"x0: &x0 {{include: z.yml}}\n{chain}<<: *x1999\n") == ["z.yml"]
 
 
 def test_aliases_of_aliases():

@@ -283,12 +283,28 @@ def test_cache_keys():
     assert plan_setup(facts(system)).changes == ()
 
 
-def test_definitions_that_are_not_found():
-    """Where the files do not tell which module has the definitions, the setting is named, and all else is done."""
-    error = StatebakeError(Code.BAD_SETTING, "It is not known.", next_step="name it: defs_module")
-    plan = plan_setup(facts('[build-system]\nrequires = ["a"]\nbuild-backend = "b"\n', defs=error, uv="uv.lock"))
-    assert plan.notes == (Note("It is not known. Name it: defs_module.", to_do=True),)
-    assert written(plan)["pyproject.toml"]["tool"] == {"statebake": {"build-backend": "b"}}
+UNKNOWN = StatebakeError(Code.BAD_SETTING, "It is not known.", next_step="name it: module")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[build-system]\nrequires = ["a"]\nbuild-backend = "b"\n',
+        '[project]\nname = "shop"\n[tool.uv]\npackage = true\n',
+        '[build-system]\nrequires = []\nbuild-backend = "statebake.backend"\n[tool.statebake]\nbuild-backend = "b"\n',
+    ],
+)
+@pytest.mark.parametrize("own", [None, "jobs = 3\n"])
+def test_definitions_that_are_not_found(text, own):
+    """Where it is not told which module has the definitions, the setting is named, and no build is made to fail."""
+    plan = plan_setup(facts(text, own=own, defs=UNKNOWN, uv="[tool.uv]", ci=CiFacts(ROOT, github=True)))
+    [workflow] = plan.changes
+    assert "uv sync" in workflow.new
+    assert "uv build" not in workflow.new
+    assert plan.to_do == (Note("It is not known. Name it: module.", to_do=True),)
+    [note] = [note for note in plan.notes if not note.to_do]
+    assert note.text.startswith("The builds stay as they are as long as the definitions are not found")
+    assert plan.next_steps == ("statebake refresh",)
 
 
 WRAPPED = """
@@ -424,6 +440,78 @@ def test_ci_files_of_somebody():
     from statebake.bake.image.generated import seal
 
     assert ci_plan({name: seal("old: 1\n", "statebake init")}).changes[0].new == text
+
+
+@pytest.mark.parametrize(
+    ("gitlab", "text", "to_do"),
+    [
+        ("a: 1\n", "foo: {script: [x]}\n", True),
+        ("a: 1\n", "foo: {script: [statebake refresh]}\n", True),
+        ("include: .gitlab/*.yml\n", "foo: {script: [x]}\n", True),
+        ("include: .gitlab/*.yml\n", "foo: {script: [statebake refresh]}\n", False),
+        ("include: other.yml\n", "foo: {script: [x]}\n", True),
+    ],
+)
+def test_a_file_of_somebody_for_gitlab(gitlab, text, to_do):
+    """Somebody else's file is never brought into the pipeline; that the job is lacking then is to be mended by hand."""
+    name = ".gitlab/statebake.yml"
+    plan = plan_setup(facts(WRAPPED, ci=CiFacts(ROOT, gitlab=gitlab, files={name: text})))
+    assert plan.changes == ()
+    [note] = plan.notes
+    assert note.text.startswith(f"{name} is there already and is not of statebake: it stays as it is.")
+    assert note.to_do == ("Give it another name" in note.text) == to_do
+
+
+@pytest.mark.parametrize(
+    ("gitlab", "line"),
+    [
+        ("a: 1\nstatebake:\n  script: [x]\n", 2),
+        ("'statebake': {extends: .a}\n", 1),
+        ("statebake: !reference [a, b]\n", 1),
+        ("include: other.yml\n\nstatebake:\n  script: [x]\n", 3),
+        ("include: .gitlab/*.yml\nstatebake: {tags: [x]}\n", 2),
+    ],
+)
+def test_a_job_of_that_name(gitlab, line):
+    """A job that is called as the one of statebake, and would be merged with that, is to be renamed first."""
+    plan = ci_plan({".github/workflows/statebake.yml": ci_plan().changes[0].new}, gitlab)
+    assert plan.changes == ()
+    [note] = plan.to_do
+    assert note.text.startswith(f".gitlab-ci.yml:{line} has a job of its own called `statebake`,")
+    assert "Rename that job" in note.text
+    assert plan.notes == plan.to_do
+
+
+@pytest.mark.parametrize(
+    ("job", "rival"),
+    [
+        ("{tags: [docker]}", False),
+        ("{extends: .a}", False),
+        ("{script: [x]}", True),
+        ("{<<: [{tags: [x]}, {<<: {script: [x]}}]}", True),
+        ("{trigger: x}", True),
+        ("", True),
+    ],
+)
+def test_a_job_that_changes_ours(job, rival):
+    """What a project adds to the job that it includes already stays as it is wanted, but for other commands."""
+    name = ".gitlab/statebake.yml"
+    files = {name: ci_plan(gitlab="a: 1\n").changes[1].new}
+    text = f"include: {name}\nstatebake: {job}\n"
+    plan = plan_setup(facts(WRAPPED, ci=CiFacts(ROOT, gitlab=text, files=files)))
+    assert plan.changes == ()
+    assert len(plan.to_do) == len(plan.notes) == rival
+
+
+def test_an_edited_file_of_gitlab():
+    """The job that statebake wrote and somebody edited is still its own, and is included."""
+    name = ".gitlab/statebake.yml"
+    text = ci_plan(gitlab="a: 1\n").changes[1].new
+    plan = plan_setup(facts(WRAPPED, ci=CiFacts(ROOT, gitlab="a: 1\n", files={name: f"{text}# mine\n"})))
+    assert [change.path.name for change in plan.changes] == [".gitlab-ci.yml"]
+    [note] = plan.notes
+    assert note.text.startswith(f"{name} was edited by hand")
+    assert not note.to_do
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
