@@ -251,11 +251,12 @@ def test_dry_run(tmp_path):
         ),
         (["--pex-arg=--no-such-flag"], None, "SB701"),
         (["--pex-arg=requests"], None, "SB103"),
+        (["--pex-arg=-o", "--pex-arg=other.pex"], None, "SB103"),
         (["--pex-arg=--layout", "--pex-arg=loose"], None, "SB103"),
         (["--pex-arg=--layout", "--pex-arg=packed"], None, "SB103"),
         (["--pex-arg=--validate-entry-point", "--entry-point", "shop.nowhere"], None, "SB701"),
     ],
-    ids=["unresolvable", "unknown flag", "a requirement", "loose layout", "packed layout", "no such module"],
+    ids=["unresolvable", "unknown flag", "a requirement", "an output", "loose layout", "packed", "no such module"],
 )
 def test_a_failing_bake_leaves_the_old_file(good, tmp_path, args, pyproject, code):
     """Whatever makes a bake fail, the last good file is still there, byte for byte, and nothing is beside it."""
