@@ -274,6 +274,18 @@ def test_a_failing_bake_leaves_the_old_file(good, tmp_path, args, pyproject, cod
     assert [path.name for path in output.parent.iterdir()] == ["shop.pex"]
 
 
+def test_options_in_a_file(good, tmp_path):
+    """Options in a file count beside the others, which pex forgets by itself; each bake reads it anew."""
+    project = shutil.copytree(good[0], tmp_path / "shop")
+    arguments = ("--no-refresh", "--pex-arg=--venv", "--pex-arg=prepend", "--pex-arg=@args.txt")
+    for inherited in ("prefer", "fallback"):
+        write_tree(project, {"args.txt": f"--inherit-path={inherited}\n"})
+        bake(project, tmp_path / "shop.pex", *arguments).ok()
+        info = pex_info(tmp_path / "shop.pex")
+        assert (info["venv"], info["venv_bin_path"]) == (True, "prepend")
+        assert info["inherit_path"] == inherited
+
+
 def test_options_of_pex(tmp_path):
     """All options of pex that take no value are known as such, and no other; an option is known by all its names."""
     script = (

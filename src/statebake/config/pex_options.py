@@ -5,7 +5,7 @@ Options change with pex. Only flags are listed as what they are: an option that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 FLAGS = frozenset(
     {
@@ -65,6 +65,11 @@ def no_option(arguments: Sequence[str]) -> str | None:
 def output_option(arguments: Sequence[str]) -> str | None:
     """Return the first option that says which file to write, as it is spelled."""
     return next((words[0] for name, words in _options(arguments) if name == "-o" or _is_output(name)), None)
+
+
+def with_files(arguments: Sequence[str], read: Callable[[str], Sequence[str]]) -> list[str]:
+    """Return the arguments with what ``read`` gives for each file of options in the place of its ``@FILE``."""
+    return [word for name, words in _options(arguments) for word in (read(words[0][1:]) if name == "@" else words)]
 
 
 def without_requirements(arguments: Sequence[str]) -> list[str]:
