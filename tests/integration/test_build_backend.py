@@ -17,6 +17,7 @@ from support.cli import run, statebake
 from support.hooks import build_sdist, build_wheel, call_hook, only_wheel
 from support.installed import UV, unpack
 from support.native import component, state_dir
+from support.trees import write_tree
 
 STATE = "shop/defs/.local_defs_state"
 
@@ -251,6 +252,47 @@ def test_a_broken_sdist(project, tmp_path):
     assert "not the one that the source distribution was made with" in err
     shutil.rmtree(state / "Text__tree__")
     assert "error[SB301]: Text[tree]" in failed(build_wheel(source, tmp_path / "out"), tmp_path / "out", 3)
+
+
+def test_declarations_that_the_build_makes(copied, tmp_path):
+    """What a build itself declares ends it, named; made before a build, it is checked as all else is."""
+    project = copied("hatchling")
+    hook = """
+        from pathlib import Path
+        from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+        class Hook(BuildHookInterface):
+            def initialize(self, version, build_data):
+                made = Path(self.root, "src/shop/defs/gen/defs.yaml")
+                made.parent.mkdir(exist_ok=True)
+                made.write_text(Path(self.root, "gen.yaml").read_text())
+    """
+    write_tree(project, {"hatch_build.py": hook, "gen.yaml": component("gen")})
+    with (project / "pyproject.toml").open("a") as stream:
+        stream.write("\n[tool.hatch.build.hooks.custom]\n")
+    for build in (build_wheel, build_sdist):
+        err = failed(build(project, tmp_path / "out"), tmp_path / "out", 3)
+        assert "SB313" in err
+        assert "shop/defs/gen/defs.yaml is in the " in err
+        shutil.rmtree(project / "src/shop/defs/gen")
+    build_wheel(project, tmp_path / "out")
+    assert "error[SB301]: Text[gen]: No state: " in failed(build_wheel(project, tmp_path / "out"), tmp_path / "out", 3)
+    statebake("refresh", "--project", project, cwd=tmp_path).ok()
+    build_sdist(project, tmp_path / "sdist").ok()
+    unpacked = unpack(only_wheel(tmp_path / "sdist"), tmp_path / "unpacked")
+    build_wheel(unpacked, tmp_path / "wheel").ok()
+    assert f"{STATE}/Text__gen__/state" in contents(only_wheel(tmp_path / "wheel"))
+
+
+def test_declarations_behind_a_link(copied, tmp_path):
+    """What a directory that is a symbolic link declares was there before the build, though backends copy it."""
+    project = copied("hatchling")
+    write_tree(tmp_path, {"common/deep/defs.yaml": component("linked")})
+    (tmp_path / "common/deep/up").symlink_to("..")
+    (project / "src/shop/defs/linked").symlink_to(tmp_path / "common")
+    statebake("refresh", "--project", project, cwd=tmp_path).ok()
+    build_wheel(project, tmp_path / "wheel").ok()
+    assert "shop/defs/linked/deep/defs.yaml" in contents(only_wheel(tmp_path / "wheel"))
 
 
 def test_revision(project, tmp_path):

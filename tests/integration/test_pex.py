@@ -251,11 +251,12 @@ def test_dry_run(tmp_path):
         ),
         (["--pex-arg=--no-such-flag"], None, "SB701"),
         (["--pex-arg=requests"], None, "SB103"),
+        (["--pex-arg=-o", "--pex-arg=other.pex"], None, "SB103"),
         (["--pex-arg=--layout", "--pex-arg=loose"], None, "SB103"),
         (["--pex-arg=--layout", "--pex-arg=packed"], None, "SB103"),
         (["--pex-arg=--validate-entry-point", "--entry-point", "shop.nowhere"], None, "SB701"),
     ],
-    ids=["unresolvable", "unknown flag", "a requirement", "loose layout", "packed layout", "no such module"],
+    ids=["unresolvable", "unknown flag", "a requirement", "an output", "loose layout", "packed", "no such module"],
 )
 def test_a_failing_bake_leaves_the_old_file(good, tmp_path, args, pyproject, code):
     """Whatever makes a bake fail, the last good file is still there, byte for byte, and nothing is beside it."""
@@ -271,6 +272,18 @@ def test_a_failing_bake_leaves_the_old_file(good, tmp_path, args, pyproject, cod
     assert result.code == (2 if code == "SB103" else 7)
     assert output.read_bytes() == before
     assert [path.name for path in output.parent.iterdir()] == ["shop.pex"]
+
+
+def test_options_in_a_file(good, tmp_path):
+    """Options in a file count beside the others, which pex forgets by itself; each bake reads it anew."""
+    project = shutil.copytree(good[0], tmp_path / "shop")
+    arguments = ("--no-refresh", "--pex-arg=--venv", "--pex-arg=prepend", "--pex-arg=@args.txt")
+    for inherited in ("prefer", "fallback"):
+        write_tree(project, {"args.txt": f"--inherit-path={inherited}\n"})
+        bake(project, tmp_path / "shop.pex", *arguments).ok()
+        info = pex_info(tmp_path / "shop.pex")
+        assert (info["venv"], info["venv_bin_path"]) == (True, "prepend")
+        assert info["inherit_path"] == inherited
 
 
 def test_options_of_pex(tmp_path):

@@ -49,6 +49,7 @@ def build_pex(
                     *("--sources-directory", str(root)),
                     *([str(wheel), "--intransitive"] if wheel else []),
                     *plan.entry_point,
+                    *plan.host_args,
                     *without_requirements(plan.pex_args),  # those are in the resolved dependencies already
                     *("--output-file", str(built)),
                 ],

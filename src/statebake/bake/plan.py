@@ -23,6 +23,7 @@ class BakePlan:
         output: the file to write.
         python: the interpreter that it is for.
         entry_point: arguments of ``pex`` that say what it runs.
+        host_args: arguments of ``pex`` that the framework needs.
         pex_args: further arguments of ``pex``.
         code: how the project's own code goes in.
         wheel: what its wheel must have inside, where it goes in as one; state and configuration are in there then.
@@ -36,6 +37,7 @@ class BakePlan:
     output: Path
     python: str
     entry_point: tuple[str, ...]
+    host_args: tuple[str, ...]
     pex_args: tuple[str, ...]
     code: CodeForm
     wheel: Contents | None
@@ -52,6 +54,7 @@ def plan_pex(
     python: str,
     dependencies: DependencySource,
     entry_point: str,
+    host_args: Sequence[str] = (),
     pex_args: Sequence[str],
     code: CodeForm,
     wheel: Contents | None = None,
@@ -71,6 +74,7 @@ def plan_pex(
         output=output,
         python=python,
         entry_point=entry_point_args(entry_point),
+        host_args=tuple(host_args),
         pex_args=tuple(pex_args),
         code=code,
         wheel=wheel,

@@ -5,7 +5,7 @@ Options change with pex. Only flags are listed as what they are: an option that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 FLAGS = frozenset(
     {
@@ -53,11 +53,23 @@ INDEXES = frozenset(
     }
 )
 """Options that say where from, and how, something is resolved that is no dependency of the project."""
+_OUTPUT = "--output-file"
+_SHORTEST_OUTPUT = "--ou"  # pex takes the beginning of a name for it; `--o` could be `--override`
 
 
 def no_option(arguments: Sequence[str]) -> str | None:
     """Return the first argument that is neither an option nor can be the value of one: a requirement, or ``--``."""
     return next((words[0] for name, words in _options(arguments) if not name), None)
+
+
+def output_option(arguments: Sequence[str]) -> str | None:
+    """Return the first option that says which file to write, as it is spelled."""
+    return next((words[0] for name, words in _options(arguments) if name == "-o" or _is_output(name)), None)
+
+
+def with_files(arguments: Sequence[str], read: Callable[[str], Sequence[str]]) -> list[str]:
+    """Return the arguments with what ``read`` gives for each file of options in the place of its ``@FILE``."""
+    return [word for name, words in _options(arguments) for word in (read(words[0][1:]) if name == "@" else words)]
 
 
 def without_requirements(arguments: Sequence[str]) -> list[str]:
@@ -81,6 +93,10 @@ def _options(arguments: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
         count = 2 if may_take_next and not _begins_option(arguments[at + 1 : at + 2]) else 1
         yield name, arguments[at : at + count]
         at += count
+
+
+def _is_output(name: str) -> bool:
+    return name.startswith(_SHORTEST_OUTPUT) and _OUTPUT.startswith(name)
 
 
 def _begins_option(words: Sequence[str]) -> bool:

@@ -413,7 +413,8 @@ SETTINGS: tuple[Setting, ...] = (
         Kind.PEX_OPTIONS,
         (),
         "Further options for the `pex` command. A bare requirement is none of them: name it in the project's "
-        "dependencies, in the file of `lock`, or in a file of its own, by `-r FILE`.",
+        "dependencies, in the file of `lock`, or in a file of its own, by `-r FILE`. `@FILE` stands for the options in "
+        "a file, one argument on each line.",
         "--pex-arg",
     ),
     Setting(

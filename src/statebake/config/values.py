@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from statebake.config.pex_options import no_option
+from statebake.config.pex_options import no_option, output_option
 from statebake.config.schema import Kind
 from statebake.model.state_config import DefsStateManagementType
 
@@ -116,6 +116,10 @@ def _pex_options(value: object, base: Path) -> tuple[str, ...]:
             f"{mask(found)} is no option",
             "name what is to be installed in [project] dependencies of pyproject.toml, or in the file that the setting "
             "lock names, or in a file of its own: -r FILE",
+        )
+    if (found := output_option(options)) is not None:
+        raise MisplacedError(
+            f"{found.partition('=')[0]} is not for these options", "the file to write is the setting pex.output"
         )
     return options
 

@@ -33,6 +33,7 @@ class Host(Protocol):
     Attributes:
         name: as in the ``host`` setting.
         pex_flags: what the ``pex`` command needs for the framework to work inside.
+        declaration_names: what the files are called in which the framework finds declarations.
         brings_runtime: whether artifacts carry statebake's own runtime part.
         distribution: what must be installed in an artifact for anything in it to run.
     """
@@ -42,6 +43,9 @@ class Host(Protocol):
 
     @property
     def pex_flags(self) -> tuple[str, ...]: ...
+
+    @property
+    def declaration_names(self) -> tuple[str, ...]: ...
 
     @property
     def brings_runtime(self) -> bool: ...

@@ -16,6 +16,7 @@ class DagsterHost:
     name = "dagster"
     # Dagster starts `sys.executable -m dagster …` for its code servers; only a virtual environment serves those.
     pex_flags = ("--venv",)
+    declaration_names = ("defs.yaml", "component.yaml")
     brings_runtime = False
     distribution = "dagster"
 

@@ -15,6 +15,7 @@ class NativeHost:
 
     name = "native"
     pex_flags = ()
+    declaration_names = ("defs.yaml",)
     brings_runtime = True
     distribution = "statebake"
 

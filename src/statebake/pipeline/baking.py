@@ -36,6 +36,7 @@ from statebake.pipeline.code import form_of_code, own_files, wheel_with_state
 from statebake.pipeline.contents import wheel_contents
 from statebake.pipeline.gate import Verified, verify_made
 from statebake.pipeline.inspecting import Artifact
+from statebake.pipeline.pex_arguments import read_pex_args
 from statebake.process import run_tool
 from statebake.progress import Observer
 from statebake.verify import compare, is_pex, read_pex_files
@@ -52,6 +53,7 @@ class BakeInputs:
         dependencies: where they are written down.
         code: how the project's own code goes in.
         sources: of how many files it is.
+        pex_args: the options for ``pex``, with those that are in files.
     """
 
     host: Host
@@ -60,6 +62,7 @@ class BakeInputs:
     dependencies: DependencySource
     code: CodeForm
     sources: int
+    pex_args: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ def prepare_bake(opened: OpenProject) -> BakeInputs:
         dependencies=find_dependencies(project, settings.lock),
         code=form_of_code(opened, sources),
         sources=len(sources),
+        pex_args=read_pex_args(settings.pex.args, project.directory),
     )
 
 
@@ -163,7 +167,8 @@ def plan_bake(opened: OpenProject, inputs: BakeInputs, snapshot: Snapshot, env: 
         python=discovery.python.path,
         dependencies=inputs.dependencies,
         entry_point=inputs.entry_point,
-        pex_args=(*host.pex_flags, *target.settings.pex.args),
+        host_args=host.pex_flags,
+        pex_args=inputs.pex_args,
         code=inputs.code,
         wheel=wheel,
         sources=_sources(opened, host, own=not inputs.code.as_wheel),
@@ -206,7 +211,7 @@ def bake_pex(
         brings_runtime=host.brings_runtime,
         must_have=host.distribution,
         checked_with=None if host.brings_runtime else opened.discovery.host.replace(" ", "=="),
-        pex_args=opened.target.settings.pex.args,
+        pex_args=plan.pex_args,
         cache_dir=cache_dir,
         upgrade=upgrade,
         env=env,

@@ -13,7 +13,7 @@ from statebake.bake.wheel.contents import Contents
 from statebake.check import Snapshot
 from statebake.config import BuildProject, import_root
 from statebake.errors import Code, StatebakeError
-from statebake.hosts import find_host
+from statebake.hosts import Host, find_host
 from statebake.model.discovery import Discovery
 from statebake.model.keys import STATE_DIR_NAME, sanitize_key
 from statebake.model.manifest import Manifest
@@ -41,7 +41,8 @@ def wheel_contents(build: BuildProject, discovery: Discovery, snapshot: Snapshot
         )
     names = [sanitize_key(key) for key in discovery.local_keys]
     state = {name: list_files(snapshot.key_dirs[name].path) for name in names}
-    config = _config(build)
+    host = find_host(build.settings.host or build.project.host)
+    config = _config(build, host)
     import_path = root.relative_to(project.directory).as_posix()
     return Contents(
         package=package,
@@ -52,6 +53,11 @@ def wheel_contents(build: BuildProject, discovery: Discovery, snapshot: Snapshot
         declarations=tuple(
             StateFile(f"{package}/{path.relative_to(defs_dir).as_posix()}", source=path)
             for path in _files(defs_dir, DECLARATION_NAMES.__contains__)
+        ),
+        declaration_names=host.declaration_names,
+        declared=frozenset(
+            f"{package}/{path.relative_to(defs_dir).as_posix()}"
+            for path in _files(defs_dir, host.declaration_names.__contains__, links=True)
         ),
         config=config,
         project_files=(
@@ -65,7 +71,7 @@ def wheel_contents(build: BuildProject, discovery: Discovery, snapshot: Snapshot
     )
 
 
-def _config(build: BuildProject) -> str | None:
+def _config(build: BuildProject, host: Host) -> str | None:
     """Return the text of the configuration that the framework must find.
 
     In a source distribution it has been kept, for it may name the directory of the project, which is another one there.
@@ -73,12 +79,24 @@ def _config(build: BuildProject) -> str | None:
     kept = build.project.directory / _CONFIG_IN_SDIST
     if build.in_sdist and kept.is_file():
         return kept.read_text(encoding="utf-8", errors="replace")
-    config = find_host(build.settings.host or build.project.host).artifact_config(build.project)
+    config = host.artifact_config(build.project)
     return None if config is None else render("artifact-pyproject.toml", project=config)
 
 
-def _files(directory: Path, wanted: Callable[[str], bool]) -> Iterator[Path]:
-    """Yield the files below a package's directory with a ``wanted`` name, sorted; the state is no part of it."""
-    for place, directories, names in os.walk(directory):
-        directories[:] = sorted(name for name in directories if not name.startswith(".") and name != "__pycache__")
+def _files(directory: Path, wanted: Callable[[str], bool], *, links: bool = False) -> Iterator[Path]:
+    """Yield the files below a package's directory with a ``wanted`` name, sorted; the state is no part of it.
+
+    ``links``: those in directories that are symbolic links as well.
+    """
+    for place, directories, names in os.walk(directory, followlinks=links):
+        directories[:] = sorted(
+            name
+            for name in directories
+            if not name.startswith(".") and name != "__pycache__" and not _leads_up(Path(place, name))
+        )
         yield from (Path(place, name) for name in sorted(names) if wanted(name))
+
+
+def _leads_up(path: Path) -> bool:
+    """Return whether ``path`` is a link to a directory that it is in."""
+    return path.is_symlink() and path.parent.resolve().is_relative_to(path.resolve())

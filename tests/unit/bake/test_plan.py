@@ -70,10 +70,11 @@ def test_the_state_file_by_file(plan):
 
 def test_the_plan_says_what_was_given(plan):
     """What is not state goes through unchanged."""
-    made = plan(config="[tool.dg]\n")
-    assert (made.output, made.python, made.pex_args) == (
+    made = plan(config="[tool.dg]\n", host_args=["--for-it"])
+    assert (made.output, made.python, made.host_args, made.pex_args) == (
         Path("/project/dist/shop.pex"),
         "/usr/bin/python3",
+        ("--for-it",),
         ("--venv",),
     )
     assert made.config == "[tool.dg]\n"

@@ -17,6 +17,7 @@ from statebake.config.values import MisplacedError, parse
         (["-i", "https://example.org/simple", "--find-links", ".", "--no-compress"], None),
         (["--an-option-of-tomorrow", "value"], None),
         (["-vr", "more.txt", "-r", "-", "--project", "lib", "--zip-safe"], None),
+        (["-vj", "4", "-vD", "data", "-vZ", "deflated", "-vvi", "https://example.org/simple"], None),
         (["requests"], "requests"),
         (["--no-compress", "requests"], "requests"),
         (["-v", "requests"], "requests"),
@@ -25,6 +26,8 @@ from statebake.config.values import MisplacedError, parse
         (["--version", "requests"], "requests"),
         (["--venv", "prepend", "requests"], "requests"),
         (["-rmore.txt", "requests"], "requests"),
+        (["-vrmore.txt", "requests"], "requests"),
+        (["-vj4", "requests"], "requests"),
         (["--layout=loose", "./lib"], "./lib"),
         (["-D", "more", "requests>=2"], "requests>=2"),
         (["--no-compress", "--", "-D"], "--"),
@@ -67,3 +70,27 @@ def test_requirements_in_pex_args(tmp_path):
     assert "[project] dependencies of pyproject.toml, or in the file that the setting lock names" in (
         caught.value.next_step
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["-o", "wanted.pex"], "-o"),
+        (["-owanted.pex"], "-owanted.pex"),
+        (["-v", "-vo", "wanted.pex"], "-vo"),
+        (["--output-file", "wanted.pex"], "--output-file"),
+        (["--venv", "--output-file=wanted.pex"], "--output-file"),
+        (["--out", "wanted.pex"], "--out"),
+    ],
+)
+def test_the_output_in_pex_args(tmp_path, arguments, named):
+    """What would say which file to write, in each of its forms, is refused with the setting that says it."""
+    with pytest.raises(MisplacedError, match=rf"^{named} is not for these options$") as caught:
+        parse(Kind.PEX_OPTIONS, arguments, tmp_path)
+    assert caught.value.next_step == "the file to write is the setting pex.output"
+
+
+@pytest.mark.parametrize("arguments", [["-D-o"], ["--override", "a==1"], ["-e", "o"], ["--script", "-"]])
+def test_no_output(tmp_path, arguments):
+    """What only looks like the option of the output is none."""
+    assert parse(Kind.PEX_OPTIONS, arguments, tmp_path) == tuple(arguments)

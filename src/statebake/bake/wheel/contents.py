@@ -25,6 +25,8 @@ class Contents:
         manifest: what ``state`` is.
         state: the state directory, file by file.
         declarations: the files that declare components.
+        declaration_names: what such files are called, of those that the framework reads.
+        declared: the paths of those that were there when the state was checked.
         others: further files of the project that a wheel must have.
         config: the text of the ``pyproject.toml`` that the framework must find inside of a wheel, if any.
         project_files: what a build from the source distribution reads; paths relative to the project.
@@ -36,6 +38,8 @@ class Contents:
     manifest: Manifest
     state: tuple[StateFile, ...]
     declarations: tuple[StateFile, ...] = ()
+    declaration_names: tuple[str, ...] = ()
+    declared: frozenset[str] = frozenset()
     others: tuple[StateFile, ...] = ()
     config: str | None = None
     project_files: tuple[StateFile, ...] = ()
@@ -74,10 +78,12 @@ def roots_of_wheel(names: Collection[str]) -> tuple[str, ...]:
 def wheel_changes(contents: Contents, names: Collection[str], configs: Mapping[str, str], backend: str) -> Changes:
     """Return what is done to a wheel that ``backend`` made and that has the files ``names``.
 
-    ``configs``: the text of its configuration files, by path. Raises ``StatebakeError`` (``LEFT_OUT_BY_BACKEND``) where
-    it lacks the code itself.
+    ``configs``: the text of its configuration files, by path. Raises ``StatebakeError``: ``LEFT_OUT_BY_BACKEND`` where
+    it lacks the code itself, ``ARTIFACT_MISMATCH`` where it declares what nobody has checked.
     """
     root = _root_with_code(contents, names, backend)
+    for top in roots_of_wheel(names):
+        _must_be_checked(contents, names, top, f"wheel that {backend} made")
     others = {file.path: file for file in (*contents.others, *contents.declarations)}
     added = [*_at(root, contents.state), *_missing(_at(root, others.values()), names)]
     if contents.config is not None and not _configured(f"{root}{contents.package}", root, configs):
@@ -103,7 +109,7 @@ def left_out_of_wheel(contents: Contents, names: Collection[str]) -> list[str]:
 
 def sdist_changes(contents: Contents, names: Collection[str], top: str, backend: str) -> Changes:
     """Return what is done to a source distribution that ``backend`` made, with the directory ``top`` and the files
-    ``names``. Raises ``StatebakeError`` (``LEFT_OUT_BY_BACKEND``) where it has the code nowhere.
+    ``names``. Raises ``StatebakeError`` as ``wheel_changes`` does; the code may be anywhere in it.
     """
     root = f"{top}/{contents.import_root}/" if contents.import_root else f"{top}/"
     place = f"/{_wanted(contents)}/"
@@ -111,6 +117,7 @@ def sdist_changes(contents: Contents, names: Collection[str], top: str, backend:
     starts = {name.partition(place)[0] for name in names if place in name}
     if not any(_has_code(contents, names, f"{start}/") for start in starts):
         raise _without_code(contents, "source distribution", backend)
+    _must_be_checked(contents, names, root, f"source distribution that {backend} made")
     others = [*_at(root, contents.declarations), *_at(f"{top}/", contents.project_files)]
     return _changes(f"{root}{contents.state_dir}", [*_at(root, contents.state), *_missing(others, names)])
 
@@ -134,6 +141,29 @@ def _has_code(contents: Contents, names: Collection[str], root: str) -> bool:
         and name[len(root) :] not in declared
         for name in names
     )
+
+
+def _must_be_checked(contents: Contents, names: Collection[str], root: str, made: str) -> None:
+    """Raise ``ARTIFACT_MISMATCH`` where there are declarations below ``root`` that were not there before the build."""
+    place = f"{root}{contents.package}/"
+    found = (name for name in names if name.startswith(place) and name[len(root) :] not in contents.declared)
+    unchecked = sorted(name for name in found if _is_declaration(contents, name[len(place) :]))
+    if unchecked:
+        raise StatebakeError(
+            Code.ARTIFACT_MISMATCH,
+            f"{unchecked[0]} is in the {made}, but was not in the project when its state was checked: what it declares "
+            "may have none.",
+            where=unchecked[0],
+            next_step="have the file made before the build and refresh, or, where an earlier build has left it, remove "
+            "it; then build once more",
+        )
+
+
+def _is_declaration(contents: Contents, path: str) -> bool:
+    """Return whether the framework reads the file ``path`` in the package: none that is hidden, such as the state."""
+    *directories, name = path.split("/")
+    hidden = any(directory.startswith(".") or directory == "__pycache__" for directory in directories)
+    return name in contents.declaration_names and not hidden
 
 
 def _wanted(contents: Contents) -> str:

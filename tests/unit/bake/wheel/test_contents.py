@@ -24,6 +24,8 @@ def contents(**fields) -> Contents:
         "manifest": Manifest("shop", "statebake 1", "native 1", None, ()),
         "state": (StateFile(f"{STATE}/.gitignore", text="*\n"), StateFile(f"{STATE}/K/state", text="x")),
         "declarations": (YAML,),
+        "declaration_names": ("defs.yaml",),
+        "declared": frozenset({YAML.path, "shop/defs/linked/defs.yaml"}),
     }
     return Contents(**{**given, **fields})
 
@@ -93,6 +95,42 @@ def test_code_that_is_missing(names):
 def test_definitions_without_code():
     """A defs directory with nothing but declarations needs its package only, and backends leave it out."""
     assert YAML.path in added(["shop/__init__.py"], has_code=False)
+
+
+@pytest.mark.parametrize("root", ["", "shop-1.data/purelib/"])
+@pytest.mark.parametrize("path", ["shop/defs/defs.yaml", "shop/defs/gen/deep/defs.yaml"])
+def test_declarations_that_nobody_checked(root, path):
+    """What the build itself declares is refused with its name: in each place of a wheel, and in an sdist."""
+    with pytest.raises(StatebakeError) as caught:
+        added(["shop/defs/__init__.py", YAML.path, f"{root}{path}"])
+    assert (caught.value.code, caught.value.where) == (Code.ARTIFACT_MISMATCH, f"{root}{path}")
+    assert f"{path} is in the wheel that inner made, but was not in the project when" in caught.value.message
+    assert "have the file made before the build and refresh" in caught.value.next_step
+    names = {"shop-1/src/shop/defs/__init__.py", f"shop-1/src/{path}"}
+    with pytest.raises(StatebakeError, match="is in the source distribution that inner made, but was not") as caught:
+        sdist_changes(contents(), names, "shop-1", "inner")
+    assert (caught.value.code, caught.value.where) == (Code.ARTIFACT_MISMATCH, f"shop-1/src/{path}")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        YAML.path,
+        "shop/defs/linked/defs.yaml",
+        "shop/defs/gen/component.yaml",
+        "shop/defs/gen/my-defs.yaml",
+        "shop/defs/defs.yaml/",
+        "shop/defs/.hidden/defs.yaml",
+        "shop/defs/__pycache__/defs.yaml",
+        f"{STATE}/K/project/defs.yaml",
+        "shop/other/defs.yaml",
+        "tests/shop/defs/gen/defs.yaml",
+    ],
+)
+def test_what_is_no_new_declaration(path):
+    """A file that was there, that the framework does not read, or that is elsewhere, is no reason to refuse."""
+    added(["shop/defs/__init__.py", path])
+    sdist_changes(contents(), {"shop-1/src/shop/defs/__init__.py", f"shop-1/src/{path}"}, "shop-1", "inner")
 
 
 def test_what_is_removed():
