@@ -368,8 +368,7 @@ def test_packages_that_are_elsewhere(copied, tmp_path, backend, table):
         build_wheel(source, out).ok()
         check_record(only_wheel(out))
         assert {f"{STATE}/Text__one__/state", "shop/defs/more/defs.yaml"} <= contents(only_wheel(out)).keys()
-    left_out = statebake("init", "--dry-run", cwd=project).ok().out
-    assert "host: native, definitions in python/shop/defs" in left_out
+    assert "host: native, definitions in python/shop/defs" in statebake("init", "--dry-run", cwd=project).ok().out
 
 
 @pytest.mark.parametrize(

@@ -23,21 +23,21 @@ def source_roots(directory: Path) -> tuple[Path, ...]:
     That is where its build backend is told to look, ``src/``, and the project itself, as far as they are there.
     """
     file = directory / "pyproject.toml"
+    said: tuple[str, ...] = ()
     with contextlib.suppress(OSError):
-        return _source_roots(directory, file.stat().st_mtime_ns)
-    return _source_roots(directory, None)
+        said = _said_roots(file, file.stat().st_mtime_ns)
+    places = [*(directory / root for root in said if root != "."), directory / "src"]
+    return tuple(dict.fromkeys([*(place for place in places if place.is_dir()), directory]))
 
 
 @functools.lru_cache(maxsize=64)
-def _source_roots(directory: Path, changed_ns: int | None) -> tuple[Path, ...]:
-    """Return what ``source_roots`` does, read once for each state of ``pyproject.toml``."""
-    file = None
-    if changed_ns is not None:
-        with contextlib.suppress(StatebakeError):  # who reads the settings tells what is wrong with it
-            file = load_if_there(directory / "pyproject.toml")
-    said = package_roots(file.data) if file else ()
-    places = [*(directory / root for root in said if root != "."), directory / "src"]
-    return tuple(dict.fromkeys([*(place for place in places if place.is_dir()), directory]))
+def _said_roots(file: Path, _changed_ns: int) -> tuple[str, ...]:
+    """Return the roots that a ``pyproject.toml`` names, read once for each of its states."""
+    try:
+        found = load_if_there(file)
+    except StatebakeError:  # who reads the settings tells what is wrong with it
+        return ()
+    return package_roots(found.data) if found else ()
 
 
 def module_path(directory: Path, module: str) -> Path | None:

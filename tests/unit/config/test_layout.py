@@ -86,6 +86,9 @@ def test_a_package_is_found_there(tmp_path):
     assert source_roots(tmp_path) == (tmp_path / "python", tmp_path)
     assert module_path(tmp_path, "shop.defs") == tmp_path / "python/shop/defs"
     assert import_root(tmp_path, tmp_path / "python/shop/defs") == tmp_path / "python"
+    (tmp_path / "src").mkdir()
+    assert source_roots(tmp_path) == (tmp_path / "python", tmp_path / "src", tmp_path)
+    (tmp_path / "src").rmdir()
     file.write_text("[")
     os.utime(file, ns=(2, 2))
     assert source_roots(tmp_path) == (tmp_path,)

@@ -14,8 +14,8 @@ from statebake.bake.wheel.record import Member
 
 _CHUNK = 1 << 20
 _ENCRYPTED = 0x1
-# An OSError comes from the disk, and from what bzip2 cannot unpack.
-_BROKEN: tuple[type[Exception], ...] = (OSError, zipfile.BadZipFile, zlib.error, EOFError)
+# An OSError comes from the disk, and from what bzip2 cannot unpack; what is not implemented is a compression.
+_BROKEN: tuple[type[Exception], ...] = (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 if importlib.util.find_spec("_lzma"):  # not every Python has it
     import lzma
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -42,7 +41,7 @@ def complete_wheel(
             changes = wheel_changes(contents, frozenset(names), dict(_configs(archive)), backend)
             with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as target:
                 _rewrite(archive, record, changes, local, target)
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, ValueError) as error:
         raise no_wheel(backend, built.name, f"it cannot be read ({error})") from error
 
 
