@@ -19,7 +19,7 @@ import pytest
 from support.cli import Result
 from support.engine import Docker
 from support.images import BASE, OWN, bake, image_id, image_of, own_project
-from support.processes import MARK, finish, marked, start_statebake, wait_until
+from support.processes import MARK, finish, marked, signal_marked, start_statebake, wait_until
 from support.shown import assert_no_crash
 
 NO_PROGRAM = {"PATH": ""}
@@ -89,7 +89,8 @@ def running(docker: Docker, tag: str, template: Path, tmp_path: Path, env: dict)
     finally:
         process.kill()
         process.communicate()
-        for pid in [*run.steps(), *(int(line.split()[0]) for line in marked(mark))]:
+        signal_marked(mark, signal.SIGKILL)
+        for pid in run.steps():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 

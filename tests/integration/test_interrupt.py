@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -17,7 +16,7 @@ import pytest
 
 from support.cli import Result, statebake
 from support.hosts import NATIVE, ONE_DAGSTER, HostKit
-from support.processes import MARK, finish, marked, start_statebake, wait_until
+from support.processes import MARK, finish, marked, signal_marked, start_statebake, wait_until
 from support.shown import assert_no_crash, the_error
 from support.trees import leftovers, read_tree
 
@@ -101,8 +100,7 @@ def running(host: HostKit, templates: dict[HostKit, Path], tmp_path: Path, act: 
         time.sleep(0.2)
         yield Running(host, project, read_tree(host.state_dir(templates[host])), process, mark)
     finally:
-        for line in marked(mark):
-            os.kill(int(line.split()[0]), signal.SIGKILL)
+        signal_marked(mark, signal.SIGKILL)
         process.kill()
         process.communicate()
 

@@ -16,7 +16,7 @@ import pytest
 
 from support.cli import clean_env, statebake
 from support.native import code_component, component, documents, native_project, state_dir
-from support.processes import MARK, finish, marked, start_statebake, wait_until
+from support.processes import MARK, finish, marked, signal_marked, start_statebake, wait_until
 from support.shown import assert_no_crash
 from support.trees import leftovers
 from support.workspaces import workspace
@@ -36,8 +36,7 @@ def mark() -> Iterator[str]:
     """What marks the processes of a test; those that are left are ended."""
     name = uuid4().hex
     yield name
-    for line in marked(name):
-        os.kill(int(line.split()[0]), signal.SIGKILL)
+    signal_marked(name, signal.SIGKILL)
 
 
 def written(root: Path, phase: str, *, several: bool) -> Path:
@@ -128,9 +127,7 @@ def test_an_interrupt_while_all_are_committed(moment: float, tmp_path: Path, mar
     staging = state_dir(project) / ".staging"
     wait_until(lambda: list(staging.glob("*/~journal.json")) or process.poll() is not None, "the commit")
     time.sleep(moment)
-    for line in marked(mark):
-        if "-m statebake" in line and "strace" not in line:
-            os.kill(int(line.split()[0]), signal.SIGINT)
+    signal_marked(mark, signal.SIGINT, lambda line: "-m statebake" in line and "strace" not in line)
     result = finish(process, timeout=20)
     assert result.code in {0, 130, -signal.SIGINT}  # the last: the process was at its very end
     assert_no_crash(result.err)

@@ -15,7 +15,7 @@ import pytest
 from support.cli import statebake
 from support.hosts import NATIVE, ONE_DAGSTER, HostKit
 from support.native import code_component, component, documents, native_project, state_dir
-from support.processes import MARK, finish, marked, start_statebake, wait_until
+from support.processes import MARK, finish, marked, signal_marked, start_statebake, wait_until
 from support.reports import keys_of, outcomes
 from support.shown import assert_no_crash, the_error
 from support.trees import write_tree
@@ -28,8 +28,7 @@ def mark() -> Iterator[str]:
     """What marks the processes of a test; those that are left are ended."""
     name = uuid4().hex
     yield name
-    for line in marked(name):
-        os.kill(int(line.split()[0]), signal.SIGKILL)
+    signal_marked(name, signal.SIGKILL)
 
 
 # --- spawn -----------------------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import sys
@@ -17,14 +16,9 @@ from support.cli import run, statebake
 from support.hosts import ONE_DAGSTER, HostKit
 from support.native import code_component, component, documents, native_project, state_dir
 from support.pexes import CACHE_ENV, write_zip
-from support.processes import MARK, finish, marked, start_statebake, wait_until
+from support.processes import MARK, finish, marked, signal_marked, start_statebake, wait_until
 from support.shown import assert_no_crash, shown, the_error
 from support.trees import leftovers, write_tree
-
-
-def end_marked(mark: str) -> None:
-    for line in marked(mark):
-        os.kill(int(line.split()[0]), signal.SIGKILL)
 
 
 def test_many_failures_at_once(tmp_path: Path) -> None:
@@ -142,7 +136,7 @@ def test_a_thread_outlives_no_killed_tool(host: HostKit, tmp_path: Path) -> None
         process.communicate()
         wait_until(lambda: not marked(mark), "the worker's end", timeout=5)
     finally:
-        end_marked(mark)
+        signal_marked(mark, signal.SIGKILL)
 
 
 def test_a_thread_delays_no_end(tmp_path: Path) -> None:
@@ -188,7 +182,7 @@ def test_a_bake_that_is_ended(stage: str, number: signal.Signals, tmp_path: Path
         assert_no_crash(result.err)
         wait_until(lambda: not marked(mark), "pex's end", timeout=5)
     finally:
-        end_marked(mark)
+        signal_marked(mark, signal.SIGKILL)
         shutil.rmtree(tmp_path / "cache", ignore_errors=True)
     assert [path.name for path in output.parent.iterdir()] == ["shop.pex"]
     assert output.read_bytes() == before
@@ -228,4 +222,4 @@ def test_a_signal_while_a_tool_starts(tmp_path: Path) -> None:
         assert (result.code, result.err) == (130, "")
         assert marked(mark) == []
     finally:
-        end_marked(mark)
+        signal_marked(mark, signal.SIGKILL)

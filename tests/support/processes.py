@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -59,3 +61,15 @@ def marked(mark: str) -> list[str]:
         except OSError:  # it ended, or is another user's
             continue
     return found
+
+
+def signal_marked(mark: str, number: int, wanted: Callable[[str], bool] = bool) -> list[str]:
+    """Send a signal to the ``marked`` processes whose command line is ``wanted``, and return these lines.
+
+    One that has ended since it was found needs none.
+    """
+    lines = [line for line in marked(mark) if wanted(line)]
+    for line in lines:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(line.split()[0]), number)
+    return lines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from support.cli import Result, statebake
 from support.native import code_component, documents, native_project, state_dir
-from support.processes import MARK, marked, start_statebake, wait_until
+from support.processes import MARK, marked, signal_marked, start_statebake, wait_until
 from support.whole import badly_recorded, keys_in, left_in_staging, torn
 
 # Every file says which version it is of, so that a mixture of both is neither. A test's own code runs before.
@@ -89,10 +88,7 @@ class Versions:
 
     def end(self) -> list[str]:
         """End every process that a refresh has left, and return their command lines."""
-        left = marked(self.mark)
-        for line in left:
-            os.kill(int(line.split()[0]), signal.SIGKILL)
-        return left
+        return signal_marked(self.mark, signal.SIGKILL)
 
     def assert_no_process(self, within: float = 5) -> None:
         """No process of a refresh lives on: what it was told to end has ``within`` seconds for it."""
