@@ -16,14 +16,13 @@ import pytest
 from lab import settings
 from support.cli import Result, statebake
 from support.engine import Docker, Tools, unique_name
+from support.images import BASE, SEALED, bake
 from support.installed import UV
 from support.native import component, native_project, state_dir
 from support.pexes import copy_example, digests
 from support.service import Service
 from support.trees import read_tree, write_tree
 
-SEALED = ("--network", "none", "--read-only", "--user", "1000")
-BASE = "python:3.11-slim"
 ASSETS = """
 from jaffle.definitions import defs
 print(*sorted(key.to_user_string() for key in defs().resolve_all_asset_keys()))
@@ -134,13 +133,14 @@ def test_weather_on_every_builder(builder, tmp_path, tmp_path_factory):
 
 @pytest.mark.needs("docker", "dagster-1.13")
 def test_jaffle(docker, new_image, tmp_path, tmp_path_factory):
-    """The Dagster example loads everything from state, and its code server answers, with nothing to write to."""
+    """The Dagster example, built by hand, loads all from state and its code server answers, on a read-only root."""
     from support.dagster import dagster_python
 
     project = copy_example("jaffle", tmp_path / "jaffle")
     with Service.start(tmp_path_factory.mktemp("service")) as service:
         env = {**service.env, "STATEBAKE_PYTHON": str(dagster_python("1.13"))}
-        make_ready(project, env=env)
+        statebake("dockerfile", "--base-image", BASE, cwd=project, env=env).ok()
+        bake(docker, project, "--no-build", "--base-image", BASE, env=env).ok()
     image = new_image(docker)
     docker_build(docker, project, image).ok()
     found = docker.run("run", "--rm", *SEALED, image, "python", "-c", ASSETS).ok().out.split()
