@@ -90,8 +90,11 @@ def test_what_cannot_be_pushed(docker, project):
     for args, says in (
         (["--push"], "An image without a name cannot be pushed."),
         (["--tag", "x", "--platform", "linux/amd64", "--platform", "linux/arm64"], "several platforms"),
+        (["--tag", "x", "--platform", "linux/amd64,linux/arm64"], "several platforms"),
+        (["--tag", "x"], "DOCKER_DEFAULT_PLATFORM names several platforms"),
     ):
-        result = bake(docker, project, "--no-refresh", *args)
+        default = {} if "--platform" in args else {"DOCKER_DEFAULT_PLATFORM": "linux/amd64,linux/arm64"}
+        result = bake(docker, project, "--no-refresh", *args, env=default)
         error = the_error(result.err)
         assert (result.code, error.code) == (2, "SB103")
         assert says in error.message
@@ -123,7 +126,7 @@ def test_a_platform_that_loses_state(docker_containerd, registry, new_image, pro
         "FROM scratch AS for-amd64\nCOPY src /app/src\nFROM scratch AS for-arm64\nCOPY src/shop/*.py /\n"
         "FROM for-$TARGETARCH\n"
     )
-    flags = ("--file", dockerfile, "--platform", "linux/amd64", "--platform", "linux/arm64")
+    flags = ("--file", dockerfile, "--platform", "linux/amd64,linux/arm64")
     result = bake(docker_containerd, project, "--no-refresh", "--push", "--tag", tag, *flags)
     error = the_error(result.err)
     assert (result.code, error.code) == (3, "SB313")

@@ -42,13 +42,14 @@ class Kind(Enum):
     PORT = "port number, 1 to 65535"
     STRATEGIES = "list of `LOCAL_FILESYSTEM`, `VERSIONED_STATE_STORAGE`, `LEGACY_CODE_SERVER_SNAPSHOTS`"
     TEXTS = "list of strings"
+    PLATFORMS = "list of platforms such as `linux/arm64`, by commas or one by one"
     ARGUMENTS = "list of arguments"
     PEX_OPTIONS = "list of options of `pex`"
 
     @property
     def is_list(self) -> bool:
         """Whether a value has several items, so that its flag can be given several times."""
-        return self in {Kind.STRATEGIES, Kind.TEXTS, Kind.ARGUMENTS, Kind.PEX_OPTIONS}
+        return self in {Kind.STRATEGIES, Kind.TEXTS, Kind.PLATFORMS, Kind.ARGUMENTS, Kind.PEX_OPTIONS}
 
 
 @dataclass(frozen=True)
@@ -479,9 +480,9 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "docker.platforms",
-        Kind.TEXTS,
+        Kind.PLATFORMS,
         (),
-        "The platforms to build for, such as `linux/arm64`.",
+        "The platforms to build for; each of them is proved.",
         "--platform",
     ),
     Setting(

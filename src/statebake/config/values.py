@@ -53,7 +53,7 @@ def from_variable(kind: Kind, text: str) -> object:
         return _SWITCHES[text.lower()]
     if kind in {Kind.ARGUMENTS, Kind.PEX_OPTIONS}:
         return shlex.split(text)
-    if kind in {Kind.TEXTS, Kind.STRATEGIES}:
+    if kind in {Kind.TEXTS, Kind.STRATEGIES, Kind.PLATFORMS}:
         return [item.strip() for item in text.split(",") if item.strip()]
     return text
 
@@ -126,6 +126,11 @@ def _pex_options(value: object, base: Path) -> tuple[str, ...]:
 
 def _strategies(value: object, base: Path) -> tuple[DefsStateManagementType, ...]:
     return tuple(DefsStateManagementType(item) for item in _texts(value, base))
+
+
+def _platforms(value: object, base: Path) -> tuple[str, ...]:
+    """Return platforms one by one, also of ``linux/amd64,linux/arm64``, as docker's own flag takes them."""
+    return tuple(_text(part).strip() for item in _texts(value, base) for part in item.split(","))
 
 
 def _path(value: object, base: Path) -> Path:
@@ -233,6 +238,7 @@ _PARSERS: dict[Kind, Callable[[object, Path], object]] = {
     Kind.PORT: _port,
     Kind.STRATEGIES: _strategies,
     Kind.TEXTS: _texts,
+    Kind.PLATFORMS: _platforms,
     Kind.ARGUMENTS: _texts,
     Kind.PEX_OPTIONS: _pex_options,
 }

@@ -20,6 +20,7 @@ from statebake.engine.events import without_secrets
 from statebake.engine.image import ATTESTATION, push_failed
 from statebake.engine.progress import BuildKitProgress
 from statebake.engine.request import BuildRequest, BuiltImage, cannot, secret_values
+from statebake.errors import Code, StatebakeError
 from statebake.process import run_tool, stream_tool
 from statebake.redact import redact
 
@@ -32,6 +33,16 @@ _NEXT = "install Docker Engine"
 class _CliBuilder(Builder):
     def __init__(self, engine: Engine, program: str, env: Mapping[str, str]) -> None:
         self._engine, self._program, self._env = engine, program, dict(env)
+
+    def check(self, request: BuildRequest) -> None:
+        request.text()
+        if not request.platforms and "," in (default := self._env.get("DOCKER_DEFAULT_PLATFORM", "")):
+            raise StatebakeError(
+                Code.BAD_SETTING,
+                f"DOCKER_DEFAULT_PLATFORM names several platforms, {default}, and statebake would prove one of them.",
+                where="DOCKER_DEFAULT_PLATFORM",
+                next_step=f"name them to statebake: --platform {default}",
+            )
 
     @abstractmethod
     def command(self, request: BuildRequest, directory: Path) -> list[str]:
@@ -91,7 +102,7 @@ class BuildxBuilder(_CliBuilder):
         self.compat: BuilderCompat = engine.facts.compat if self.in_engine else "buildkit"
 
     def check(self, request: BuildRequest) -> None:
-        request.text()
+        super().check(request)
         if len(request.platforms) > 1 and self.in_engine and not self._engine.facts.containerd_store:
             raise cannot(
                 "several platforms",
@@ -143,7 +154,7 @@ class DockerBuilder(_CliBuilder):
         self.compat: BuilderCompat = engine.facts.compat
 
     def check(self, request: BuildRequest) -> None:
-        request.text()
+        super().check(request)
         if len(request.platforms) > 1:
             raise cannot("several platforms", "This docker program", "install the docker-buildx plugin")
 

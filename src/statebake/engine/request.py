@@ -13,6 +13,7 @@ from statebake.errors import Code, StatebakeError
 _OWN = {
     *("-t", "--tag", "-f", "--file", "-o", "--output", "--push", "--load", "--iidfile", "--metadata-file"),
     *("-q", "--quiet", "--progress", "--print", "--call", "--check", "-h", "--help"),
+    *("--platform", "--builder"),  # what is not known to be built is not proved
 }
 Output = Literal["engine", "layout", "registry"]
 

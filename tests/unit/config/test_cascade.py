@@ -160,6 +160,16 @@ def test_every_setting_from_everywhere(tmp_path, setting):
     assert given_by() == (expected, "statebake.toml:2")
 
 
+def test_platforms_by_commas(project):
+    """Platforms are told one by one, also where they come in one string, as docker's own flag takes them."""
+    both = ("linux/amd64", "linux/arm64")
+    for value in (["linux/amd64,linux/arm64"], ["linux/amd64", " linux/arm64"], ["linux/amd64, linux/arm64"]):
+        assert resolve(project(""), {"docker.platforms": value}, {}).settings.docker.platforms == both
+        written = project(f"[tool.statebake]\ndocker.platforms = {json.dumps(value)}")
+        assert resolve(written, {}, {}).settings.docker.platforms == both
+    assert refused(project(""), flags={"docker.platforms": ["linux/amd64,"]}).code is Code.BAD_SETTING
+
+
 def test_secrets_in_short(project):
     """``secrets`` alone may say what a secret means, or which variables are secret."""
     short = resolve(project('[tool.statebake]\nsecrets = "warn"'), {}, {})

@@ -13,7 +13,13 @@ def test_what_is_handed_on():
     must_be_others(["--no-cache", "--pull", "--network=host", "--target", "final", "--label=a=b", "--ssh=default"])
 
 
-@pytest.mark.parametrize("argument", ["--tag=x", "-tx", "-t", "--push", "--output=type=tar", "-o-", "--load", "--help"])
+@pytest.mark.parametrize(
+    "argument",
+    [
+        *("--tag=x", "-tx", "-t", "--push", "--output=type=tar", "-o-", "--load", "--help"),
+        *("--platform=linux/amd64,linux/arm64", "--platform", "--builder=other"),
+    ],
+)
 def test_what_would_let_an_image_get_away_unproved(argument):
     """An argument that names an image, or sends it anywhere, is refused: that comes after the proof."""
     with pytest.raises(StatebakeError) as caught:
