@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.settings import ca_bundle
 from support.cli import statebake
 from support.images import BASE, SEALED, bake, everything_of, image_id, image_of, index_flags
 from support.native import code_component, component, native_project, state_dir
@@ -109,6 +110,7 @@ def test_refresh_in_build(docker, pip_conf, service, new_image, tmp_path):
     names = [flag for name in ("WEATHER_API", "WEATHER_TOKEN") for flag in ("--refresh-secret", name)]
     secrets = [f"--secret=id={name},env={name}" for name in service.env]
     flags = ("--base-image", BASE, "--docker-arg=--network=host", "--secret", f"id=pip_conf,src={pip_conf}")
+    flags += ("--secret", f"id=ca,src={ca_bundle()}")  # whose certificates are in the base image too, and no secrets
     args = ("--refresh-in-build", *flags, *names, *secrets, "--tag", tag)
     result = bake(docker, project, *args, env=service.env).ok()
     image = image_of(result)

@@ -15,6 +15,10 @@ _OWN = {
     *("-q", "--quiet", "--progress", "--print", "--call", "--check", "-h", "--help"),
     *("--platform", "--builder"),  # what is not known to be built is not proved
 }
+# RFC 7468, section 2: certificates and public keys are for everybody.
+_PEM_BEGINS = re.compile(r"^-----BEGIN ", re.MULTILINE)
+_PRIVATE_KEY = re.compile(r"(?ms)^-----BEGIN ([A-Z0-9 ]*PRIVATE KEY[A-Z ]*)-----.*?-----END \1-----")
+_LONGEST_SECRET = 500 << 10  # BuildKit takes no longer ones
 Output = Literal["engine", "layout", "registry"]
 
 
@@ -119,17 +123,19 @@ def _secret(request: BuildRequest, secret: str, env: Mapping[str, str]) -> tuple
 
 
 def _values(directory: Path, source: str) -> list[str]:
-    """Return what is secret in a small file: all of it where it is one word, else what stands behind ``=`` or ``:``.
+    """Return what is secret in a file: all of it where it is one word, else what stands behind ``=`` or ``:``.
 
-    Of a ``.netrc`` that is what stands behind ``password``.
+    Of a ``.netrc`` that is what stands behind ``password``, of PEM the private keys.
     """
     try:
-        text = (directory / source).expanduser().read_bytes()[: 64 << 10].decode("utf-8", "replace")
+        text = (directory / source).expanduser().read_bytes()[:_LONGEST_SECRET].decode("utf-8", "replace")
     except OSError:
         return []  # the builder tells what is wrong with it
     if len(text.split()) == 1:
         return [text.strip()]
-    found = re.finditer(r"[=:]\s*(\S.*)|\bpassword\s+([^\s=:]\S*)", text)
+    if _PEM_BEGINS.search(text):
+        return [match[0] for match in _PRIVATE_KEY.finditer(text)]
+    found = re.finditer(r"[=:][^\S\n]*(\S.*)|\bpassword\s+([^\s=:]\S*)", text)
     return [(match[1] or match[2]).strip() for match in found]
 
 

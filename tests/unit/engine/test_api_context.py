@@ -72,6 +72,18 @@ def test_secrets_of_a_netrc(tmp_path):
     }
 
 
+def test_certificates_are_no_secret(tmp_path):
+    """Of PEM only private keys are secret, whatever stands around the certificates; nothing runs over a line's end."""
+    certificate = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUbGFiIQ=\n-----END CERTIFICATE-----\n"
+    key = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIGxhYg==\n-----END EC PRIVATE KEY-----"
+    (tmp_path / "ca").write_text(f"# Issuer: CN=Lab\nSerial Number: 12\n{certificate}{certificate}")
+    (tmp_path / "both").write_text(f"{key}\n{certificate}")
+    (tmp_path / "ini").write_text("user =\npassword = third-word\n")
+    given = ("id=ca,src=ca", "id=both,src=both", "id=ini,src=ini")
+    request = BuildRequest(tmp_path, tmp_path / "Dockerfile", "Dockerfile", secrets=given)
+    assert named_secrets(request, {}) == {"the build's both": key, "the build's ini": "third-word"}
+
+
 def test_arguments_of_docker_build():
     """What the engine's own builder knows of the docker program's arguments is passed on; the rest is named."""
     assert read_arguments(["--network=host", "--target", "app", "--no-cache", "--pull"]) == (

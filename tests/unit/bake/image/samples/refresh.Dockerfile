@@ -63,7 +63,9 @@ ARG STATEBAKE_REFRESH
 RUN \
     --mount=type=secret,id=API_URL,required=true \
     --mount=type=secret,id=API_TOKEN,required=true \
+    --mount=type=secret,id=ca \
     set -eu; \
+    if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca REQUESTS_CA_BUNDLE=/run/secrets/ca; fi; \
     API_URL="$(cat /run/secrets/API_URL)"; export API_URL; \
     API_TOKEN="$(cat /run/secrets/API_TOKEN)"; export API_TOKEN; \
     rm -rf ./src/shop/defs/.local_defs_state; \
