@@ -87,6 +87,7 @@ def test_a_build(env, tmp_path):
     assert "COPY app /app" in begun
     assert mark in begun
     assert [event.text for event in events if event.kind is EventKind.OUTPUT][-1] == str(tmp_path)
+    assert [event for event in events if event.kind is EventKind.DONE and event.seconds is None] == []
     engine = open_engine(env)
     again = choose_builder(engine, env).build(request, lambda _: None)
     assert (again.ran, again.cached >= 3) == (0, True)

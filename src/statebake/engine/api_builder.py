@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from statebake.config import BuilderCompat
 from statebake.engine.builder import Builder, OnEvent, failed_build
-from statebake.engine.events import BuildEvent, without_secrets
+from statebake.engine.events import BuildEvent, EventKind, without_secrets
 from statebake.engine.progress import ClassicProgress
 from statebake.engine.request import BuildRequest, BuiltImage, cannot
 
@@ -56,10 +58,14 @@ class ApiBuilder(Builder):
     def build(self, request: BuildRequest, on_event: OnEvent) -> BuiltImage:
         self.check(request)
         progress = ClassicProgress()
+        began = time.monotonic()  # the stream has no times
 
         def tell(events: Iterator[BuildEvent]) -> None:
+            nonlocal began
             for event in events:
-                on_event(without_secrets(event, self._env))
+                took = time.monotonic() - began if event.kind is EventKind.DONE else event.seconds
+                began = time.monotonic() if event.kind is EventKind.BEGAN else began
+                on_event(without_secrets(replace(event, seconds=took), self._env))
 
         with tempfile.TemporaryFile() as context:
             dockerfile = write_context(context, request)
