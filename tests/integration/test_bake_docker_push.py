@@ -100,6 +100,16 @@ def test_what_cannot_be_pushed(docker, project):
         assert says in error.message
 
 
+@pytest.mark.needs("docker")
+def test_a_report_that_cannot_be_written(docker, new_image, project, tmp_path):
+    """A report that could not be written is refused before the build: no image has the name then."""
+    tag = new_image(docker)
+    for flag in ("--iidfile", "--metadata-file"):
+        result = bake(docker, project, "--no-refresh", "--tag", tag, flag, tmp_path)
+        assert (result.code, the_error(result.err).code) == (7, "SB703")
+        assert image_id(docker, tag) is None
+
+
 @pytest.mark.needs("docker-containerd")
 def test_several_platforms(docker_containerd, registry, new_image, project):
     """An engine that stores several platforms builds, proves and pushes each of them, as one index."""

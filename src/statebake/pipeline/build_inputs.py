@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from statebake.bake.files import try_output
 from statebake.bake.image.context import IGNORE_FILE, ContextListing
 from statebake.bake.image.plan import ImagePlan
 from statebake.check import Snapshot
@@ -65,7 +66,7 @@ def prepare_image(
     """Return what an image is made of besides state: what is wrong with it shows before anything is fetched.
 
     Without a ``workshop`` nothing is going to be built. Raises ``StatebakeError``: ``BAD_SETTING``, ``BAD_REFERENCE``,
-    ``BAD_TEMPLATE``, ``WRONG_PLATFORM``, what ``open_workshops`` and ``plan_image_of`` say.
+    ``BAD_TEMPLATE``, ``WRONG_PLATFORM``, ``OUTPUT_FAILED``, what ``open_workshops`` and ``plan_image_of`` say.
     """
     docker = opened.target.settings.docker
     for tag in docker.tags:
@@ -84,6 +85,8 @@ def prepare_image(
     inputs = ImageInputs(parts, dockerfile, options, shop)
     if shop is not None:
         _must_be_loadable(opened, shop)
+        for path in filter(None, (options.iidfile, options.metadata_file)):
+            try_output(path)  # when they are written, the image has its names already
         with open_request(opened, inputs) as request:
             shop.builder.check(request)
     return inputs

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from pathlib import Path
 
-from statebake.bake.files import replace_file
+import pytest
+
+from statebake.bake.files import replace_file, try_output
+from statebake.errors import Code, StatebakeError
 
 
 def test_a_link_stays(tmp_path):
@@ -32,3 +36,16 @@ def test_what_is_no_file_is_written_to(tmp_path):
     reader.join(10)
     assert read == [b"content"]
     assert stat.S_ISFIFO(fifo.stat().st_mode)
+
+
+def test_trying_a_path(tmp_path):
+    """A path that can be written is found so without a trace; one that cannot is refused as a write would be."""
+    (tmp_path / "old").write_text("old")
+    for path in (tmp_path / "old", tmp_path / "new"):
+        try_output(path)
+    try_output(Path("/dev/null"))
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"old": "old"}
+    for path in (tmp_path, tmp_path / "old" / "below", tmp_path / ("n" * 256)):
+        with pytest.raises(StatebakeError) as caught:
+            try_output(path)
+        assert caught.value.code is Code.OUTPUT_FAILED
