@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 from statebake.bake.image.quoting import comment
 from statebake.bake.requirements import LocalRequirement, has_hashes, own_lines_removed, requirement_lines
 from statebake.errors import Code, StatebakeError
+from statebake.hygiene.formats.urls import urls_in
+from statebake.redact import redact
 
 BUILD_DIR = "/build"
 """Where the stage that installs dependencies has them; local code lies under ``local`` there."""
@@ -49,7 +51,7 @@ def image_dependencies(
     ``wheels`` are installed as well. Where ``text`` has hashes, pip wants one for everything: then what cannot have one
     goes into a file of its own. ``checked_with``: a constraint (``dagster==1.13.27``) that holds besides.
 
-    Raises ``StatebakeError``: ``BAD_SETTING`` for local code that a build cannot be given.
+    Raises ``StatebakeError``: ``BAD_SETTING`` for local code that a build cannot be given, and for credentials.
     """
     lines = _Lines()
     files: dict[str, bytes] = {}
@@ -81,6 +83,7 @@ def image_dependencies(
     files["requirements.txt"] = _file(lines.requirements, source)
     if hashed and (wheels or local):
         files["unhashed.txt"] = _file(lines.unhashed, source)
+    _must_have_no_credentials([*lines.requirements, *lines.unhashed, *lines.constraints], source)
     relative = dict.fromkeys(path.relative_to(context).as_posix() for path in directories)
     return ImageDependencies(files=files, context=context, directories=tuple(relative))
 
@@ -115,6 +118,19 @@ def _place(path: Path, context: Path, files: dict[str, bytes]) -> str:
             next_step="rename one of them",
         )
     return f"{BUILD_DIR}/{name}"
+
+
+def _must_have_no_credentials(lines: Sequence[str], source: str) -> None:
+    """Raise ``BAD_SETTING`` for a URL with a password: the files are copied into a layer of the build."""
+    for line in lines:
+        if next(urls_in(line.encode()), None):
+            raise StatebakeError(
+                Code.BAD_SETTING,
+                f"The dependencies have a URL with credentials, and a build copies them: {redact(line, {})}.",
+                where=source,
+                next_step="take them out, and give them as a build secret: --secret id=netrc,src=$HOME/.netrc, "
+                "or a pip.conf with the whole URL: --secret id=pip_conf,src=pip.conf",
+            )
 
 
 def _common(directories: Sequence[Path]) -> Path:

@@ -115,6 +115,26 @@ def test_what_cannot_be_given(root, line, said):
     assert said in caught.value.message
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\n--extra-index-url https://bob:s3cretpassw0rd@pypi.acme.io/simple\n",
+        f"a==1 {HASH}\n--index-url https://bob:s3cretpassw0rd@pypi.acme.io/simple\n",
+        "a @ https://bob:s3cretpassw0rd@git.acme.io/a-1-py3-none-any.whl\n",
+        "a\n--constraint {root}/limits.txt\n",
+    ],
+)
+def test_credentials(root, text):
+    """A password in a URL is refused, for the build copies these files; a variable, or a user alone, is none."""
+    write_tree(root, {"limits.txt": "b @ git+https://bob:s3cretpassw0rd@git.acme.io/b\n"})
+    with pytest.raises(StatebakeError) as caught:
+        made(root, text.replace("{root}", str(root)))
+    assert (caught.value.code, caught.value.where) == (Code.BAD_SETTING, "uv.lock")
+    assert "s3cret" not in str(caught.value)
+    assert "id=netrc" in caught.value.next_step
+    made(root, "--index-url https://${USER}:${TOKEN}@pypi.acme.io/simple\na @ git+ssh://git@git.acme.io/a\n")
+
+
 def test_two_files_of_one_name(root):
     """Two different files with one name are refused."""
     write_tree(root, {"v/own-1-py3-none-any.whl": "another"})
