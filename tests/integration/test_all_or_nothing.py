@@ -64,6 +64,7 @@ def test_one_fails(project: Versions) -> None:
     project.assert_nothing_left()
     text = project.refresh(*TOGETHER)
     assert "7 held back, 1 failed" in text.out
+    assert text.out.splitlines()[-1] == "  next: statebake refresh --failed --all-or-nothing"
     assert [item.code for item in shown(text.err)] == ["SB401"]
     project.hook.unlink()
     project.refresh(*TOGETHER).ok()

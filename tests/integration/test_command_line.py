@@ -299,6 +299,16 @@ def test_a_reader_in_a_shell(refreshed: Path) -> None:
     assert (result.out, result.err) == ("0 0\n", "")
 
 
+def test_a_refresh_whose_reader_has_seen_enough(tmp_path: Path) -> None:
+    """A refresh goes on where nobody reads what it prints, and a failed key has its exit code."""
+    slow = "import time; time.sleep(0.5)\n"
+    project = native_project(tmp_path / "shop", documents(code_component("bad", f"{slow}1 / 0"), component("good")))
+    result = shell('statebake refresh | true; echo "${PIPESTATUS[@]}"', project)
+    assert result.out == "4 0\n"
+    assert "division by zero" in result.err
+    assert (state_dir(project) / "Text__good__" / "state").exists()
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("command", ["status", "status --format json", "check", "config", "explain", "--help"])
 def test_an_output_without_space(command: str, refreshed: Path) -> None:

@@ -17,6 +17,10 @@ PACKAGE_DATA = f"""add to pyproject.toml:
 [tool.setuptools.package-data]
 "shop.defs" = ["{STATE}/*", "{STATE}/.gitignore", "{STATE}/**/*", "{STATE}/**/.*", "{STATE}/**/.config/**/*", \
 "{STATE}/**/.config/**/.*", "**/defs.yaml"]"""
+NO_DOTFILES = f"""set in [tool.setuptools.package-data] of pyproject.toml: \
+"shop.defs" = ["{STATE}/*", "{STATE}/.gitignore", "{STATE}/**/*", "**/defs.yaml", "{STATE}/**/.*", \
+"{STATE}/**/.config/**/*", "{STATE}/**/.config/**/.*"]"""
+NO_DECLARATIONS = f"set in [tool.setuptools.package-data] of pyproject.toml: {PACKAGE_DATA.splitlines()[-1]}"
 ARTIFACTS = f'add to pyproject.toml: [tool.hatch.build] artifacts = ["/src/shop/defs/{STATE}/"]'
 INCLUDE = (
     f'add to pyproject.toml: [tool.poetry] include = [{{ path = "src/shop/defs/{STATE}/**/*", '
@@ -42,7 +46,7 @@ BROKEN = {
                 f"Of the state of {ORDERS}, 2 of 5 files are not in the wheel (.statebake.json, "
                 f"project/.config/settings): {SETUPTOOLS}."
             ),
-            PACKAGE_DATA,
+            NO_DOTFILES,
         ),
     ],
     "setuptools-no-declarations": [
@@ -52,7 +56,7 @@ BROKEN = {
                 f"src/shop/defs/things/defs.yaml, which declares {ORDERS}, is not in the wheel: the component does not "
                 f"exist there. S{SETUPTOOLS[1:]}."
             ),
-            PACKAGE_DATA,
+            NO_DECLARATIONS,
         ),
     ],
     "setuptools-no-package": [
@@ -132,7 +136,13 @@ SOUND = [
     "uv-build-plain",
     "flit-plain",
 ]
-MENDED = ["setuptools-nothing", "hatchling-ignored", "hatchling-ignored-part", "poetry-in-git"]
+MENDED = [
+    "setuptools-nothing",
+    "setuptools-no-dotfiles",
+    "hatchling-ignored",
+    "hatchling-ignored-part",
+    "poetry-in-git",
+]
 
 
 def sample(name, tmp_path):

@@ -191,6 +191,18 @@ def test_what_a_project_calls_secret_is_not_shown(tmp_path: Path) -> None:
         assert VALUE[::-1] not in result.out + result.err
 
 
+def test_what_is_cut_is_masked_before(tmp_path: Path) -> None:
+    """A secret on which a long line of a fetch is cut leaves no part of itself."""
+    cut = [f"{'x' * (length - len(VALUE) // 2)} {VALUE} {'y' * 100}" for length in (176, 198, 398)]
+    raising = f"print({cut[2]!r}); raise RuntimeError({cut[0]!r})"
+    printing = f"print({cut[2]!r}); state_path.write_text('fine')"
+    project = NATIVE.project(tmp_path, [NATIVE.code("bad", raising), NATIVE.code("good", printing)])
+    result = statebake("refresh", "--retries", "1", "--verbose", cwd=project, env=ENV)
+    assert "attempt 1 failed" in result.out
+    assert VALUE[:6] not in result.out + result.err
+    assert "x" * 100 in result.out
+
+
 def test_both_values_of_a_variable(tmp_path: Path) -> None:
     """A variable that has one value in ``.env`` and another in the environment is searched for by both."""
     project = project_with(tmp_path, NATIVE)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
+
+import tomlkit
 
 from statebake import pipeline
 from statebake.model.finding import Severity
@@ -56,11 +60,19 @@ class Sample:
         return wheel
 
     def add(self, text: str) -> None:
-        """Add what the next step of a finding says is to be added to ``pyproject.toml``: lines, or a table on one."""
+        """Add what the next step of a finding says is to be added to ``pyproject.toml`` or set in a table of it."""
+        path = self.directory / "pyproject.toml"
+        if change := re.fullmatch(r"set in \[(.+)\] of pyproject\.toml: (.+)", text):
+            document = tomlkit.parse(path.read_text())
+            table: Any = document["tool"]
+            for name in change[1].split(".")[1:]:
+                table = table[name]
+            table.update(tomlkit.parse(change[2]))
+            path.write_text(tomlkit.dumps(document))
+            return
         advice = text.removeprefix("add to pyproject.toml:").strip()
         table, bracket, rest = advice.partition("] ")
         lines = f"{table}]\n{rest}" if bracket and "\n" not in table else advice
-        path = self.directory / "pyproject.toml"
         path.write_text(f"{path.read_text()}\n{lines}\n")
 
     def known(self) -> tuple[Expected, ProjectFacts]:

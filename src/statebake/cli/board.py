@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group, RenderableType
@@ -117,7 +117,7 @@ class Board:
                 Text(self._phase(row, now), style="yellow" if row.until else "cyan"),
                 human.seconds(now - row.since),
                 f"attempt {row.attempt}" if row.attempt > 1 else "",
-                Text(human.clip(row.why, _WIDEST_ERROR), style="dim"),
+                Text(row.why, style="dim"),
             )
             for name, row in shown
         ]
@@ -139,12 +139,18 @@ class Board:
 
 
 class Progress(Observer):
-    """Puts one project's events on the board; ``prefix`` names the project where there are several."""
+    """Puts one project's events on the board; ``prefix`` names the project where there are several.
 
-    def __init__(self, board: Board, err: Console, prefix: str, *, verbose: bool) -> None:
+    ``redacted`` takes secrets out of somebody else's text before it is shortened: a part of one is not recognized.
+    """
+
+    def __init__(
+        self, board: Board, err: Console, prefix: str, redacted: Callable[[str], str], *, verbose: bool
+    ) -> None:
         self._board = board
         self._err = err
         self._prefix = prefix
+        self._redacted = redacted
         self._verbose = verbose
 
     def stage(self, title: str) -> None:
@@ -155,7 +161,7 @@ class Progress(Observer):
 
     def step_prints(self, line: str) -> None:
         if self._verbose:
-            self._err.print(Text(f"    | {human.clip(line, 400)}", style="dim"))
+            self._err.print(Text(f"    | {human.clip(self._redacted(line), 400)}", style="dim"))
 
     def step_ends(self, title: str, seconds: float | None) -> None:
         if seconds is not None or self._verbose:
@@ -177,7 +183,8 @@ class Progress(Observer):
 
     def fetch_again(self, key: str, attempt: int, error: StatebakeError, wait_s: float) -> None:
         now = time.monotonic()
-        why = human.clip(error.message.removeprefix(f"The fetch of {key} ").rstrip("."), _WIDEST_ERROR)
+        message = self._redacted(error.message).removeprefix(f"The fetch of {key} ")
+        why = human.clip(message.rstrip("."), _WIDEST_ERROR)
         self._board.rows[self._prefix + key] = _Row("", now, attempt, now + wait_s, why)
         line = Text.assemble(("  ↻ ", "yellow"), f"{self._prefix}{key}  attempt {attempt} {why}")
         line.append(f"; again in {human.seconds(wait_s)}", style="yellow")
@@ -211,7 +218,7 @@ class Progress(Observer):
             line.append(f"  without {human.count(outcome.pruned, 'file')}", style="dim")
         self._board.print(line)
         if self._verbose and outcome.printed and outcome.error is None:
-            for text in outcome.printed.splitlines():
+            for text in self._redacted(outcome.printed).splitlines():
                 self._board.print(Text(f"    | {human.clip(text, 400)}", style="dim"))
 
 

@@ -6,14 +6,14 @@ import contextlib
 import io
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from statebake.cli.view import ReaderGoneError
+from statebake.cli.echo import let_go
 from statebake.redact import redact
 
 # What GitHub's runner obeys: ##[command] anywhere, ::command at the beginning of a line.
@@ -42,20 +42,25 @@ class _Redacting(io.TextIOBase):
         shown = redact(text, self._env)
         if self._env.get("GITHUB_ACTIONS") == "true":
             shown = _RUNNER_COMMAND.sub(r"\g<0>\\", shown)
-        with contextlib.suppress(*self._passing):
+        with self._guarded():
             self._stream.write(shown)
         return len(text)
 
     def flush(self) -> None:
-        with contextlib.suppress(*self._passing):
+        with self._guarded():
             self._stream.flush()
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            let_go(self._stream)
+        except self._passing:
+            pass
 
 
 class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Let the command line's boundary decide, instead of exiting here."""
-        raise ReaderGoneError
-
     def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002
         """Leave the cursor where it is to be seen: a process that is killed could not bring it back."""
         return False

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-
-from statebake.cli.view import ReaderGoneError
+from typing import TextIO
 
 
 def echo(text: str) -> None:
@@ -12,5 +12,12 @@ def echo(text: str) -> None:
     try:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
-    except BrokenPipeError as error:
-        raise ReaderGoneError from error
+    except BrokenPipeError:
+        let_go(sys.stdout)
+
+
+def let_go(stream: TextIO) -> None:
+    """Write to nowhere from now on: the reader has seen enough, and the command still ends with its own exit code."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

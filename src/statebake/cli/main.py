@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -13,7 +14,7 @@ from typing import Any, ClassVar, NoReturn
 import click
 
 from statebake import __version__
-from statebake.cli.view import ReaderGoneError, ShownError
+from statebake.cli.view import ShownError
 from statebake.errors import Exit, StatebakeError
 from statebake.redact import redact
 
@@ -94,7 +95,8 @@ def main() -> NoReturn:
     try:
         result: Any = cli.main(standalone_mode=False)
         code: int = result if isinstance(result, int) else Exit.OK
-        sys.stdout.flush()
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.flush()
     except ShownError as shown:
         code = shown.error.code.exit
     except StatebakeError as error:
@@ -110,7 +112,7 @@ def main() -> NoReturn:
         code = Exit.USAGE
     except KeyboardInterrupt:
         code = _interrupted()
-    except (BrokenPipeError, ReaderGoneError, SystemExit):  # click exits by itself when its reader is gone
+    except (BrokenPipeError, SystemExit):  # of help: click exits by itself when its reader is gone
         code = Exit.OK
     except Exception as error:  # noqa: BLE001 - the last boundary: whatever comes here is our bug
         code = _failed(error)

@@ -23,7 +23,7 @@ from statebake.errors import Code, StatebakeError
 from statebake.model.finding import Severity
 from statebake.model.outcome import Outcome
 from statebake.progress import Observer
-from statebake.redact import redact
+from statebake.redact import redact, redactor
 
 if TYPE_CHECKING:
     from statebake.check import CheckReport, StatusRow
@@ -61,7 +61,7 @@ class TextView(View):
 
     def observer(self, target: Target) -> Observer:
         prefix = f"{target.project.name}: " if self._several else ""
-        return Progress(self._board, self._err, prefix, verbose=self._verbose)
+        return Progress(self._board, self._err, prefix, redactor(self.env), verbose=self._verbose)
 
     def warning(self, text: str) -> None:
         self._err.print(Text(f"warning: {text}", style="yellow"))
@@ -121,7 +121,10 @@ class TextView(View):
         mark = _BAD if report.failed else _ODD if counts[Outcome.STALE] or not (parts or report.known) else _OK
         took = f"  {human.seconds(discovery_s + report.fetch_s)}" if parts else ""
         self._out.print(Text.assemble(mark, text, (took, "dim")))
-        if len(report.failed) > 1:
+        if counts[Outcome.HELD_BACK]:
+            again = "statebake refresh --failed --all-or-nothing"
+            self._out.print(f"  next: {_in_project(again, target)}", style="dim")
+        elif len(report.failed) > 1:
             self._out.print(f"  next: {_in_project('statebake refresh --failed', target)}", style="dim")
 
     def status(self, target: Target, discovery: Discovery, rows: Sequence[StatusRow], report: CheckReport) -> None:
@@ -149,6 +152,9 @@ class TextView(View):
             self._out.print(line)
             for component in row.components:
                 self._out.print(Text(f"  {component}", style="dim"))
+            for finding in report.findings:
+                if (finding.code, finding.key) == (Code.STALE_STATE, row.key):
+                    self._out.print(Text(f"  {human.clip(redact(finding.message, self.env), 400)}", style="yellow"))
         for finding in report.findings:
             if finding.key is None:
                 self._finding(finding, target)
@@ -310,7 +316,8 @@ class TextView(View):
         style = "red" if finding.severity is Severity.ERROR else "yellow"
         subject = f"{finding.key}: " if finding.key else ""
         label = f"{finding.severity.value}[{finding.code.value}]: "
-        self._err.print(Text.assemble((label, style), human.clip(f"{subject}{finding.message}", 1000)))
+        message = human.clip(redact(f"{subject}{finding.message}", self.env), 1000)
+        self._err.print(Text.assemble((label, style), message))
         if finding.where:
             self._err.print(f"  at {finding.where}")
         if finding.next_step:

@@ -170,10 +170,6 @@ def open_view(output_format: str, env: Mapping[str, str], *, verbose: bool = Fal
     view.finish()
 
 
-class ReaderGoneError(Exception):
-    """Whoever reads the output has seen enough."""
-
-
 class ShownError(Exception):
     """An error that the view has shown already; only its exit code is left to do."""
 

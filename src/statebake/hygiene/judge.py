@@ -92,7 +92,8 @@ def _finding(code: Code, path: str, hits: Sequence[Hit], place: Place, mend: str
     rule = shlex.quote(hits[0].rule)
     next_step = f"{mend}; if it is no secret: --allow-secret {rule}"
     if code is Code.UNWANTED_FILE:
-        how = "`exclude`" if "/.git/" in f"/{path}" else "`exclude` or --scrub"  # which keeps git's checkouts
+        in_state = "`exclude`" if "/.git/" in f"/{path}" else "`exclude` or --scrub"  # which keeps git's checkouts
+        how = in_state if place.key else "the packaging settings of its project, or .dockerignore"
         next_step = f"leave it out with {how}, or allow it by its path in secrets.allow"
     elif code is Code.LOCAL_PATH:
         next_step = f"have the component write relative paths, or allow it: --allow-secret {rule}"

@@ -34,6 +34,7 @@ _FILES = {
 _EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist")
 # What the root certificates of a system or of a package are in; keys are found by their content.
 _CERTIFICATES = ("cacert.pem", "cert.pem", "ca.pem", "roots.pem", "ca-certificates.pem")
+_WHITEOUT = ".wh."  # in a layer of an image: the file of this name is gone
 _SYSTEM = ("etc/ssl/", "usr/share/ca-certificates/", "usr/lib/ssl/")
 
 SCRUBBED = (
@@ -56,7 +57,7 @@ def unwanted(path: str) -> str | None:
             return _DIRECTORIES[parent]
     if name == ".git":
         return "a link to a git checkout"
-    if name in _EXAMPLES:
+    if name in _EXAMPLES or name.startswith(_WHITEOUT):
         return None
     for pattern, what in _FILES.items():
         if fnmatchcase(name, pattern):

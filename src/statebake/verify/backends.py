@@ -6,15 +6,19 @@ Each of these is what the backend did when it was tried: setuptools 84, hatchlin
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from statebake.config import backends
+from statebake.config.toml_file import table_at
 from statebake.errors import Code
 from statebake.model.keys import IGNORE_NAME
 from statebake.verify.cause import Cause, ProjectFacts, first_match
 
 PYPROJECT = "pyproject.toml"
+_PACKAGE_DATA = ("setuptools", "package-data")
+_ONLY_INCLUDE = (("hatch", "build", "targets", "wheel", "only-include"), ("hatch", "build", "only-include"))
 _SETTINGS: Mapping[str, Sequence[tuple[str, ...]]] = {
     "hatchling": (
         ("hatch", "build", "targets", "wheel", "exclude"),
@@ -45,12 +49,23 @@ def left_out(facts: ProjectFacts, files: Sequence[str]) -> Cause:
     """Return why the backend leaves ``files`` out, and what mends it; paths are relative to the project."""
     backend = backend_of(facts.pyproject)
     if backend == "setuptools":
+        package = facts.package.replace("/", ".")
+        if set(_package_patterns(facts)) <= set(_patterns(facts.pyproject, (*_PACKAGE_DATA, package))):
+            return Cause(
+                Code.PACKAGE_DATA,
+                "setuptools was told to take it; what else is set, such as [tool.setuptools.exclude-package-data], "
+                "keeps it out",
+                PYPROJECT,
+                "take out of [tool.setuptools.exclude-package-data] what matches it, or build anew without build/",
+            )
         return Cause(
             Code.PACKAGE_DATA,
             "setuptools takes Python files only, unless it is told of others",
             PYPROJECT,
             package_data(facts),
         )
+    if backend == "hatchling" and (only := _only_include(facts, files)) is not None:
+        return only
     for keys in _SETTINGS.get(backend, ()):
         found = _patterns(facts.pyproject, keys)
         if (match := first_match(found, _names(facts, files))) is not None:
@@ -76,7 +91,7 @@ def left_out(facts: ProjectFacts, files: Sequence[str]) -> Cause:
             Code.LEFT_OUT_BY_BACKEND,
             "poetry-core leaves out what git ignores, and the state directory's own .gitignore has git ignore it",
             PYPROJECT,
-            f"add to {PYPROJECT}: [tool.poetry] include = {_tables(_poetry_includes(facts, files))}",
+            f"add to {PYPROJECT}: [tool.poetry] include = {_tables(facts, _poetry_includes(facts, files))}",
         )
     return Cause(
         Code.LEFT_OUT_BY_BACKEND,
@@ -94,9 +109,7 @@ def config_mend(facts: ProjectFacts) -> str:
             f'add to {PYPROJECT}:\n[tool.hatch.build.targets.wheel.force-include]\n"{facts.config}" = "{facts.config}"'
         )
     if backend == "poetry-core":
-        return (
-            f'add to {PYPROJECT}: [tool.poetry] include = [{{ path = "{facts.config}", format = ["sdist", "wheel"] }}]'
-        )
+        return f"add to {PYPROJECT}: [tool.poetry] include = {_tables(facts, [facts.config])}"
     if backend == "pdm-backend":
         return (
             f"add to {PYPROJECT}:\n"
@@ -118,9 +131,20 @@ def artifacts(facts: ProjectFacts, files: Sequence[str]) -> str:
 
 
 def package_data(facts: ProjectFacts) -> str:
-    """Return the lines that make setuptools take the state and the declarations.
+    """Return the lines that make setuptools take the state and the declarations."""
+    package = facts.package.replace("/", ".")
+    table = table_at(facts.pyproject, "tool", *_PACKAGE_DATA)
+    already = _patterns(facts.pyproject, (*_PACKAGE_DATA, package))
+    line = f'"{package}" = {_strings([*already, *_package_patterns(facts)])}'
+    if isinstance(table, Mapping):
+        return f"set in [tool.{'.'.join(_PACKAGE_DATA)}] of {PYPROJECT}: {line}"
+    return f"add to {PYPROJECT}:\n[tool.{'.'.join(_PACKAGE_DATA)}]\n{line}"
 
-    Its globs are those of Python's ``glob``: ``*`` and ``**`` match nothing that begins with a dot.
+
+def _package_patterns(facts: ProjectFacts) -> list[str]:
+    """Return the patterns of the state and the declarations, relative to their package.
+
+    setuptools' globs are those of Python's ``glob``: ``*`` and ``**`` match nothing that begins with a dot.
     """
     state = facts.state.rpartition("/")[2]
     inside = [file[len(facts.state) + 1 :] for file in facts.state_files()]
@@ -129,10 +153,8 @@ def package_data(facts: ProjectFacts) -> str:
     if any("/" in file and file.rpartition("/")[2].startswith(".") for file in inside):
         patterns.append(f"{state}/**/.*")
     patterns += [pattern for name in sorted(hidden) for pattern in _below(state, name)]
-    package = facts.package.replace("/", ".")
     names = sorted({file.rpartition("/")[2] for file in facts.declarations})
-    patterns += [f"**/{name}" for name in names]
-    return f'add to {PYPROJECT}:\n[tool.setuptools.package-data]\n"{package}" = {_strings(patterns)}'
+    return [*patterns, *(f"**/{name}" for name in names)]
 
 
 def _below(state: str, name: str) -> tuple[str, str]:
@@ -145,8 +167,37 @@ def _poetry_includes(facts: ProjectFacts, files: Sequence[str]) -> list[str]:
     return [f"{facts.state}/**/*", *others] if any(file.startswith(state) for file in files) else others
 
 
-def _tables(paths: Iterable[str]) -> str:
-    return "[" + ", ".join(f'{{ path = "{path}", format = ["sdist", "wheel"] }}' for path in paths) + "]"
+def _tables(facts: ProjectFacts, paths: Iterable[str]) -> str:
+    """Return what poetry's ``include`` becomes with these paths: what it has already stays."""
+    found = table_at(facts.pyproject, "tool", "poetry", "include")
+    already = [_toml(item) for item in found] if isinstance(found, list) else []
+    return "[" + ", ".join([*already, *(f'{{ path = "{path}", format = ["sdist", "wheel"] }}' for path in paths)]) + "]"
+
+
+def _toml(value: object) -> str:
+    """Return a value of ``include`` as TOML, on one line."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{name} = {_toml(item)}" for name, item in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return json.dumps(value)
+
+
+def _only_include(facts: ProjectFacts, files: Sequence[str]) -> Cause | None:
+    """Return that hatchling takes only some paths, where these are not among them, and how to add them."""
+    for keys in _ONLY_INCLUDE:
+        only = _patterns(facts.pyproject, keys)
+        if not only or all(any(f"{file}/".startswith(f"{path.strip('/')}/") for path in only) for file in files):
+            continue
+        *table, name = keys
+        paths = [facts.state, *sorted(file for file in files if not file.startswith(f"{facts.state}/"))]
+        return Cause(
+            Code.LEFT_OUT_BY_BACKEND,
+            f"`{name}` in [tool.{'.'.join(table)}] does not name it",
+            PYPROJECT,
+            f"set in [tool.{'.'.join(table)}] of {PYPROJECT}: {name} = {_strings([*only, *paths])}",
+        )
+    return None
 
 
 def _strings(values: Iterable[str]) -> str:
