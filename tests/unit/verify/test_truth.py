@@ -127,10 +127,21 @@ def test_no_ignore_file(state, host, severity):
         ({"pyproject.toml": "[tool.dg]\nproject = 1"}, False),
         ({"other/pyproject.toml": '[tool.dg.project]\nroot_module = "shop"'}, False),
         ({".deps/shop-1.whl/pyproject.toml": '[tool.dg.project]\nroot_module = "shop"'}, False),
+        ({"pyproject.toml": '[tool.dg.project]\nroot_module = "depot"'}, False),
+        ({"pyproject.toml": '[tool.dg.project]\nroot_module = "shop"\ndefs_module = "depot.defs"'}, False),
+        (
+            {
+                "pyproject.toml": '[tool.dg.project]\nroot_module = "depot"',
+                "shop/pyproject.toml": '[tool.dg.project]\nroot_module = "shop"',
+            },
+            True,
+        ),
     ],
 )
 def test_the_config_file(state, configs, sound):
-    """Dagster's configuration must be in the directory of the definitions or above, as far as that is one's own."""
+    """Dagster's configuration must be in the directory of the definitions or above, as far as that is one's own, and
+    the first that is found must be that of the definitions.
+    """
     dagster = replace(state, manifest=replace(state.manifest, host="dagster 1.13.0"))
     assert found(judge(pex(dagster, configs=configs), now=NOW)) == ([] if sound else [(Code.NO_CONFIG_FILE, None)])
 
@@ -140,6 +151,10 @@ def test_the_config_file_of_an_environment(state):
     dagster = replace(state, manifest=replace(state.manifest, host="dagster 1.13.0"))
     configs = {".deps/shop-1.whl/pyproject.toml": '[tool.dg.project]\nroot_module = "shop"'}
     assert judge(pex(dagster, configs=configs, one_directory=True), now=NOW).findings == ()
+    configs["pyproject.toml"] = '[tool.dg.project]\nroot_module = "depot"'
+    [finding] = judge(pex(dagster, configs=configs, one_directory=True), now=NOW).findings
+    assert finding.code is Code.NO_CONFIG_FILE
+    assert "with pyproject.toml it loads depot in its place" in finding.message
 
 
 def test_a_declaration_is_missing(state):
