@@ -279,3 +279,15 @@ def test_which_rule_decides():
     assert first_match(rules, ["a/b.json"]) == 2
     assert first_match(rules, ["a/target/x"]) == 3
     assert first_match(rules, ["keep.json", "other"]) is None
+
+
+def test_projects_side_by_side(state):
+    """Where an artifact has the state of several projects, what is compared is told for each by its package."""
+    other = replace(state, path="depot/defs/.local_defs_state", keys=state.keys[:1], records={})
+    manifest = replace(state.manifest, project="depot", keys=state.manifest.keys[:1])
+    other = replace(other, manifest=manifest, directories={"a": state.directories["a"]})
+    files = FILES | {"depot/__init__.py", "depot/defs/__init__.py", "depot/defs/things/defs.yaml"}
+    assert judge(pex(state, other, files=files), now=NOW).checks == (
+        "2 keys compared with the manifest of shop/defs in the PEX",
+        "1 key compared with the manifest of depot/defs in the PEX",
+    )
