@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,7 @@ from support.builds import (
     wrapped_project,
 )
 from support.cli import run
+from support.hooks import build_sdist, only_wheel
 from support.pexes import bake, members, run_pex
 
 STATE = "shop/defs/.local_defs_state"
@@ -68,6 +71,16 @@ def test_same_bytes(built):
     _, wheels, _ = built
     assert len({wheel.name for wheel in wheels.values()}) == 1
     assert len({wheel.read_bytes() for wheel in wheels.values()}) == 1
+
+
+@pytest.mark.needs("uv")
+def test_same_sdist(built, tmp_path):
+    """With ``SOURCE_DATE_EPOCH``, the sdist has the same bytes wherever and whenever it is built."""
+    project, _, _ = built
+    places = [project, Path(shutil.copytree(project, tmp_path / "elsewhere/shop", symlinks=True))]
+    for number, place in enumerate(places):
+        build_sdist(place, tmp_path / str(number)).ok()
+    assert len({only_wheel(tmp_path / str(number)).read_bytes() for number in range(2)}) == 1
 
 
 @pytest.mark.needs("uv")

@@ -15,7 +15,8 @@ from statebake.pipeline.inspecting import read_artifact
 from support.builds import PRINTED, check_record, contents, load, wrapped_project
 from support.cli import run
 from support.hooks import build_sdist, build_wheel, call_hook, only_wheel
-from support.installed import unpack
+from support.installed import UV, unpack
+from support.trees import write_tree
 
 MANIFEST = "shop/defs/.local_defs_state/statebake-manifest.json"
 SETTING = "version_from_state = true\n"
@@ -58,10 +59,15 @@ def test_the_whole_wheel(project, tmp_path):
     assert (tmp_path / f"installed/shop-{version}.dist-info").is_dir()
     build_sdist(project, tmp_path / "sdist").ok()
     sdist = only_wheel(tmp_path / "sdist")
-    assert sdist.name == "shop-1.tar.gz"
-    build_wheel(unpack(sdist, tmp_path / "unpacked"), tmp_path / "again").ok()
+    assert sdist.name == f"shop-{version}.tar.gz"
+    unpacked = unpack(sdist, tmp_path / "unpacked")
+    assert unpacked.name == f"shop-{version}"
+    assert f"\nVersion: {version}\n" in (unpacked / "PKG-INFO").read_text()
+    build_wheel(unpacked, tmp_path / "again").ok()
     again = only_wheel(tmp_path / "again")
     assert (again.name, again.read_bytes()) == (wheel.name, wheel.read_bytes())
+    build_sdist(unpacked, tmp_path / "sdist-again").ok()
+    assert only_wheel(tmp_path / "sdist-again").name == sdist.name
 
 
 def test_everything_else_is_untouched(project, tmp_path):
@@ -126,9 +132,37 @@ def test_where_it_does_not_count(tmp_path):
 
 
 @pytest.mark.needs("uv")
-@pytest.mark.parametrize("frontend", ["build", "pip"])
+@pytest.mark.parametrize("frontend", ["build", "pip", "uv by sdist"])
 def test_frontends(builder, tmp_path, frontend):
     """Frontends take such a wheel, isolated: by way of an sdist, and where only a config setting asks for it."""
     project = wrapped_project(tmp_path / "shop", "flit-core", settings="" if frontend == "pip" else SETTING)
     options = ["-C", "statebake.version_from_state=true"] if frontend == "pip" else []
     version_of(builder.wheel(frontend, project, tmp_path / "out", *options))
+
+
+@pytest.mark.needs("uv")
+def test_from_an_index(builder, tmp_path):
+    """Installers take the sdist from an index, also where only a config setting asked for its version, and install that
+    version, whether the backend takes the plain one from the project or from ``PKG-INFO``.
+    """
+    project = wrapped_project(tmp_path / "shop", "setuptools")
+    path = project / "pyproject.toml"
+    path.write_text(path.read_text().replace('version = "1"', 'dynamic = ["version"]'))
+    setup = """
+        from pathlib import Path
+        from setuptools import setup
+        found = Path("PKG-INFO")
+        lines = found.read_text().splitlines() if found.exists() else ["Version: 1"]
+        setup(version=next(line for line in lines if line.startswith("Version: "))[9:])
+    """
+    write_tree(project, {"setup.py": setup})
+    build_sdist(project, tmp_path / "dist", {"statebake.version_from_state": "true"}).ok()
+    version = only_wheel(tmp_path / "dist").name.removeprefix("shop-").removesuffix(".tar.gz")
+    assert version.startswith("1+state.")
+    links = ["--find-links", builder.wheels, "--find-links", tmp_path / "dist"]
+    pip = [sys.executable, "-m", "pip", "install", "--no-cache-dir", "--no-compile"]
+    for name, installer in (("pip", pip), ("uv", [UV, "pip", "install", "--no-cache"])):
+        target = tmp_path / name
+        run([*installer, "--no-deps", *links, "--target", target, "shop"], cwd=tmp_path, env=builder.env()).ok()
+        assert (target / f"shop-{version}.dist-info").is_dir()
+        assert run([sys.executable, "-m", "shop"], cwd=target).ok().out == PRINTED

@@ -77,10 +77,11 @@ class Builder:
     def run(
         self, frontend: str, project: Path, out: Path, *options: str, env: Mapping[str, str | None] | None = None
     ) -> Result:
-        """Have a frontend build a wheel into ``out``: ``build`` by way of an sdist, the others directly."""
+        """Have a frontend build a wheel into ``out``: ``build``, ``uv by sdist`` by way of an sdist, the rest not."""
         argv: dict[str, list[str | Path]] = {
             "build": [sys.executable, "-m", "build", "--installer", "uv", "--outdir", out, *options, project],
             "uv": [UV, "build", "--wheel", "--python", sys.executable, "--out-dir", out, *options, project],
+            "uv by sdist": [UV, "build", "--python", sys.executable, "--out-dir", out, *options, project],
             "pip": [sys.executable, "-m", "pip", "wheel", "--no-deps", "-w", out, *options, project],
         }
         return run(argv[frontend], cwd=project.parent, env=self.env(env))

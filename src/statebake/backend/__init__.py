@@ -54,7 +54,7 @@ def build_wheel(
         if contents := _contents(build):
             from statebake.pipeline import build_artifact
 
-            own = build.settings.version_from_state
+            own = _has_own_version(build)
             place = Path(wheel_directory)
             return build_artifact.build_wheel(inner, contents, place, others, metadata_directory, own_version=own)
     made: str = inner.hooks.build_wheel(wheel_directory, others, metadata_directory)
@@ -66,9 +66,12 @@ def build_sdist(sdist_directory: str, config_settings: ConfigSettings = None) ->
     with ending_cleanly():
         build, inner, others = _load(config_settings)
         if contents := _contents(build):
+            from statebake.config.environment import source_date_epoch
             from statebake.pipeline import build_artifact
 
-            return build_artifact.build_sdist(inner, contents, Path(sdist_directory), others)
+            own, latest = _has_own_version(build), source_date_epoch(os.environ)
+            place = Path(sdist_directory)
+            return build_artifact.build_sdist(inner, contents, place, others, own_version=own, latest=latest)
     made: str = inner.hooks.build_sdist(sdist_directory, others)
     return made
 
@@ -121,7 +124,16 @@ def _load(config_settings: ConfigSettings) -> tuple[BuildProject, Inner, dict[st
 
 
 def _has_own_version(build: BuildProject) -> bool:
-    return build.settings.version_from_state and build.settings.on_build != "off"
+    """Return whether the version tells the state: as the settings say, or that of the source distribution that this is,
+    for what is made of one has its version.
+    """
+    if build.settings.on_build == "off":
+        return False
+    if build.settings.version_from_state or not build.in_sdist:
+        return build.settings.version_from_state
+    from statebake.bake.wheel.version import tells_state
+
+    return tells_state((build.project.directory / "PKG-INFO").read_bytes())
 
 
 def _contents(build: BuildProject) -> Contents | None:

@@ -20,6 +20,7 @@ from statebake.backend.console import ending_cleanly
 from statebake.bake.wheel.contents import Contents
 from statebake.config import Kind, OnBuild, Project, find_build_project, table_at
 from statebake.config.backends import HATCH_HOOK, OURS
+from statebake.config.environment import source_date_epoch
 from statebake.errors import Code, StatebakeError
 
 _TARGETS = ("wheel", "sdist")
@@ -44,7 +45,7 @@ class StatebakeBuildHook(BuildHookInterface[BuilderConfig]):
             build = find_build_project(Path(self.root), _flags(self.config, os.environ), os.environ)
             if build.settings.on_build == "off":
                 return
-            if build.settings.version_from_state and self.target_name == "wheel":
+            if build.settings.version_from_state:
                 _must_be_wrapped(build.project)
             from statebake.backend.preparing import prepare
 
@@ -60,11 +61,14 @@ class StatebakeBuildHook(BuildHookInterface[BuilderConfig]):
             return
         from statebake.pipeline import build_artifact
 
-        finish = build_artifact.finish_wheel if self.target_name == "wheel" else build_artifact.finish_sdist
         path = Path(artifact_path)
         with ending_cleanly():
             try:
-                finish(path, self._contents, "hatchling", path.parent)
+                if self.target_name == "wheel":
+                    build_artifact.finish_wheel(path, self._contents, "hatchling", path.parent)
+                else:
+                    latest = source_date_epoch(os.environ)
+                    build_artifact.finish_sdist(path, self._contents, "hatchling", path.parent, latest=latest)
             except BaseException:
                 path.unlink(missing_ok=True)  # it is not what was asked for
                 raise
@@ -89,11 +93,11 @@ def hatch_register_build_hook() -> type[StatebakeBuildHook]:
 
 
 def _must_be_wrapped(project: Project) -> None:
-    """Raise ``StatebakeError`` where the wheel gets no version of its own: a hook cannot give hatchling another one."""
+    """Raise ``StatebakeError`` where nothing gets a version of its own: a hook cannot give hatchling another one."""
     if table_at(project.pyproject, "build-system", "build-backend") != OURS:
         raise StatebakeError(
             Code.BAD_SETTING,
-            "version_from_state is set, but a build hook of hatchling cannot change the version of the wheel.",
+            "version_from_state is set, but a build hook of hatchling cannot change the version of what is built.",
             where=_WHERE,
             next_step=f'let statebake wrap it: [build-system] build-backend = "{OURS}", [tool.statebake] '
             'build-backend = "hatchling.build"',

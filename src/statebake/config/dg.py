@@ -90,14 +90,27 @@ def read_dg(directory: Path, pyproject: TomlFile | None) -> DgConfig | None:
     return config
 
 
-def configures_project(name: str, text: str) -> bool:
-    """Return whether a file called ``name`` has what Dagster looks for (``dagster_shared.utils.config``, 1.13)."""
+def configured_module(name: str, text: str) -> str | None:
+    """Return the module that a file called ``name`` has Dagster load; ``None``: it has not what Dagster looks for
+    (``dagster_shared.utils.config``, 1.13).
+    """
     try:
         data = tomllib.loads(text)
     except ValueError:
-        return False
+        return None
     project = table_at(data, "project") if name == "dg.toml" else table_at(data, "tool", "dg", "project")
-    return isinstance(project, dict) and bool(project.get("root_module") or project.get("defs_module"))
+    found = project.get("defs_module") or project.get("root_module") if isinstance(project, dict) else None
+    return str(found) if found else None
+
+
+def loads_package(module: str, package: str) -> bool:
+    """Return whether definitions in the directory ``package`` are those of ``module``.
+
+    That is the package, one above it, or a module in it.
+    """
+    path = module.replace(".", "/")
+    above = path.rpartition("/")[0]
+    return f"/{path}/" in f"/{package}/" or (bool(above) and f"/{package}".endswith(f"/{above}"))
 
 
 def dg_project(directory: Path, config: DgConfig) -> DgProject:

@@ -21,6 +21,14 @@ def unknown_variables(env: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(f"{name} is not a variable of statebake{did_you_mean(name, known)}" for name in unknown)
 
 
+def source_date_epoch(env: Mapping[str, str]) -> int | None:
+    """Return the time that nothing in a build's output is later than (reproducible-builds.org, "SOURCE_DATE_EPOCH"), in
+    seconds since 1970; ``None`` where it is not given, or is no time: then the wrapped backend decides what to say.
+    """
+    value = env.get("SOURCE_DATE_EPOCH", "").strip()
+    return int(value) if value.isascii() and value.isdecimal() else None
+
+
 def did_you_mean(name: str, known: frozenset[str]) -> str:
     """Return ``; did you mean X?`` for the known name that is most like ``name``, or nothing."""
     from difflib import get_close_matches

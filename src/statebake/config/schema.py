@@ -380,8 +380,8 @@ SETTINGS: tuple[Setting, ...] = (
         "version_from_state",
         Kind.SWITCH,
         False,
-        "Whether a wheel that `statebake.backend` builds has a version of its own for its state: `1.2` becomes "
-        "`1.2+state.<12 digits>`, which are the same for the same state.",
+        "Whether a wheel or source distribution that `statebake.backend` builds has a version of its own for its "
+        "state: `1.2` becomes `1.2+state.<12 digits>`, which are the same for the same state.",
         "-C statebake.version_from_state",
     ),
     Setting(

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, cast
 
 from statebake.bake.wheel.contents import Contents
 from statebake.bake.wheel.rewrite import complete_wheel, no_wheel, wheel_name
-from statebake.bake.wheel.sdist import complete_sdist
+from statebake.bake.wheel.sdist import complete_sdist, sdist_name
 from statebake.bake.wheel.version import LocalVersion
 from statebake.errors import Code, StatebakeError
 from statebake.inner_backend import Inner
@@ -34,7 +34,7 @@ def build_wheel(
     ``BACKEND_FAILED``, ``LEFT_OUT_BY_BACKEND``, ``ARTIFACT_MISMATCH``, ``OUTPUT_FAILED``; and whatever the backend
     raises.
     """
-    local = LocalVersion.of_state(contents.manifest.state_sha256()) if own_version else None
+    local = _local(contents, own_version=own_version)
     with _beside(directory) as scratch:
         # Metadata that was prepared has the other version already, which the backend knows nothing of.
         prepared = None if local else metadata_directory
@@ -58,12 +58,24 @@ def prepare_metadata(
     return inside[0].partition("/")[0]
 
 
-def build_sdist(inner: Inner, contents: Contents, directory: Path, config_settings: Mapping[str, Any] | None) -> str:
-    """Have ``inner`` build a source distribution, as ``build_wheel`` does."""
+def build_sdist(
+    inner: Inner,
+    contents: Contents,
+    directory: Path,
+    config_settings: Mapping[str, Any] | None,
+    *,
+    own_version: bool = False,
+    latest: int | None = None,
+) -> str:
+    """Have ``inner`` build a source distribution, as ``build_wheel`` does; see ``finish_sdist`` for ``latest``."""
+    local = _local(contents, own_version=own_version)
     with _beside(directory) as scratch:
         built = inner.make("build_sdist", "source distribution", scratch, config_settings)
-        finish_sdist(built, contents, inner.name, directory)
-    return built.name
+        return finish_sdist(built, contents, inner.name, directory, local, latest=latest)
+
+
+def _local(contents: Contents, *, own_version: bool) -> LocalVersion | None:
+    return LocalVersion.of_state(contents.manifest.state_sha256()) if own_version else None
 
 
 def finish_wheel(
@@ -77,11 +89,24 @@ def finish_wheel(
     return name
 
 
-def finish_sdist(built: Path, contents: Contents, backend: str, directory: Path) -> None:
-    """Put ``contents`` into a source distribution that ``backend`` made, prove it, and have it in ``directory``."""
-    with _finished(built.name, directory) as path:
-        complete_sdist(built, path, contents, backend)
-        _prove_sdist(path, contents, built.name)
+def finish_sdist(
+    built: Path,
+    contents: Contents,
+    backend: str,
+    directory: Path,
+    local: LocalVersion | None = None,
+    *,
+    latest: int | None = None,
+) -> str:
+    """Put ``contents`` into a source distribution that ``backend`` made, as ``finish_wheel`` does.
+
+    Nothing of the backend's is dated after ``latest``, in seconds since 1970.
+    """
+    name = sdist_name(built.name, local, backend)
+    with _finished(name, directory) as path:
+        complete_sdist(built, path, contents, backend, local=local, latest=latest)
+        _prove_sdist(path, contents, name)
+    return name
 
 
 @contextmanager

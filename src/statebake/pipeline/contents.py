@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from statebake.bake.state_files import StateFile, state_files
 from statebake.bake.templates import render
 from statebake.bake.wheel.contents import Contents
 from statebake.check import Snapshot
-from statebake.config import BuildProject, import_root
+from statebake.config import BuildProject, Project, import_root
 from statebake.errors import Code, StatebakeError
 from statebake.hosts import Host, find_host
 from statebake.model.discovery import Discovery
@@ -60,6 +61,7 @@ def wheel_contents(build: BuildProject, discovery: Discovery, snapshot: Snapshot
             for path in _files(defs_dir, host.declaration_names.__contains__, links=True)
         ),
         config=config,
+        config_dir=_own_directory(build.project, package),
         project_files=(
             *(
                 StateFile(name, source=project.directory / name)
@@ -69,6 +71,16 @@ def wheel_contents(build: BuildProject, discovery: Discovery, snapshot: Snapshot
             *([] if config is None else [StateFile(_CONFIG_IN_SDIST, text=config)]),
         ),
     )
+
+
+def _own_directory(project: Project, package: str) -> str:
+    """Return the deepest directory above the definitions in ``package``, the root module and the code location's one:
+    from each of them Dagster looks upwards. It is empty where these have nothing in common.
+    """
+    if project.dg is None:
+        return package
+    modules = (project.dg.root_module, project.dg.code_location_target_module)
+    return posixpath.commonpath([package, *(module.replace(".", "/") for module in modules)])
 
 
 def _config(build: BuildProject, host: Host) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from statebake.config.dg import configures_project
+from statebake.config.dg import configured_module, loads_package
 from statebake.errors import Code
 from statebake.model.finding import Finding, Severity
 from statebake.model.keys import IGNORE_NAME, LAST_NAME, STAGING_NAME, sanitize_key
@@ -160,16 +160,8 @@ def _beside(
 ) -> Iterator[Finding]:
     if not subject.around.files:
         return
-    if dagster and not any(_configures(path, subject) for path in subject.around.configs_above(copy.directory)):
-        yield Finding(
-            Code.NO_CONFIG_FILE,
-            Severity.ERROR,
-            None,
-            f"{subject.the} has no pyproject.toml with [tool.dg.project], and no dg.toml, in {copy.directory} or above "
-            "it: Dagster finds no components and no state without.",
-            subject.inside(copy.directory),
-            config_mend(facts) if facts and copy.installed else f"{subject.again}, with pyproject.toml above the code",
-        )
+    if dagster:
+        yield from _configuration(copy, subject, facts)
     package = copies.place.rpartition("/")[0]
     for key in keys:
         lost = [path for place in key.declared_at if (path := _lost_declaration(place, package, copy, subject))]
@@ -186,6 +178,38 @@ def _beside(
             )
 
 
+def _configuration(copy: Copy, subject: Subject, facts: ProjectFacts | None) -> Iterator[Finding]:
+    """Yield what is wrong with the configuration that Dagster finds first from the definitions."""
+    around = subject.around
+    found = (
+        (path, module)
+        for path in around.configs_above(copy.directory)
+        if (module := configured_module(path.rpartition("/")[2], around.configs[path]))
+    )
+    path, module = next(found, ("", ""))
+    if not path:
+        yield Finding(
+            Code.NO_CONFIG_FILE,
+            Severity.ERROR,
+            None,
+            f"{subject.the} has no pyproject.toml with [tool.dg.project], and no dg.toml, in {copy.directory} or above "
+            "it: Dagster finds no components and no state without.",
+            subject.inside(copy.directory),
+            config_mend(facts) if facts and copy.installed else f"{subject.again}, with pyproject.toml above the code",
+        )
+    elif not loads_package(module, copy.directory):
+        yield Finding(
+            Code.NO_CONFIG_FILE,
+            Severity.ERROR,
+            None,
+            f"The first configuration that Dagster finds above {copy.directory} in {subject.the_own} is that of "
+            f"another project: with {path} it loads {module} in its place.",
+            subject.inside(path),
+            "have each configuration in the directory of its own package, where statebake.backend puts it when the "
+            "wheel is built again; or keep the projects apart",
+        )
+
+
 def _lost_declaration(declared_at: str, package: str, copy: Copy, subject: Subject) -> str | None:
     """Return the file of a declaration in YAML that the artifact has not."""
     file = declared_at.rpartition(":")[0] or declared_at
@@ -195,10 +219,6 @@ def _lost_declaration(declared_at: str, package: str, copy: Copy, subject: Subje
     if not insides or not file.endswith((".yaml", ".yml")):
         return None
     return None if any(join(copy.directory, inside) in subject.around.files for inside in insides) else file
-
-
-def _configures(path: str, subject: Subject) -> bool:
-    return configures_project(path.rpartition("/")[2], subject.around.configs[path])
 
 
 def _unlisted(copies: Copies, subject: Subject) -> Iterator[Finding]:

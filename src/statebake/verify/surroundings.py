@@ -67,7 +67,7 @@ class Surroundings:
         top = "/" if directory.startswith("/") and not root else ""
         places = [join(root, "/".join(parts[:depth])) for depth in range(len(parts), -1, -1)]
         if self.one_directory:
-            places += [other for other in self.roots if other != root]
+            places[-1:] = self.roots  # a file at the top is the first root's that has it
         paths = (f"{top}{join(place, name)}" for place in places for name in CONFIG_NAMES)
         return [path for path in paths if path in self.configs]
 

@@ -57,7 +57,8 @@ def judge(
     places = (known,) if known else find_places(subject.states, subject.around)
     if not places:
         return _of_nothing(subject, beside, facts, now)
-    parts = [_judge_copies(place, subject, beside, facts, now) for place in places]
+    several = len(places) > 1
+    parts = [_judge_copies(place, subject, beside, facts, now, several=several) for place in places]
     findings = [finding for part in parts for finding in part.findings]
     return Truth(
         findings=tuple(sorted(dict.fromkeys(findings), key=lambda item: item.severity is Severity.WARNING)),
@@ -76,24 +77,25 @@ def carried(subject: Subject) -> Expected | None:
     state = next((copy.state for copy in read if copy.state is not None), None)
     if state is None:
         return None
-    own = _own(state, subject)
+    own = _own(state, subject.the_own)
     there = {key.record.key: key.summary for key in state.keys if key.summary is not None}
     keys = (replace(key, digest=summary.digest) for key in own.keys if (summary := there.get(key.key)))
     return Expected(subject.name, tuple(keys), own.host)
 
 
 def _judge_copies(
-    place: str, subject: Subject, beside: Expected | None, facts: ProjectFacts | None, now: datetime
+    place: str, subject: Subject, beside: Expected | None, facts: ProjectFacts | None, now: datetime, *, several: bool
 ) -> Truth:
+    whose = f"{place.rpartition('/')[0]} in {subject.the_own}" if several else subject.the_own
     copies = find_copies(place, subject.states, subject.around, subject.kind)
     read = [copy for copy in copies.read if copy.state is not None]
-    owns = [_own(copy.state, subject) for copy in read if copy.state is not None]
+    owns = [_own(copy.state, whose) for copy in read if copy.state is not None]
     if not owns:
-        owns = [_own(state, subject) for state in _elsewhere(copies)[:1]]
+        owns = [_own(state, whose) for state in _elsewhere(copies)[:1]]
     keys = _merge(owns, beside)
     truths = []
     for copy in copies.read or (None,):
-        own = _own(copy.state, subject) if copy and copy.state else None
+        own = _own(copy.state, whose) if copy and copy.state else None
         truths += [judge_key(key, copy, copies, subject, own=own, beside=beside, facts=facts, now=now) for key in keys]
     told = [finding for truth in truths for finding in truth.findings]
     host = next((expected.host for expected in (*owns, beside) if expected and expected.host), "")
@@ -131,12 +133,12 @@ def _elsewhere(copies: Copies) -> list[ArtifactState]:
     return [*(copy.state for copy in copies.unread if copy.state is not None), *copies.astray]
 
 
-def _own(state: ArtifactState, subject: Subject) -> Expected:
+def _own(state: ArtifactState, whose: str) -> Expected:
     """Return what a state directory says of itself: by its manifest, or by its records."""
     records = [key.record for key in state.keys]
     if state.manifest is None:
-        return expected_of(records, f"the records in {subject.the_own}")
-    return expected_of(records, f"the manifest of {subject.the_own}", host=state.manifest.host)
+        return expected_of(records, f"the records in {whose}")
+    return expected_of(records, f"the manifest of {whose}", host=state.manifest.host)
 
 
 def _merge(owns: Sequence[Expected], beside: Expected | None) -> tuple[ExpectedKey, ...]:

@@ -127,10 +127,21 @@ def test_no_ignore_file(state, host, severity):
         ({"pyproject.toml": "[tool.dg]\nproject = 1"}, False),
         ({"other/pyproject.toml": '[tool.dg.project]\nroot_module = "shop"'}, False),
         ({".deps/shop-1.whl/pyproject.toml": '[tool.dg.project]\nroot_module = "shop"'}, False),
+        ({"pyproject.toml": '[tool.dg.project]\nroot_module = "depot"'}, False),
+        ({"pyproject.toml": '[tool.dg.project]\nroot_module = "shop"\ndefs_module = "depot.defs"'}, False),
+        (
+            {
+                "pyproject.toml": '[tool.dg.project]\nroot_module = "depot"',
+                "shop/pyproject.toml": '[tool.dg.project]\nroot_module = "shop"',
+            },
+            True,
+        ),
     ],
 )
 def test_the_config_file(state, configs, sound):
-    """Dagster's configuration must be in the directory of the definitions or above, as far as that is one's own."""
+    """Dagster's configuration must be in the directory of the definitions or above, as far as that is one's own, and
+    the first that is found must be that of the definitions.
+    """
     dagster = replace(state, manifest=replace(state.manifest, host="dagster 1.13.0"))
     assert found(judge(pex(dagster, configs=configs), now=NOW)) == ([] if sound else [(Code.NO_CONFIG_FILE, None)])
 
@@ -140,6 +151,10 @@ def test_the_config_file_of_an_environment(state):
     dagster = replace(state, manifest=replace(state.manifest, host="dagster 1.13.0"))
     configs = {".deps/shop-1.whl/pyproject.toml": '[tool.dg.project]\nroot_module = "shop"'}
     assert judge(pex(dagster, configs=configs, one_directory=True), now=NOW).findings == ()
+    configs["pyproject.toml"] = '[tool.dg.project]\nroot_module = "depot"'
+    [finding] = judge(pex(dagster, configs=configs, one_directory=True), now=NOW).findings
+    assert finding.code is Code.NO_CONFIG_FILE
+    assert "with pyproject.toml it loads depot in its place" in finding.message
 
 
 def test_a_declaration_is_missing(state):
@@ -264,3 +279,15 @@ def test_which_rule_decides():
     assert first_match(rules, ["a/b.json"]) == 2
     assert first_match(rules, ["a/target/x"]) == 3
     assert first_match(rules, ["keep.json", "other"]) is None
+
+
+def test_projects_side_by_side(state):
+    """Where an artifact has the state of several projects, what is compared is told for each by its package."""
+    other = replace(state, path="depot/defs/.local_defs_state", keys=state.keys[:1], records={})
+    manifest = replace(state.manifest, project="depot", keys=state.manifest.keys[:1])
+    other = replace(other, manifest=manifest, directories={"a": state.directories["a"]})
+    files = FILES | {"depot/__init__.py", "depot/defs/__init__.py", "depot/defs/things/defs.yaml"}
+    assert judge(pex(state, other, files=files), now=NOW).checks == (
+        "2 keys compared with the manifest of shop/defs in the PEX",
+        "1 key compared with the manifest of depot/defs in the PEX",
+    )

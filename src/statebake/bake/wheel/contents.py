@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from statebake.bake.state_files import StateFile, state_path
-from statebake.config.dg import configures_project
+from statebake.config.dg import configured_module, loads_package
 from statebake.errors import Code, StatebakeError
 from statebake.model.manifest import Manifest
 
@@ -29,6 +29,8 @@ class Contents:
         declared: the paths of those that were there when the state was checked.
         others: further files of the project that a wheel must have.
         config: the text of the ``pyproject.toml`` that the framework must find inside of a wheel, if any.
+        config_dir: the directory that is its place: one that is the project's own, for the top of a wheel becomes that
+            of all wheels that are installed together, and a namespace's belongs to several.
         project_files: what a build from the source distribution reads; paths relative to the project.
     """
 
@@ -42,6 +44,7 @@ class Contents:
     declared: frozenset[str] = frozenset()
     others: tuple[StateFile, ...] = ()
     config: str | None = None
+    config_dir: str = ""
     project_files: tuple[StateFile, ...] = ()
 
     @property
@@ -86,14 +89,15 @@ def wheel_changes(contents: Contents, names: Collection[str], configs: Mapping[s
         _must_be_checked(contents, names, top, f"wheel that {backend} made")
     others = {file.path: file for file in (*contents.others, *contents.declarations)}
     added = [*_at(root, contents.state), *_missing(_at(root, others.values()), names)]
-    if contents.config is not None and not _configured(f"{root}{contents.package}", root, configs):
-        places = [f"{root}pyproject.toml", f"{root}{contents.package.partition('/')[0]}/pyproject.toml"]
+    if contents.config is not None and not _configured(contents.package, root, configs):
+        own = f"{contents.config_dir}/" if contents.config_dir else ""
+        places = [f"{root}{own}pyproject.toml", f"{root}pyproject.toml"]
         place = next((place for place in places if place not in names), None)
         if place is None:
             raise StatebakeError(
                 Code.LEFT_OUT_BY_BACKEND,
                 "There is no room in the wheel for the configuration that Dagster looks for: it has files called "
-                "pyproject.toml without a [tool.dg.project].",
+                "pyproject.toml without the project's [tool.dg.project].",
                 where=places[0],
                 next_step="put the project's own pyproject.toml there, or leave these files out",
             )
@@ -181,17 +185,18 @@ def _without_code(contents: Contents, what: str, backend: str) -> StatebakeError
     )
 
 
-def _configured(directory: str, root: str, configs: Mapping[str, str]) -> bool:
-    """Return whether a module in ``directory`` finds a configuration in one of the directories up to ``root``."""
-    place = directory
+def _configured(package: str, root: str, configs: Mapping[str, str]) -> bool:
+    """Return whether the first configuration that a module in ``package`` finds, from there up to ``root``, is its."""
+    place = f"{package}/"
     while True:
         for name in CONFIG_NAMES:
-            path = f"{place.rstrip('/')}/{name}".lstrip("/")
-            if path in configs and configures_project(name, configs[path]):
-                return True
-        if place.rstrip("/") == root.rstrip("/"):
+            path = f"{root}{place}{name}"
+            if path in configs and (module := configured_module(name, configs[path])):
+                return loads_package(module, package)
+        if not place:
             return False
-        place = place.rstrip("/").rpartition("/")[0]
+        above = place.rstrip("/").rpartition("/")[0]
+        place = f"{above}/" if above else ""
 
 
 def _at(root: str, files: Collection[StateFile]) -> list[StateFile]:

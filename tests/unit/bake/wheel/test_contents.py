@@ -25,6 +25,7 @@ def contents(**fields) -> Contents:
         "state": (StateFile(f"{STATE}/.gitignore", text="*\n"), StateFile(f"{STATE}/K/state", text="x")),
         "declarations": (YAML,),
         "declaration_names": ("defs.yaml",),
+        "config_dir": "shop",
         "declared": frozenset({YAML.path, "shop/defs/linked/defs.yaml"}),
     }
     return Contents(**{**given, **fields})
@@ -41,7 +42,7 @@ def test_what_is_added():
     state = [f"{STATE}/.gitignore", f"{STATE}/K/state"]
     assert added(["shop/defs/__init__.py"]) == [*state, YAML.path]
     assert added(["shop/defs/__init__.py", YAML.path]) == state
-    assert added(["shop/defs/__init__.py", YAML.path], config=DG) == ["pyproject.toml", *state]
+    assert added(["shop/defs/__init__.py", YAML.path], config=DG) == [*state, "shop/pyproject.toml"]
 
 
 @pytest.mark.parametrize(
@@ -51,13 +52,17 @@ def test_what_is_added():
         ({"dg.toml": '[project]\nroot_module = "shop"'}, None),
         ({"shop/pyproject.toml": DG}, None),
         ({"shop/defs/dg.toml": '[project]\nroot_module = "shop"'}, None),
-        ({"other/pyproject.toml": DG}, "pyproject.toml"),
-        ({"pyproject.toml": "[other]"}, "shop/pyproject.toml"),
-        ({"pyproject.toml": "not toml ["}, "shop/pyproject.toml"),
+        ({"shop/pyproject.toml": '[tool.dg.project]\ndefs_module = "shop.defs"'}, None),
+        ({"other/pyproject.toml": DG}, "shop/pyproject.toml"),
+        ({"pyproject.toml": DG.replace("shop", "other")}, "shop/pyproject.toml"),
+        ({"shop/pyproject.toml": "[other]"}, "pyproject.toml"),
+        ({"shop/pyproject.toml": "not toml ["}, "pyproject.toml"),
     ],
 )
 def test_configuration(configs, place):
-    """A configuration that Dagster finds from the package is left; another file of that name is not overwritten."""
+    """The project's configuration that Dagster finds from the package is left, and no other file is overwritten; what
+    is put in lies with the package, for the top becomes that of all wheels that are installed together.
+    """
     names = ["shop/defs/__init__.py", *configs]
     found = [path for path in added(names, configs, config=DG) if path.endswith("pyproject.toml")]
     assert found == ([place] if place else [])
@@ -76,7 +81,7 @@ def test_data_directories(root):
     """A package that a wheel has in its data directory gets its state there."""
     names = [f"{root}shop/defs/__init__.py", "shop-1.dist-info/RECORD"]
     assert added(names, config=DG) == [
-        *(f"{root}{path}" for path in ("pyproject.toml", f"{STATE}/.gitignore", f"{STATE}/K/state", YAML.path))
+        *(f"{root}{path}" for path in (f"{STATE}/.gitignore", f"{STATE}/K/state", YAML.path, "shop/pyproject.toml"))
     ]
 
 

@@ -306,6 +306,40 @@ def test_sdist_bytes(tmp_path, contents):
     assert (tmp_path / "one.tar.gz").read_bytes() == (tmp_path / "two.tar.gz").read_bytes()
 
 
+@pytest.mark.parametrize("kind", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+def test_sdist_version_and_times(tmp_path, contents, kind):
+    """Every path, ``PKG-INFO`` and no other file get the version; what is dated too late is dated as it should be."""
+    long = f"shop-1/{'long/' * 60}ø.py"
+    built = tmp_path / "built.tar.gz"
+    with tarfile.open(built, "w:gz", format=kind, pax_headers={"mtime": "1800000000"}) as archive:
+        for name, mtime in (("shop-1", 1900000000.5), ("shop-1/PKG-INFO", 1234567890.25), (long, 1700000001)):
+            info = tarfile.TarInfo(name)
+            data = b"" if name == "shop-1" else b"Version: 1\n\nVersion: 1\n"
+            info.type = tarfile.REGTYPE if data else tarfile.DIRTYPE
+            info.size, info.mtime = len(data), mtime
+            archive.addfile(info, io.BytesIO(data))
+        for name, kind_of_link in (("hard", tarfile.LNKTYPE), ("src/shop/defs/x.py", tarfile.SYMTYPE)):
+            info = tarfile.TarInfo(f"shop-1/{name}")
+            info.type, info.linkname = kind_of_link, long if kind_of_link == tarfile.LNKTYPE else "shop-1/y"
+            archive.addfile(info)
+    local = LocalVersion("state.0a1b")
+    complete_sdist(built, tmp_path / "out.tar.gz", contents, "inner", local=local, latest=1700000000)
+    top = "shop-1+state.0a1b"
+    with tarfile.open(tmp_path / "out.tar.gz") as archive:
+        moved = [f"{top}{name[6:]}" for name in ("shop-1", "shop-1/PKG-INFO", long, "shop-1/hard")]
+        assert archive.getnames()[:4] == moved
+        assert {name.partition("/")[0] for name in archive.getnames()} == {top}
+        assert [archive.getmember(name).mtime for name in moved[:3]] == [1700000000, 1234567890, 1700000000]
+        assert archive.getmember(moved[0]).isdir()
+        assert archive.extractfile(moved[1]).read() == b"Version: 1+state.0a1b\n\nVersion: 1\n"
+        assert archive.extractfile(moved[3]).read() == b"Version: 1\n\nVersion: 1\n"
+        assert archive.getmember(f"{top}/src/shop/defs/x.py").linkname == "shop-1/y"
+        assert archive.extractfile(f"{top}/src/{STATE}/K/state").read() == b"new" * 1000
+    sdist = write_sdist(tmp_path / "bare.tar.gz", ["shop-1/src/shop/defs/x.py"])
+    with pytest.raises(StatebakeError, match="it has no PKG-INFO"):
+        complete_sdist(sdist, tmp_path / "x.tar.gz", contents, "inner", local=local)
+
+
 @pytest.mark.parametrize(
     "make",
     [

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from packaging.utils import parse_wheel_filename
 from packaging.version import Version
 
-from statebake.bake.wheel.version import LocalVersion
+from statebake.bake.wheel.version import LocalVersion, tells_state
 
 DIGEST = "0a1b2c3d4e5f" + "9" * 52
 LABEL = LocalVersion.of_state(DIGEST)
@@ -23,6 +23,9 @@ def test_every_digest(digest):
         version = LocalVersion.of_state(digest).of(plain)
         assert str(Version(version)) == version
         assert Version(version) > Version(plain)
+        assert LocalVersion.of_state(digest).of(version) == version
+        assert tells_state(f"Version: {version}\n".encode())
+        assert not tells_state(f"Version: {plain}\n".encode())
     label = LocalVersion.of_state(digest).label.removeprefix("state.")
     assert label.zfill(12) == digest[:12]
 
@@ -38,6 +41,10 @@ def test_names():
     assert LABEL.path("shop-1.dist-info/", "shop-1") == "shop-1+state.0a1b2c3d4e5f.dist-info/"
     for path in ("shop/a.py", "shop/x-1.dist-info/METADATA", "shop.py", "a.dist-infos/b"):
         assert LABEL.path(path, "shop-1") == path
+    assert LABEL.sdist_name("my-shop-1.tar.gz") == "my-shop-1+state.0a1b2c3d4e5f.tar.gz"
+    for name in ("shop.tar.gz", "shop-1.zip"):
+        with pytest.raises(ValueError, match="has no version"):
+            LABEL.sdist_name(name)
     for name in ("shop.whl", "shop-1.whl", "a-b-c-d-e-f-g.whl"):
         with pytest.raises(ValueError, match="has no version"):
             LABEL.file_name(name)
