@@ -138,6 +138,30 @@ def no_interpreter(project: Path) -> None:
     replaced(project, 'dependencies = ["statebake"]', 'dependencies = ["statebake", "not-there-at-all"]')
 
 
+@pytest.mark.needs("root", "setpriv")
+def test_an_interpreter_where_the_user_may_not_enter(project, tmp_path):
+    """A ``.venv`` whose interpreter lies where this user may not enter is a problem that is told; a build goes on."""
+    python = tmp_path / "closed/python"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    python.parent.chmod(0)
+    (project / ".venv/bin").mkdir(parents=True)
+    (project / ".venv/bin/python").symlink_to(python)
+    plain = ("setpriv", "--inh-caps", "-all", "--bounding-set", "-all")  # root like anybody else
+    cli = (*plain, sys.executable, "-m", "statebake")
+    for options in ((), ("--python", python)):
+        checked = run([*cli, "check", *options], cwd=project)
+        assert checked.code == 2, checked.err
+        assert "error[SB107]: " in checked.err
+        assert "/python (flag --python) " * bool(options) + "cannot be reached (permission denied)" in checked.err
+    assert "interpreter: none: the project's .venv" in run([*cli, "init", "--dry-run"], cwd=project).ok().out
+    no_interpreter(project)
+    script = "import statebake.backend as b; b.build_wheel('..')"
+    built = run([*plain, sys.executable, "-c", script], cwd=project).ok()
+    assert "The project .venv is not used: the project's .venv has no interpreter: " in built.err
+    assert "checked by its files alone" in built.err
+
+
 @pytest.mark.parametrize(
     ("broken", "code", "message"),
     [
