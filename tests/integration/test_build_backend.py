@@ -16,7 +16,7 @@ from support.builds import EPOCH, check_record, contents, load, wrapped_project
 from support.cli import run, statebake
 from support.hooks import build_sdist, build_wheel, call_hook, only_wheel
 from support.installed import UV, unpack
-from support.native import component, state_dir
+from support.native import component, documents, state_dir
 from support.trees import write_tree
 
 STATE = "shop/defs/.local_defs_state"
@@ -171,6 +171,16 @@ def test_an_interpreter_where_the_user_may_not_enter(project, tmp_path):
         (lambda state: (state / "Text__one__/.statebake.json").unlink(), "SB306", "nothing can tell whose it is"),
         (shutil.rmtree, "SB301", "There is no state"),
         (lambda state: (state / "Text__one__/x").symlink_to("/etc/hosts"), "SB311", "leaves the key directory"),
+        (
+            lambda state: write_tree(state.parent, {"new/defs.yaml": component("four")}),
+            "SB312",
+            "at src/shop/defs/new/defs.yaml",
+        ),
+        (
+            lambda state: (state.parent / "more/defs.yaml").write_text(documents(component("three"), component("two"))),
+            "SB312",
+            "at src/shop/defs/more/defs.yaml",
+        ),
     ],
 )
 def test_by_files_alone(project, tmp_path, broken, code, message):
@@ -180,6 +190,17 @@ def test_by_files_alone(project, tmp_path, broken, code, message):
     err = failed(build_wheel(project, tmp_path / "out"), tmp_path / "out", 3)
     assert f"error[{code}]" in err
     assert message in err
+
+
+def test_declarations_by_files_alone(project, tmp_path):
+    """What declares nothing needs no record, nor has one what is fetched at run time, which then is a warning."""
+    no_interpreter(project)
+    write_tree(project, {"src/shop/defs/new/defs.yaml": "# nothing yet\n---\n"})
+    assert "SB312" not in build_wheel(project, tmp_path / "empty").ok().err
+    write_tree(project, {"src/shop/defs/new/defs.yaml": component("four")})
+    path = project / "pyproject.toml"
+    path.write_text(f'{path.read_text()}allow_runtime_fetch = ["Text[[]four]"]\n')
+    assert "warning[SB312]: No record knows" in build_wheel(project, tmp_path / "warned").ok().err
 
 
 def test_policy_by_files_alone(project, tmp_path):

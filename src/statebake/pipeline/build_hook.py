@@ -62,7 +62,7 @@ def prepare_state(build: BuildProject, env: Mapping[str, str], own: BuildEnviron
             "There is no interpreter that has what the project requires: nothing is refreshed, and the state is "
             "checked by its files alone. STATEBAKE_PYTHON=PATH names one."
         )
-        found = state_by_records(config, find_defs_dir(project, build.settings))
+        found = state_by_records(build)
         return _checked(build, found, env, "by its files alone")
     target = Target(project, config, str(chosen.interpreter.path), chosen.interpreter.origin)
     refreshed, found_here = _with_interpreter(build, target, without_frontend(env), observer)

@@ -56,8 +56,7 @@ def wheel_contents(build: BuildProject, discovery: Discovery, snapshot: Snapshot
         ),
         declaration_names=host.declaration_names,
         declared=frozenset(
-            f"{package}/{path.relative_to(defs_dir).as_posix()}"
-            for path in _files(defs_dir, host.declaration_names.__contains__, links=True)
+            f"{package}/{path.relative_to(defs_dir).as_posix()}" for path in declaration_files(defs_dir, host)
         ),
         config=config,
         project_files=(
@@ -69,6 +68,11 @@ def wheel_contents(build: BuildProject, discovery: Discovery, snapshot: Snapshot
             *([] if config is None else [StateFile(_CONFIG_IN_SDIST, text=config)]),
         ),
     )
+
+
+def declaration_files(defs_dir: Path, host: Host) -> Iterator[Path]:
+    """Yield the files below a package's directory in which ``host`` finds declarations, sorted."""
+    return _files(defs_dir, host.declaration_names.__contains__, links=True)
 
 
 def _config(build: BuildProject, host: Host) -> str | None:
