@@ -109,16 +109,18 @@ def test_refresh_in_an_isolated_build(builder, project, tmp_path):
 
 @pytest.mark.needs("uv")
 def test_no_interpreter(builder, project, tmp_path):
-    """Where nothing has what the project requires, the state is checked by its files, and the build says so."""
+    """Where nothing has what the project requires, a refresh fails; a check goes by the files, and says so."""
     replaced(project, 'dependencies = ["statebake"]', 'dependencies = ["statebake", "hypothesis"]')
     run([UV, "venv", "--quiet", "--python", sys.executable, project / ".venv"], cwd=project).ok()
     with_code = build_wheel(project, tmp_path / "code", env={"STATEBAKE_PYTHON": sys.executable}).ok()
     assert f"checked with {sys.executable} (env STATEBAKE_PYTHON)" in with_code.err
-    result = builder.run("uv", project, tmp_path / "out", "-C", "statebake.on_build=refresh").ok()
+    refused = builder.run("uv", project, tmp_path / "refused", "-C", "statebake.on_build=refresh")
+    assert refused.code != 0
+    assert "error[SB107]: on_build is `refresh`, and there is no interpreter that has what" in refused.err
+    assert "next: name one: STATEBAKE_PYTHON=PATH; or take the state that is there: STATEBAKE_ON_BUILD" in refused.err
+    result = builder.run("uv", project, tmp_path / "out").ok()
     assert "The project .venv is not used, for it lacks hypothesis, statebake." in result.err
-    assert (
-        "nothing is refreshed, and the state is checked by its files alone. STATEBAKE_PYTHON=PATH names" in result.err
-    )
+    assert "the state is checked by its files alone. STATEBAKE_PYTHON=PATH names" in result.err
     assert "3 keys have their state, checked by its files alone" in result.err
     [wheel] = (tmp_path / "out").glob("*.whl")
     assert contents(wheel) == contents(only_wheel(tmp_path / "code"))
@@ -297,6 +299,16 @@ def test_a_broken_sdist(project, tmp_path):
     assert "not the one that the source distribution was made with" in err
     shutil.rmtree(state / "Text__tree__")
     assert "error[SB301]: Text[tree]" in failed(build_wheel(source, tmp_path / "out"), tmp_path / "out", 3)
+
+
+def test_an_sdist_without_state(project, tmp_path):
+    """What is built from an sdist that was made without its state says so, and not what to do where it was unpacked."""
+    shutil.rmtree(state_dir(project))  # flit takes all that is there
+    build_sdist(project, tmp_path / "sdist", {"statebake.on_build": "off"}).ok()
+    source = unpack(only_wheel(tmp_path / "sdist"), tmp_path / "unpacked")
+    err = failed(build_wheel(source, tmp_path / "out"), tmp_path / "out", 3)
+    assert "error[SB301]: This source distribution carries no state: " in err
+    assert f"at src/{STATE}\n" in err
 
 
 def test_declarations_that_the_build_makes(copied, tmp_path):

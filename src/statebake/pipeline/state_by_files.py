@@ -90,6 +90,22 @@ def read_manifest(defs_dir: Path) -> Manifest | None:
     return Manifest.loads(text, str(path))
 
 
+def must_carry_state(defs_dir: Path, directory: Path) -> None:
+    """Raise ``StatebakeError`` (``MISSING_STATE``) where the source distribution in ``directory`` has no state.
+
+    It is one without a manifest. What is missing is not to be had where it was unpacked, so that place is not named.
+    """
+    state_dir = defs_dir / STATE_DIR_NAME
+    if not read_snapshot(state_dir).key_dirs:
+        raise StatebakeError(
+            Code.MISSING_STATE,
+            "This source distribution carries no state: it was built without statebake, or with on_build `off`.",
+            where=os.path.relpath(state_dir, directory),
+            next_step="build it anew in the project, with statebake in its build; for a wheel without state: "
+            "STATEBAKE_ON_BUILD=off",
+        )
+
+
 def discovery_of(records: Sequence[Record], host: str, defs_dir: Path) -> Discovery:
     """Return what a discovery would have found when ``records`` were written."""
     declared = [(record, ref) for record in records for ref in record.components or (ComponentRef("", ""),)]
