@@ -16,7 +16,7 @@ from support.builds import EPOCH, check_record, contents, load, wrapped_project
 from support.cli import run, statebake
 from support.hooks import build_sdist, build_wheel, call_hook, only_wheel
 from support.installed import UV, unpack
-from support.native import component, state_dir
+from support.native import component, documents, state_dir
 from support.trees import write_tree
 
 STATE = "shop/defs/.local_defs_state"
@@ -109,16 +109,18 @@ def test_refresh_in_an_isolated_build(builder, project, tmp_path):
 
 @pytest.mark.needs("uv")
 def test_no_interpreter(builder, project, tmp_path):
-    """Where nothing has what the project requires, the state is checked by its files, and the build says so."""
+    """Where nothing has what the project requires, a refresh fails; a check goes by the files, and says so."""
     replaced(project, 'dependencies = ["statebake"]', 'dependencies = ["statebake", "hypothesis"]')
     run([UV, "venv", "--quiet", "--python", sys.executable, project / ".venv"], cwd=project).ok()
     with_code = build_wheel(project, tmp_path / "code", env={"STATEBAKE_PYTHON": sys.executable}).ok()
     assert f"checked with {sys.executable} (env STATEBAKE_PYTHON)" in with_code.err
-    result = builder.run("uv", project, tmp_path / "out", "-C", "statebake.on_build=refresh").ok()
+    refused = builder.run("uv", project, tmp_path / "refused", "-C", "statebake.on_build=refresh")
+    assert refused.code != 0
+    assert "error[SB107]: on_build is `refresh`, and there is no interpreter that has what" in refused.err
+    assert "next: name one: STATEBAKE_PYTHON=PATH; or take the state that is there: STATEBAKE_ON_BUILD" in refused.err
+    result = builder.run("uv", project, tmp_path / "out").ok()
     assert "The project .venv is not used, for it lacks hypothesis, statebake." in result.err
-    assert (
-        "nothing is refreshed, and the state is checked by its files alone. STATEBAKE_PYTHON=PATH names" in result.err
-    )
+    assert "the state is checked by its files alone. STATEBAKE_PYTHON=PATH names" in result.err
     assert "3 keys have their state, checked by its files alone" in result.err
     [wheel] = (tmp_path / "out").glob("*.whl")
     assert contents(wheel) == contents(only_wheel(tmp_path / "code"))
@@ -138,6 +140,30 @@ def no_interpreter(project: Path) -> None:
     replaced(project, 'dependencies = ["statebake"]', 'dependencies = ["statebake", "not-there-at-all"]')
 
 
+@pytest.mark.needs("root", "setpriv")
+def test_an_interpreter_where_the_user_may_not_enter(project, tmp_path):
+    """A ``.venv`` whose interpreter lies where this user may not enter is a problem that is told; a build goes on."""
+    python = tmp_path / "closed/python"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    python.parent.chmod(0)
+    (project / ".venv/bin").mkdir(parents=True)
+    (project / ".venv/bin/python").symlink_to(python)
+    plain = ("setpriv", "--inh-caps", "-all", "--bounding-set", "-all")  # root like anybody else
+    cli = (*plain, sys.executable, "-m", "statebake")
+    for options in ((), ("--python", python)):
+        checked = run([*cli, "check", *options], cwd=project)
+        assert checked.code == 2, checked.err
+        assert "error[SB107]: " in checked.err
+        assert "/python (flag --python) " * bool(options) + "cannot be reached (permission denied)" in checked.err
+    assert "interpreter: none: the project's .venv" in run([*cli, "init", "--dry-run"], cwd=project).ok().out
+    no_interpreter(project)
+    script = "import statebake.backend as b; b.build_wheel('..')"
+    built = run([*plain, sys.executable, "-c", script], cwd=project).ok()
+    assert "The project .venv is not used: the project's .venv has no interpreter: " in built.err
+    assert "checked by its files alone" in built.err
+
+
 @pytest.mark.parametrize(
     ("broken", "code", "message"),
     [
@@ -147,6 +173,16 @@ def no_interpreter(project: Path) -> None:
         (lambda state: (state / "Text__one__/.statebake.json").unlink(), "SB306", "nothing can tell whose it is"),
         (shutil.rmtree, "SB301", "There is no state"),
         (lambda state: (state / "Text__one__/x").symlink_to("/etc/hosts"), "SB311", "leaves the key directory"),
+        (
+            lambda state: write_tree(state.parent, {"new/defs.yaml": component("four")}),
+            "SB312",
+            "at src/shop/defs/new/defs.yaml",
+        ),
+        (
+            lambda state: (state.parent / "more/defs.yaml").write_text(documents(component("three"), component("two"))),
+            "SB312",
+            "at src/shop/defs/more/defs.yaml",
+        ),
     ],
 )
 def test_by_files_alone(project, tmp_path, broken, code, message):
@@ -156,6 +192,17 @@ def test_by_files_alone(project, tmp_path, broken, code, message):
     err = failed(build_wheel(project, tmp_path / "out"), tmp_path / "out", 3)
     assert f"error[{code}]" in err
     assert message in err
+
+
+def test_declarations_by_files_alone(project, tmp_path):
+    """What declares nothing needs no record, nor has one what is fetched at run time, which then is a warning."""
+    no_interpreter(project)
+    write_tree(project, {"src/shop/defs/new/defs.yaml": "# nothing yet\n---\n"})
+    assert "SB312" not in build_wheel(project, tmp_path / "empty").ok().err
+    write_tree(project, {"src/shop/defs/new/defs.yaml": component("four")})
+    path = project / "pyproject.toml"
+    path.write_text(f'{path.read_text()}allow_runtime_fetch = ["Text[[]four]"]\n')
+    assert "warning[SB312]: No record knows" in build_wheel(project, tmp_path / "warned").ok().err
 
 
 def test_policy_by_files_alone(project, tmp_path):
@@ -252,6 +299,16 @@ def test_a_broken_sdist(project, tmp_path):
     assert "not the one that the source distribution was made with" in err
     shutil.rmtree(state / "Text__tree__")
     assert "error[SB301]: Text[tree]" in failed(build_wheel(source, tmp_path / "out"), tmp_path / "out", 3)
+
+
+def test_an_sdist_without_state(project, tmp_path):
+    """What is built from an sdist that was made without its state says so, and not what to do where it was unpacked."""
+    shutil.rmtree(state_dir(project))  # flit takes all that is there
+    build_sdist(project, tmp_path / "sdist", {"statebake.on_build": "off"}).ok()
+    source = unpack(only_wheel(tmp_path / "sdist"), tmp_path / "unpacked")
+    err = failed(build_wheel(source, tmp_path / "out"), tmp_path / "out", 3)
+    assert "error[SB301]: This source distribution carries no state: " in err
+    assert f"at src/{STATE}\n" in err
 
 
 def test_declarations_that_the_build_makes(copied, tmp_path):

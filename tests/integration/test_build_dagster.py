@@ -140,3 +140,16 @@ def test_dg_toml(tmp_path):
     [wheel, direct] = [contents(only_wheel(tmp_path / name)) for name in ("wheel", "direct")]
     assert wheel == direct
     assert 'code_location_name" = "depot"' in direct["depot/pyproject.toml"].decode()
+
+
+@pytest.mark.needs("dagster-1.13", "uv")
+def test_without_an_interpreter(tmp_path):
+    """Checked by its files alone, declarations that no record names are a warning: many of Dagster's have no state."""
+    project = wrapped(tmp_path / "depot", "setuptools")
+    (project / ".venv").unlink()
+    assert "SB312" not in build_wheel(project, tmp_path / "out").ok().err
+    write_tree(project, {f"src/depot/defs/{name}/defs.yaml": "type: depot.Plain\n" for name in "dcba"})
+    result = build_wheel(project, tmp_path / "more").ok()
+    names = ", ".join(f"src/depot/defs/{name}/defs.yaml" for name in "abc")
+    assert f"warning[SB312]: No record knows what {names} and 1 more declare" in result.err
+    assert "1 key has its state, checked by its files alone" in result.err

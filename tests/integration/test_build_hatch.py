@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.builds import PRINTED, check_record, contents, expected_state, load, wrapped_project
-from support.cli import run
+from support.cli import run, statebake
 from support.hooks import EPOCH, build_sdist, build_wheel, only_wheel
 from support.installed import UV, unpack
 from support.native import state_dir
@@ -118,6 +118,15 @@ def test_options(project, tmp_path):
     off = hatch(project, "build_wheel", tmp_path / "off", env={"STATEBAKE_ON_BUILD": "off"}).ok()
     assert "statebake" not in off.err
     assert f"{STATE}/statebake-manifest.json" not in contents(only_wheel(tmp_path / "off"))
+
+
+def test_caches(project):
+    """Where the hook's own option is ``off``, no cache of uv needs to notice state; the variable is stronger."""
+    (project / "uv.lock").touch()
+    assert "SB336" in statebake("check", cwd=project).ok().err
+    set_option(project, 'on-build = "off"')
+    assert "SB336" not in statebake("check", cwd=project).ok().err
+    assert "SB336" in statebake("check", cwd=project, env={"STATEBAKE_ON_BUILD": "check"}).ok().err
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,7 @@ class Builder:
         """Return what the environment of a build has besides."""
         found: dict[str, str | None] = {"PIP_NO_INDEX": "1", "UV_NO_INDEX": "1", **EPOCH}
         found |= {"PIP_FIND_LINKS": str(self.wheels), "UV_FIND_LINKS": str(self.wheels)}
+        found["UV_CACHE_DIR"] = str(self.wheels.parent / "uv-cache")  # uv takes a wheel of last week for this very one
         found["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         return {**found, **(extra or {})}
 

@@ -44,18 +44,41 @@ def wheel_carries_state(pyproject: Mapping[str, Any], hatch: Mapping[str, Any]) 
 
     ``hatch`` is what is in ``hatch.toml``.
     """
-    if table_at(pyproject, "build-system", "build-backend") == OURS:
-        return True
-    return any(place.endswith(f".hooks.{HATCH_HOOK}") for place in hooks_of_wheels(pyproject, hatch))
+    return is_wrapped(pyproject) or hook_options(pyproject, hatch, "wheel") is not None
+
+
+def is_wrapped(pyproject: Mapping[str, Any]) -> bool:
+    """Return whether statebake is a project's build backend."""
+    return bool(table_at(pyproject, "build-system", "build-backend") == OURS)
+
+
+def hook_options(pyproject: Mapping[str, Any], hatch: Mapping[str, Any], target: str) -> Mapping[str, Any] | None:
+    """Return the options of statebake's build hook where hatchling runs it for ``target``: ``wheel`` or ``sdist``.
+
+    A target's own table counts in place of the one for all; ``on-build`` is called ``on_build``.
+    """
+    data, above = _build_of_hatch(pyproject, hatch)
+    for place in (("targets", target, "hooks"), ("hooks",)):
+        options = table_at(data, *above, "build", *place, HATCH_HOOK)
+        if isinstance(options, Mapping):
+            return {name.replace("-", "_"): value for name, value in options.items()}
+    return None
 
 
 def hooks_of_wheels(pyproject: Mapping[str, Any], hatch: Mapping[str, Any]) -> Iterator[str]:
     """Yield the tables of the build hooks that hatchling runs for wheels (its documentation, "Build hooks")."""
-    for data, above in ((pyproject, ("tool", "hatch")), (hatch, ())):
-        for place in (("build", "hooks"), ("build", "targets", "wheel", "hooks")):
-            hooks = table_at(data, *above, *place)
-            for name in hooks if isinstance(hooks, Mapping) else ():
-                yield ".".join((*above, *place, name))
+    data, above = _build_of_hatch(pyproject, hatch)
+    for place in (("build", "hooks"), ("build", "targets", "wheel", "hooks")):
+        hooks = table_at(data, *above, *place)
+        for name in hooks if isinstance(hooks, Mapping) else ():
+            yield ".".join((*above, *place, name))
+
+
+def _build_of_hatch(
+    pyproject: Mapping[str, Any], hatch: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """Return where ``build`` of hatchling is, and below what: ``hatch.toml`` has it in place of ``pyproject.toml``."""
+    return (hatch, ()) if "build" in hatch else (pyproject, ("tool", "hatch"))
 
 
 def hatch_of(project: Project) -> Mapping[str, Any]:

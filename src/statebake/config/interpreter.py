@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,11 +73,11 @@ _NAMES = {
 
 def environments(project: Project, env: Mapping[str, str]) -> Iterator[VirtualEnvironment]:
     """Yield the virtual environments that may be the project's, the most likely first."""
-    if (project.directory / ".venv").is_dir():
+    if _is_there(project.directory / ".venv"):
         yield VirtualEnvironment(project.directory / ".venv", "project .venv")
     above = [project.workspace] if project.workspace else []
     for place in (*above, *(parent for parent in project.directory.parents if parent not in above)):
-        if (place / ".venv").is_dir() and is_workspace_of(place, project):
+        if _is_there(place / ".venv") and is_workspace_of(place, project):
             yield VirtualEnvironment(place / ".venv", "workspace .venv")
     if virtual_env := env.get("VIRTUAL_ENV"):
         yield VirtualEnvironment(Path(virtual_env).absolute(), "env VIRTUAL_ENV")
@@ -94,8 +95,7 @@ def _configured(base: Path, python: Path, origin: str, env: Mapping[str, str]) -
             raise _no_interpreter(f"there is no {python} on PATH ({origin})", "give its path, with a slash in it")
         return Path(found).absolute()
     path = base / python
-    if not _runs(path):
-        problem = "is a directory" if path.is_dir() else "is not executable" if path.exists() else "does not exist"
+    if problem := _problem(path):
         raise _no_interpreter(
             f"the interpreter {path} ({origin}) {problem}",
             f"correct {origin.removeprefix('flag ').removeprefix('env ')}",
@@ -105,16 +105,38 @@ def _configured(base: Path, python: Path, origin: str, env: Mapping[str, str]) -
 
 def _in_venv(venv: Path, what: str) -> Path:
     python = venv / "bin" / "python"
-    if not _runs(python):
+    if problem := _problem(python):
         raise _no_interpreter(
-            f"{what} has no interpreter: {python} is missing or cannot be run",
+            f"{what} has no interpreter: {python} {problem}",
             f"make {venv} anew, or choose another interpreter with --python PATH",
         )
     return python
 
 
-def _runs(path: Path) -> bool:
-    return path.is_file() and os.access(path, os.X_OK)
+def _is_there(venv: Path) -> bool:
+    """Return whether there is such a directory, also where the user may not enter it: its interpreter says so then."""
+    try:
+        return stat.S_ISDIR(venv.stat().st_mode)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+
+
+def _problem(path: Path) -> str | None:
+    """Return why ``path`` cannot be run, or ``None``.
+
+    It may be a link to where the user may not enter: a ``.venv`` that root made with a Python below ``/root``.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return "does not exist"
+    except OSError as error:
+        return f"cannot be reached ({(error.strerror or 'it cannot be read').lower()})"
+    if stat.S_ISDIR(mode):
+        return "is a directory"
+    return None if stat.S_ISREG(mode) and os.access(path, os.X_OK) else "is not executable"
 
 
 def _no_interpreter(message: str, next_step: str) -> StatebakeError:

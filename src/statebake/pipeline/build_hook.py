@@ -10,7 +10,7 @@ from pathlib import Path
 from statebake.bake.wheel.contents import Contents
 from statebake.check import CheckReport
 from statebake.config import BuildProject, Project, find_defs_dir
-from statebake.errors import StatebakeError
+from statebake.errors import Code, StatebakeError
 from statebake.hosts import find_host
 from statebake.model.finding import Finding
 from statebake.model.manifest import Manifest
@@ -19,7 +19,13 @@ from statebake.pipeline.baking import manifest_for
 from statebake.pipeline.build_python import BuildEnvironment, find_build_python, without_frontend
 from statebake.pipeline.contents import wheel_contents
 from statebake.pipeline.refreshing import plan, refresh, start_run
-from statebake.pipeline.state_by_files import FoundState, read_manifest, state_by_manifest, state_by_records
+from statebake.pipeline.state_by_files import (
+    FoundState,
+    must_carry_state,
+    read_manifest,
+    state_by_manifest,
+    state_by_records,
+)
 from statebake.progress import Observer
 from statebake.refresh import RefreshReport, Selection
 
@@ -45,7 +51,8 @@ def prepare_state(build: BuildProject, env: Mapping[str, str], own: BuildEnviron
     """Refresh and check the state, as ``on_build`` says, and return what must be in what is built.
 
     The project's code runs in its own interpreter only. In an unpacked source distribution nothing is refreshed, and
-    its manifest says what is expected. Raises ``StatebakeError``.
+    its manifest says what is expected. Raises ``StatebakeError``: ``NO_INTERPRETER`` where there is none for a refresh
+    that is asked for, ``MISSING_STATE`` for a source distribution without state, and what the stages raise.
     """
     project, config = build.project, build.config
     if build.in_sdist:
@@ -53,19 +60,23 @@ def prepare_state(build: BuildProject, env: Mapping[str, str], own: BuildEnviron
         if manifest := read_manifest(defs_dir):
             found = state_by_manifest(manifest, defs_dir)
             return _checked(build, found, env, "by the manifest of the source distribution", manifest)
+        must_carry_state(defs_dir, project.directory)
     host = find_host(build.settings.host or project.host)
     chosen = find_build_python(project, config, host.distribution, env, own)
     for note in chosen.notes:
         observer.warning(note)
+    wanted = build.settings.on_build == "refresh" and not build.in_sdist
     if chosen.interpreter is None:
+        if wanted:
+            raise _no_refresh()
         observer.warning(
-            "There is no interpreter that has what the project requires: nothing is refreshed, and the state is "
-            "checked by its files alone. STATEBAKE_PYTHON=PATH names one."
+            "There is no interpreter that has what the project requires: the state is checked by its files alone. "
+            "STATEBAKE_PYTHON=PATH names one."
         )
-        found = state_by_records(config, find_defs_dir(project, build.settings))
+        found = state_by_records(build)
         return _checked(build, found, env, "by its files alone")
     target = Target(project, config, str(chosen.interpreter.path), chosen.interpreter.origin)
-    refreshed, found_here = _with_interpreter(build, target, without_frontend(env), observer)
+    refreshed, found_here = _with_interpreter(target, without_frontend(env), observer, wanted=wanted)
     by = f"with {_short(chosen.interpreter.path, project)} ({chosen.interpreter.origin})"
     if found_here is None:
         return BuildState(by, refreshed)
@@ -73,11 +84,20 @@ def prepare_state(build: BuildProject, env: Mapping[str, str], own: BuildEnviron
     return BuildState(by, refreshed, checked.checked, checked.contents)
 
 
+def _no_refresh() -> StatebakeError:
+    """Return the error of a build that was to fetch: pip does not show what a build that succeeds has to say."""
+    return StatebakeError(
+        Code.NO_INTERPRETER,
+        "on_build is `refresh`, and there is no interpreter that has what the project requires, so nothing is fetched.",
+        next_step="name one: STATEBAKE_PYTHON=PATH; or take the state that is there: STATEBAKE_ON_BUILD=check",
+    )
+
+
 def _with_interpreter(
-    build: BuildProject, target: Target, env: Mapping[str, str], observer: Observer
+    target: Target, env: Mapping[str, str], observer: Observer, *, wanted: bool
 ) -> tuple[RefreshReport | None, FoundState | None]:
+    """Refresh, where that is ``wanted``, and check."""
     run = start_run([target], env)
-    wanted = build.settings.on_build == "refresh" and not build.in_sdist
 
     async def work(opened: OpenProject) -> tuple[RefreshReport | None, FoundState | None]:
         report = None

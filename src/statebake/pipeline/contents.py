@@ -57,8 +57,7 @@ def wheel_contents(build: BuildProject, discovery: Discovery, snapshot: Snapshot
         ),
         declaration_names=host.declaration_names,
         declared=frozenset(
-            f"{package}/{path.relative_to(defs_dir).as_posix()}"
-            for path in _files(defs_dir, host.declaration_names.__contains__, links=True)
+            f"{package}/{path.relative_to(defs_dir).as_posix()}" for path in declaration_files(defs_dir, host)
         ),
         config=config,
         config_dir=_own_directory(build.project, package),
@@ -81,6 +80,11 @@ def _own_directory(project: Project, package: str) -> str:
         return package
     modules = (project.dg.root_module, project.dg.code_location_target_module)
     return posixpath.commonpath([package, *(module.replace(".", "/") for module in modules)])
+
+
+def declaration_files(defs_dir: Path, host: Host) -> Iterator[Path]:
+    """Yield the files below a package's directory in which ``host`` finds declarations, sorted."""
+    return _files(defs_dir, host.declaration_names.__contains__, links=True)
 
 
 def _config(build: BuildProject, host: Host) -> str | None:

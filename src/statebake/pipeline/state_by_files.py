@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from statebake.check import CheckReport, Snapshot, check, read_snapshot
-from statebake.config import ResolvedConfig
+from statebake.config import BuildProject, find_defs_dir
 from statebake.errors import Code, StatebakeError
+from statebake.hosts import find_host
 from statebake.model.discovery import Component, Discovery, Interpreter
 from statebake.model.finding import Finding, Severity
 from statebake.model.keys import MANIFEST_NAME, STATE_DIR_NAME, sanitize_key
 from statebake.model.manifest import Manifest
 from statebake.model.record import ComponentRef, Record
 from statebake.pipeline import judge_state
+from statebake.pipeline.contents import declaration_files
 
 _NO_INTERPRETER = Interpreter("", "", "")
 _LARGEST_MANIFEST = 64 << 20
+_TYPE = re.compile(rb"^type[ \t]*:", re.MULTILINE)
+"""The line that every document of a ``defs.yaml`` has; in what it contains, the same is indented."""
+_CONTENT = re.compile(rb"^[ \t]*(?!---|\.\.\.)[^\s#]", re.MULTILINE)
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -29,20 +38,24 @@ class FoundState:
     report: CheckReport
 
 
-def state_by_records(config: ResolvedConfig, defs_dir: Path) -> FoundState:
-    """Return the state in ``defs_dir``: every key that has a record is expected.
+def state_by_records(build: BuildProject) -> FoundState:
+    """Return the state of a project: every key that has a record is expected.
 
-    State without a record is an error: only the project's code could tell whose it is.
+    State without a record is an error: only the project's code could tell whose it is. So is a declaration that no
+    record names, where it must be one of state. Raises ``StatebakeError`` (``BAD_SETTING``) where the definitions are
+    not found.
     """
+    defs_dir = find_defs_dir(build.project, build.settings)
     state_dir = defs_dir / STATE_DIR_NAME
     snapshot = read_snapshot(state_dir)
     records = [found.record for found in snapshot.key_dirs.values() if found.record]
     discovery = discovery_of(records, records[0].host if records else "", defs_dir)
     if not records:
         return FoundState(discovery, snapshot, CheckReport((), 0).plus([*_strange(snapshot), *_nothing(state_dir)]))
-    report = judge_state(config, discovery, snapshot)
+    report = judge_state(build.config, discovery, snapshot)
     known = [finding for finding in report.findings if finding.code is not Code.ORPHAN]
-    return FoundState(discovery, snapshot, CheckReport((), report.keys).plus([*known, *_strange(snapshot)]))
+    findings = [*known, *_strange(snapshot), *_unknown(build, records, defs_dir)]
+    return FoundState(discovery, snapshot, CheckReport((), report.keys).plus(findings))
 
 
 def state_by_manifest(manifest: Manifest, defs_dir: Path) -> FoundState:
@@ -77,6 +90,22 @@ def read_manifest(defs_dir: Path) -> Manifest | None:
     return Manifest.loads(text, str(path))
 
 
+def must_carry_state(defs_dir: Path, directory: Path) -> None:
+    """Raise ``StatebakeError`` (``MISSING_STATE``) where the source distribution in ``directory`` has no state.
+
+    It is one without a manifest. What is missing is not to be had where it was unpacked, so that place is not named.
+    """
+    state_dir = defs_dir / STATE_DIR_NAME
+    if not read_snapshot(state_dir).key_dirs:
+        raise StatebakeError(
+            Code.MISSING_STATE,
+            "This source distribution carries no state: it was built without statebake, or with on_build `off`.",
+            where=os.path.relpath(state_dir, directory),
+            next_step="build it anew in the project, with statebake in its build; for a wheel without state: "
+            "STATEBAKE_ON_BUILD=off",
+        )
+
+
 def discovery_of(records: Sequence[Record], host: str, defs_dir: Path) -> Discovery:
     """Return what a discovery would have found when ``records`` were written."""
     declared = [(record, ref) for record in records for ref in record.components or (ComponentRef("", ""),)]
@@ -107,6 +136,52 @@ def _strange(snapshot: Snapshot) -> Iterator[Finding]:
                 str(found.path),
                 "statebake refresh, or name the project's interpreter: STATEBAKE_PYTHON",
             )
+
+
+def _unknown(build: BuildProject, records: Sequence[Record], defs_dir: Path) -> Iterator[Finding]:
+    """Yield findings for what is declared in YAML, and by no record: since the last refresh, or without success.
+
+    A native project declares nothing but state there; only a key that is fetched at run time has none. Of Dagster's
+    components most have no state, so those are named in one warning.
+    """
+    if not all(record.components for record in records):
+        return  # what was written by another tool does not say whose it is
+    top = Path(os.path.realpath(build.project.directory))
+    recorded = Counter(ref.declared_at.rpartition(":")[0] for record in records for ref in record.components)
+    found = []
+    host = find_host(build.settings.host or build.project.host)
+    for file in declaration_files(defs_dir, host):
+        real = Path(os.path.realpath(file))
+        if real.is_relative_to(top):  # what is elsewhere may have been elsewhere else when it was recorded
+            name = real.relative_to(top).as_posix()
+            declared = _declared(real)
+            if recorded[name] < (declared if host.name == "native" else min(declared, 1)):
+                found.append(name)
+    if not found:
+        return
+    next_step = "statebake refresh, or name the project's interpreter: STATEBAKE_PYTHON"
+    if host.name == "native":
+        severity = Severity.WARNING if build.settings.allow_runtime_fetch else Severity.ERROR
+        for name in found:
+            message = "No record knows all that is declared here: what is new may have no state."
+            yield Finding(Code.UNKNOWN_COMPONENT_KEY, severity, None, message, name, next_step)
+        return
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    message = (
+        f"No record knows what {', '.join(found[:_SHOWN])}{more} declare: these have no state, or it is missing."
+        if len(found) > 1
+        else f"No record knows what {found[0]} declares: it has no state, or that is missing."
+    )
+    yield Finding(Code.UNKNOWN_COMPONENT_KEY, Severity.WARNING, None, message, found[0], next_step)
+
+
+def _declared(file: Path) -> int:
+    """Return how many components a file declares, at least; what cannot be read is for the build to refuse."""
+    try:
+        text = file.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    except OSError:
+        return 0
+    return max(len(_TYPE.findall(text)), 1 if _CONTENT.search(text) else 0)
 
 
 def _nothing(state_dir: Path) -> Iterator[Finding]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from statebake.config import TomlFile, table_at
-from statebake.config.backends import OURS
+from statebake.config.backends import OURS, hook_options
 from statebake.errors import Code, StatebakeError
 from statebake.inner_backend import is_ours, not_another
 from statebake.setup.notes import Note
@@ -109,19 +109,27 @@ def _plan(facts: BuildFacts) -> BuildPlan:
             where,
             tuple(add),
             notes=() if inner else (Note(lacking, to_do=True),),
+            with_state=_on_build(facts) != "off",
         )
     if backend and is_ours(backend):
         message = f"`build-backend` names {backend}, and the backend of statebake is {OURS}"
         raise _bad(file, message, f'correct it: build-backend = "{OURS}"', _TABLE, "build-backend")
-    if place := _hook(facts):
-        return BuildPlan(True, f"{backend}, with the build hook of statebake in {place}", where, tuple(add))
+    if with_hook := _plan_with_hook(facts, backend, where, add):
+        return with_hook
     settings: dict[str, Any] = {"backend": backend or LEGACY}
     edits: list[Edit] = [*add, SetValue((_TABLE, "build-backend"), OURS)]
     if "backend-path" in system:
         edits.append(Remove((_TABLE, "backend-path")))
         settings["path"] = list(system["backend-path"])
     in_pyproject, in_own = _set(facts, settings)
-    return BuildPlan(True, backend or f"{LEGACY}, by default", where, (*edits, *in_pyproject), in_own)
+    return BuildPlan(
+        True,
+        backend or f"{LEGACY}, by default",
+        where,
+        (*edits, *in_pyproject),
+        in_own,
+        with_state=_on_build(facts) != "off",
+    )
 
 
 def _plan_without_table(facts: BuildFacts) -> BuildPlan:
@@ -166,26 +174,39 @@ def _names_statebake(requires: Sequence[str]) -> bool:
     return any(re.sub(r"[-_.]+", "-", name).lower() == "statebake" for name in names)
 
 
-def _hook(facts: BuildFacts) -> str | None:
-    """Return where hatchling's build hook of statebake is configured, or ``None``."""
-    for build, where in (
-        (table_at(facts.pyproject.data, "tool", "hatch", "build"), "pyproject.toml"),
-        (table_at(facts.hatch or {}, "build"), "hatch.toml"),
-    ):
-        for table in _tables_with_hooks(build):
-            if table_at(table, "hooks", "statebake") is not None:
-                return where
-    return None
+def _plan_with_hook(facts: BuildFacts, backend: str | None, where: str, add: Sequence[Edit]) -> BuildPlan | None:
+    """Return the plan for a project that has hatchling's build hook of statebake, or ``None``."""
+    hatch = facts.hatch or {}
+    wheel, sdist = (hook_options(facts.pyproject.data, hatch, target) for target in ("wheel", "sdist"))
+    if wheel is None and sdist is None:
+        return None
+    place, table = ("hatch.toml", "build") if "build" in hatch else ("pyproject.toml", "tool.hatch.build")
+    if wheel is not None and sdist is not None:
+        note = None
+    elif sdist is None:
+        note = f"The build hook of statebake in {place} is one for wheels: source distributions carry no state."
+    else:
+        note = f"The build hook of statebake in {place} is one for source distributions: a wheel carries no state."
+    both = f" [{table}.hooks.statebake] is the table of one for both."
+    return BuildPlan(
+        True,
+        f"{backend}, with the build hook of statebake in {place}",
+        where,
+        tuple(add),
+        notes=(Note(f"{note}{both}", to_do=True),) if note else (),
+        with_state=wheel is not None and wheel.get("on_build", _on_build(facts)) != "off",
+    )
 
 
-def _tables_with_hooks(build: object) -> Iterator[Mapping[str, Any]]:
-    if isinstance(build, Mapping):
-        yield build
-        targets = build.get("targets")
-        yield from (table for table in (targets.values() if isinstance(targets, Mapping) else ()))
+def _on_build(facts: BuildFacts) -> object:
+    return _own_value(facts, "on_build")[0]
 
 
-_SPELLINGS = {"backend": ("build-backend", "build_backend"), "path": ("backend-path", "backend_path")}
+_SPELLINGS = {
+    "backend": ("build-backend", "build_backend"),
+    "path": ("backend-path", "backend_path"),
+    "on_build": ("on_build",),
+}
 
 
 def _own_value(facts: BuildFacts, name: str) -> tuple[object, str | None]:

@@ -77,8 +77,9 @@ def test_wheel_carries_state(text, carries):
 
 
 def test_a_hook_in_hatch_toml():
-    """What is in ``hatch.toml`` counts as what is in ``[tool.hatch]``, for wheels only."""
+    """What is in ``hatch.toml`` counts in place of what is in ``[tool.hatch]``, for wheels only."""
     hooks = {"hooks": {"statebake": {}}}
     assert wheel_carries_state({}, {"build": hooks})
     assert wheel_carries_state({}, {"build": {"targets": {"wheel": hooks}}})
     assert not wheel_carries_state({}, {"build": {"targets": {"sdist": hooks}}})
+    assert not wheel_carries_state({"tool": {"hatch": {"build": hooks}}}, {"build": {}})

@@ -199,18 +199,53 @@ HOOK = '[build-system]\nrequires = ["hatchling", "{}"]\nbuild-backend = "hatchli
     ("text", "hatch"),
     [
         (HOOK + '[tool.hatch.build.hooks.statebake]\non_build = "check"\n', None),
-        (HOOK + "[tool.hatch.build.targets.wheel.hooks.statebake]\n", None),
+        (
+            HOOK
+            + "[tool.hatch.build.targets.wheel.hooks.statebake]\n[tool.hatch.build.targets.sdist.hooks.statebake]\n",
+            None,
+        ),
         (HOOK, "[build.hooks.statebake]\n"),
     ],
 )
 def test_hook_of_hatchling(text, hatch):
     """With the build hook nothing is to do but to require statebake."""
-    assert plan_setup(facts(text.format("Statebake[x]>=0.1"), hatch=hatch)).changes == ()
+    done = plan_setup(facts(text.format("Statebake[x]>=0.1"), hatch=hatch))
+    assert (done.changes, done.to_do) == ((), ())
     plan = plan_setup(facts(text.format("statebake-extra"), hatch=hatch))
     assert written(plan)["pyproject.toml"]["build-system"] == {
         "requires": ["hatchling", "statebake-extra", "statebake"],
         "build-backend": "hatchling.build",
     }
+
+
+@pytest.mark.parametrize(
+    ("target", "without"), [("wheel", "source distributions carry no state"), ("sdist", "a wheel carries no state")]
+)
+def test_hook_for_one_target(target, without):
+    """A hook for one target only leaves something to do, with the table that is for both."""
+    table = f"hatch.build.targets.{target}.hooks.statebake"
+    plan = plan_setup(facts(f"{HOOK.format('statebake')}[tool.{table}]\n"))
+    assert plan.changes == ()
+    [note] = plan.to_do
+    assert without in note.text
+    assert "[tool.hatch.build.hooks.statebake]" in note.text
+    [note] = plan_setup(facts(HOOK.format("statebake"), hatch=f"[{table.removeprefix('hatch.')}]\n")).to_do
+    assert "[build.hooks.statebake]" in note.text
+
+
+@pytest.mark.parametrize(
+    ("text", "noticed"),
+    [
+        (f"{HOOK}[tool.hatch.build.hooks.statebake]\n", True),
+        (f"{HOOK}[tool.hatch.build.hooks.statebake]\non-build = 'off'\n", False),
+        (f"{HOOK}[tool.hatch.build.hooks.statebake]\n[tool.statebake]\non_build = 'off'\n", False),
+        (f"{HOOK}[tool.statebake]\non_build = 'off'\n", False),
+    ],
+)
+def test_builds_without_state(text, noticed):
+    """Where ``on_build`` is off, wheels carry no state, and uv needs no ``cache-keys``."""
+    plan = plan_setup(facts(text.format("statebake"), uv="uv.lock"))
+    assert any("cache-keys" in change.new for change in plan.changes) is noticed
 
 
 def test_wrapped_already():
