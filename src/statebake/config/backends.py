@@ -51,11 +51,18 @@ def wheel_carries_state(pyproject: Mapping[str, Any], hatch: Mapping[str, Any]) 
 
 def hooks_of_wheels(pyproject: Mapping[str, Any], hatch: Mapping[str, Any]) -> Iterator[str]:
     """Yield the tables of the build hooks that hatchling runs for wheels (its documentation, "Build hooks")."""
-    for data, above in ((pyproject, ("tool", "hatch")), (hatch, ())):
-        for place in (("build", "hooks"), ("build", "targets", "wheel", "hooks")):
-            hooks = table_at(data, *above, *place)
+    for inside in (("build", "hooks"), ("build", "targets", "wheel", "hooks")):
+        for place, hooks in in_hatch(pyproject, hatch, *inside):
             for name in hooks if isinstance(hooks, Mapping) else ():
-                yield ".".join((*above, *place, name))
+                yield ".".join((*place, name))
+
+
+def in_hatch(
+    pyproject: Mapping[str, Any], hatch: Mapping[str, Any], *inside: str
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield what the two files that configure hatchling have under ``inside``, each with its place in the file."""
+    yield ("tool", "hatch", *inside), table_at(pyproject, "tool", "hatch", *inside)
+    yield inside, table_at(hatch, *inside)
 
 
 def hatch_of(project: Project) -> Mapping[str, Any]:
