@@ -44,6 +44,10 @@ def moves_packages(pyproject: Mapping[str, Any], hatch: Mapping[str, Any] = _NOT
     return f"its packages are in several directories: {', '.join(roots)}" if len(roots) > 1 else None
 
 
+BY_ITS_NAME = "give the package's directory the name that it is imported by, and take that setting away"
+"""The next step where ``moves_packages`` is why a package is not found: it is looked for by its name."""
+
+
 def _roots(pyproject: Mapping[str, Any], hatch: Mapping[str, Any]) -> Iterator[object]:
     setuptools = table_at(pyproject, "tool", "setuptools", "package-dir")
     if isinstance(setuptools, Mapping) and "" in setuptools:
