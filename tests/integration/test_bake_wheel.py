@@ -38,6 +38,7 @@ def test_entry_points(tmp_path):
     """What is declared as an entry point is found at run time, and a script of the project runs by its name.
 
     What its backend leaves out is there as well, and arguments of pex that are about the PEX do not disturb the build.
+    Without entry points it is a wheel still, for a module reads the project's version.
     """
     declared = (
         '[project.scripts]\nsell = "shop.sell:main"\n[project.entry-points."shop.goods"]\ntea = "shop.sell:tea"\n'
@@ -67,6 +68,9 @@ def test_entry_points(tmp_path):
     assert inside == state_in(pex)
     expected = {name.removeprefix(HOME_OF_STATE): text for name, text in expected_state(project).items()}
     assert {name: text for name, text in inside.items() if name in expected} == expected
+    (project / "pyproject.toml").write_text(SETUPTOOLS + PROJECT)
+    plan = bake(project, pex, "--no-refresh", "--dry-run").ok().json["projects"][0]["bake_plan"]
+    assert plan["code"] == {"as": "wheel", "why": "shop/sell.py asks for the metadata of the project"}
 
 
 @dataclass(frozen=True)

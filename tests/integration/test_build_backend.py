@@ -428,6 +428,19 @@ def test_packages_that_are_elsewhere(copied, tmp_path, backend, table):
     assert "host: native, definitions in python/shop/defs" in statebake("init", "--dry-run", cwd=project).ok().out
 
 
+def test_packages_with_other_names(copied, tmp_path):
+    """Where a package is imported by another name than its directory has, the setting that says so is named."""
+    project = copied("setuptools")
+    (project / "src/shop").rename(project / "src/depot")
+    text = (project / "pyproject.toml").read_text()
+    (project / "pyproject.toml").write_text(f'{text}\n[tool.setuptools]\npackage-dir = {{ shop = "src/depot" }}\n')
+    err = failed(build_wheel(project, tmp_path / "out"), tmp_path / "out", 3)
+    assert "statebake: shop: [tool.setuptools] package-dir says where packages are; give the package's directory" in err
+    replaced(project, "[tool.statebake]\n", '[tool.statebake]\nmodule = "shop"\n')
+    refused = statebake("init", "--dry-run", cwd=project)
+    assert "[tool.setuptools] package-dir says where packages are" in refused.out + refused.err
+
+
 @pytest.mark.parametrize(
     ("answer", "message"),
     [

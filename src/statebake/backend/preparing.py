@@ -8,8 +8,10 @@ from pathlib import Path
 
 from statebake.backend.console import fail, finding_text, say
 from statebake.bake.wheel.contents import Contents
-from statebake.config import BuildProject
-from statebake.errors import StatebakeError
+from statebake.config import BuildProject, Project
+from statebake.config.backends import hatch_of
+from statebake.config.layout import BY_ITS_NAME, moves_packages
+from statebake.errors import Code, StatebakeError
 from statebake.model.outcome import KeyOutcome
 from statebake.pipeline.build_hook import BuildState, prepare_state
 from statebake.pipeline.build_python import BuildEnvironment
@@ -37,12 +39,12 @@ def prepare(build: BuildProject, env: Mapping[str, str]) -> Contents:
     """Return what must be in what is built; end the process where the state is not fit for that."""
     own = BuildEnvironment(Path(sys.executable), Path(sys.prefix))
     state = prepare_state(build, env, own, BuildObserver())
-    _show(state, build.project.name)
+    _show(state, build.project)
     assert state.contents is not None  # nothing else is fit
     return state.contents
 
 
-def _show(state: BuildState, project: str) -> None:
+def _show(state: BuildState, project: Project) -> None:
     if state.refreshed is not None and state.refreshed.failed:
         fail(*(outcome.error for outcome in state.refreshed.failed if outcome.error is not None))
     report = state.checked
@@ -50,7 +52,10 @@ def _show(state: BuildState, project: str) -> None:
     for finding in report.findings:
         say(finding_text(finding))
     if report.exit:
-        say(f"statebake: {project}: the state is not fit to be built, checked {state.by}")
+        moved = moves_packages(project.pyproject, hatch_of(project))
+        if moved and any(finding.code is Code.UNKNOWN_COMPONENT_KEY for finding in report.findings):
+            say(f"statebake: {project.name}: {moved}; {BY_ITS_NAME}")
+        say(f"statebake: {project.name}: the state is not fit to be built, checked {state.by}")
         sys.exit(int(report.exit))
     keys = "1 key has its" if report.keys == 1 else f"{report.keys} keys have their"
-    say(f"statebake: {project}: {keys} state, checked {state.by}")
+    say(f"statebake: {project.name}: {keys} state, checked {state.by}")

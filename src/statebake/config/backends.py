@@ -57,9 +57,8 @@ def hook_options(pyproject: Mapping[str, Any], hatch: Mapping[str, Any], target:
 
     A target's own table counts in place of the one for all; ``on-build`` is called ``on_build``.
     """
-    data, above = _build_of_hatch(pyproject, hatch)
     for place in (("targets", target, "hooks"), ("hooks",)):
-        options = table_at(data, *above, "build", *place, HATCH_HOOK)
+        _, options = in_hatch(pyproject, hatch, "build", *place, HATCH_HOOK)
         if isinstance(options, Mapping):
             return {name.replace("-", "_"): value for name, value in options.items()}
     return None
@@ -67,18 +66,20 @@ def hook_options(pyproject: Mapping[str, Any], hatch: Mapping[str, Any], target:
 
 def hooks_of_wheels(pyproject: Mapping[str, Any], hatch: Mapping[str, Any]) -> Iterator[str]:
     """Yield the tables of the build hooks that hatchling runs for wheels (its documentation, "Build hooks")."""
-    data, above = _build_of_hatch(pyproject, hatch)
-    for place in (("build", "hooks"), ("build", "targets", "wheel", "hooks")):
-        hooks = table_at(data, *above, *place)
+    for inside in (("build", "hooks"), ("build", "targets", "wheel", "hooks")):
+        place, hooks = in_hatch(pyproject, hatch, *inside)
         for name in hooks if isinstance(hooks, Mapping) else ():
-            yield ".".join((*above, *place, name))
+            yield ".".join((*place, name))
 
 
-def _build_of_hatch(
-    pyproject: Mapping[str, Any], hatch: Mapping[str, Any]
-) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-    """Return where ``build`` of hatchling is, and below what: ``hatch.toml`` has it in place of ``pyproject.toml``."""
-    return (hatch, ()) if "build" in hatch else (pyproject, ("tool", "hatch"))
+def in_hatch(pyproject: Mapping[str, Any], hatch: Mapping[str, Any], *inside: str) -> tuple[tuple[str, ...], Any]:
+    """Return the place of what hatchling is told under ``inside``, and what it is told.
+
+    A top-level table that ``hatch.toml`` has counts in place of the one in ``pyproject.toml``.
+    """
+    if inside[0] in hatch:
+        return inside, table_at(hatch, *inside)
+    return ("tool", "hatch", *inside), table_at(pyproject, "tool", "hatch", *inside)
 
 
 def hatch_of(project: Project) -> Mapping[str, Any]:

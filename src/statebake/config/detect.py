@@ -6,7 +6,9 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from statebake.config.backends import hatch_of
 from statebake.config.cascade import ResolvedConfig, resolve
+from statebake.config.layout import BY_ITS_NAME, moves_packages
 from statebake.config.modules import detect_module, module_path
 from statebake.config.settings import Settings
 from statebake.errors import Code, StatebakeError
@@ -50,13 +52,17 @@ def find_defs_dir(project: Project, settings: Settings) -> Path:
     found = module_path(project.directory, module) if module else None
     if found is None:
         by_module = module in {None, settings.module, f"{settings.module}.defs"}  # which finds the other one as well
+        moved = moves_packages(project.pyproject, hatch_of(project))
+        why = f": {moved}" if moved else ""
         raise StatebakeError(
             Code.BAD_SETTING,
-            f"The module of the definitions, {module}, is no package or module of this project."
+            f"The module of the definitions, {module}, is no package or module of this project{why}."
             if module
-            else "It is not known which package of this project holds the definitions.",
+            else f"It is not known which package of this project holds the definitions{why}.",
             where=str(project.config_file),
-            next_step=f'name it: [tool.statebake] {"module" if by_module else "defs_module"} = "…"',
+            next_step=BY_ITS_NAME
+            if moved
+            else f'name it: [tool.statebake] {"module" if by_module else "defs_module"} = "…"',
         )
     return found if found.is_dir() else found.parent
 

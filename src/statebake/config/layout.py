@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from statebake.config.backends import in_hatch
 from statebake.config.toml_file import table_at
 
+_NOTHING: Mapping[str, Any] = {}
 _TARGETS = (("build",), ("build", "targets", "wheel"))
 _ROOTS = (
     ("tool", "pdm", "build", "package-dir"),
@@ -21,33 +23,40 @@ _ROOTS = (
 )
 
 
-def package_roots(pyproject: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the directories of a project that packages are said to lie in, each once; ``.`` is the project's own."""
-    found = (PurePosixPath(root) for root in _roots(pyproject) if isinstance(root, str))
+def package_roots(pyproject: Mapping[str, Any], hatch: Mapping[str, Any] = _NOTHING) -> tuple[str, ...]:
+    """Return the directories of a project that packages are said to lie in, each once; ``.`` is the project's own.
+
+    ``hatch`` is what is in ``hatch.toml``.
+    """
+    found = (PurePosixPath(root) for root in _roots(pyproject, hatch) if isinstance(root, str))
     return tuple(dict.fromkeys(str(root) for root in found if not root.is_absolute() and ".." not in root.parts))
 
 
-def moves_packages(pyproject: Mapping[str, Any]) -> str | None:
+def moves_packages(pyproject: Mapping[str, Any], hatch: Mapping[str, Any] = _NOTHING) -> str | None:
     """Return what says that packages lie in several directories, or are imported by other names than they have there.
 
-    ``None``: nothing does, and one directory on the import path has them all.
+    ``hatch`` is what is in ``hatch.toml``. ``None``: nothing does, and one directory on the import path has them all.
     """
-    for place, names in _other_names(pyproject):
+    for place, names in _other_names(pyproject, hatch):
         if names:
             return f"[{'.'.join(place[:-1])}] {place[-1]} says where packages are"
-    roots = package_roots(pyproject)
+    roots = package_roots(pyproject, hatch)
     return f"its packages are in several directories: {', '.join(roots)}" if len(roots) > 1 else None
 
 
-def _roots(pyproject: Mapping[str, Any]) -> Iterator[object]:
+BY_ITS_NAME = "give the package's directory the name that it is imported by, and take that setting away"
+"""The next step where ``moves_packages`` is why a package is not found: it is looked for by its name."""
+
+
+def _roots(pyproject: Mapping[str, Any], hatch: Mapping[str, Any]) -> Iterator[object]:
     setuptools = table_at(pyproject, "tool", "setuptools", "package-dir")
     if isinstance(setuptools, Mapping) and "" in setuptools:
         yield setuptools[""]
     yield from _items(table_at(pyproject, "tool", "setuptools", "packages", "find", "where"))
     for target in _TARGETS:
-        for package in _items(table_at(pyproject, "tool", "hatch", *target, "packages")):
+        for package in _items(in_hatch(pyproject, hatch, *target, "packages")[1]):
             yield str(PurePosixPath(package).parent) if isinstance(package, str) else None
-        sources = table_at(pyproject, "tool", "hatch", *target, "sources")
+        _, sources = in_hatch(pyproject, hatch, *target, "sources")
         if isinstance(sources, Mapping):
             yield from (place for place, name in sources.items() if name == "")
         else:
@@ -58,14 +67,15 @@ def _roots(pyproject: Mapping[str, Any]) -> Iterator[object]:
         yield table_at(pyproject, *place)
 
 
-def _other_names(pyproject: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], list[object]]]:
+def _other_names(
+    pyproject: Mapping[str, Any], hatch: Mapping[str, Any]
+) -> Iterator[tuple[tuple[str, ...], list[object]]]:
     """Yield the settings that may give packages other names, and those that they give."""
-    place = ("tool", "setuptools", "package-dir")
+    place: tuple[str, ...] = ("tool", "setuptools", "package-dir")
     found = table_at(pyproject, *place)
     yield place, [name for name in found if name] if isinstance(found, Mapping) else []
     for target in _TARGETS:
-        place = ("tool", "hatch", *target, "sources")
-        found = table_at(pyproject, *place)
+        place, found = in_hatch(pyproject, hatch, *target, "sources")
         yield place, [name for name in found.values() if name] if isinstance(found, Mapping) else []
     place = ("tool", "poetry", "packages")
     packages = _items(table_at(pyproject, *place))

@@ -406,7 +406,7 @@ SETTINGS: tuple[Setting, ...] = (
         "auto",
         "How the project's own code gets into the PEX. `files`: its files as they are. `wheel`: the wheel that its "
         "build backend makes, with the state put in. `auto`: the wheel where a build does more than to copy: entry "
-        "points, generated files, compiled extensions.",
+        "points, files that are generated or moved, compiled extensions, metadata that the code reads of its project.",
         "--code",
     ),
     Setting(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from statebake.bake import BakePlan, SourceFile, StateFile
 from statebake.bake.code_form import COMPILED_SUFFIXES, CodeForm, code_form
+from statebake.bake.own_metadata import asks_for_itself
 from statebake.bake.wheel.contents import left_out_of_wheel
 from statebake.bake.wheel.project_wheel import build_project_wheel
-from statebake.config import backend_of, import_root
+from statebake.config import Project, backend_of, import_root, table_at
 from statebake.config.backends import hatch_of
 from statebake.errors import Code, StatebakeError
 from statebake.pipeline import OpenProject
@@ -47,6 +49,7 @@ def form_of_code(opened: OpenProject, sources: Sequence[SourceFile]) -> CodeForm
         setup_py=text("setup.py"),
         setup_cfg=text("setup.cfg"),
         sources=(file.path for file in sources),
+        asking=_asking(project, sources),
     )
     if form.as_wheel and not is_package:
         raise StatebakeError(
@@ -97,6 +100,17 @@ def wheel_with_state(
         observer.stage(f"Putting in {files} that {backend} leaves out: {', '.join(left_out[:3])}")
     finish_wheel(built, plan.wheel, backend, complete)
     return complete / built.name
+
+
+def _asking(project: Project, sources: Sequence[SourceFile]) -> Iterator[str]:
+    """Yield the paths of the modules that ask for the metadata of the project; what cannot be read asks for nothing."""
+    poetry = table_at(project.pyproject, "tool", "poetry", "name")
+    names = {project.name, *([poetry] if isinstance(poetry, str) else [])}
+    for file in sources:
+        if file.path.endswith(".py"):
+            with contextlib.suppress(OSError):
+                if asks_for_itself(file.source.read_text(encoding="utf-8-sig", errors="replace"), names):
+                    yield file.path
 
 
 def _backend(opened: OpenProject) -> str | None:

@@ -13,6 +13,8 @@ from statebake.bake.templates import render
 from statebake.bake.wheel.contents import Contents
 from statebake.check import Snapshot
 from statebake.config import BuildProject, Project, import_root
+from statebake.config.backends import hatch_of
+from statebake.config.layout import moves_packages
 from statebake.errors import Code, StatebakeError
 from statebake.hosts import Host, find_host
 from statebake.model.discovery import Discovery
@@ -69,6 +71,7 @@ def wheel_contents(build: BuildProject, discovery: Discovery, snapshot: Snapshot
             ),
             *([] if config is None else [StateFile(_CONFIG_IN_SDIST, text=config)]),
         ),
+        moved=moves_packages(project.pyproject, hatch_of(project)),
     )
 
 

@@ -11,10 +11,9 @@ from typing import Any
 from statebake.bake import DependencySource, find_dependencies
 from statebake.bake.image.generated_files import GeneratedFile
 from statebake.config import Project, Settings, TomlFile, find_defs_dir, load_if_there, source_roots, table_at
-from statebake.config.backends import backend_of
 from statebake.config.python_version import allowed_python, pinned_python
 from statebake.config.toml_file import is_file
-from statebake.config.uv_use import LOCK_NAME, uv_workspace_of
+from statebake.config.uv_use import sign_of_uv, source_of, uv_workspace_of
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import STATE_DIR_NAME
 from statebake.setup.gitlab import included_files, matches
@@ -84,6 +83,7 @@ class Facts:
         ci, docker: see there.
         single_module: whether its definitions are a module beside its packages, and not in a package.
         member: whether it is a member of a workspace of uv.
+        only_a_source: whether uv is used only by projects that have this one for a source.
     """
 
     project: Project
@@ -103,6 +103,7 @@ class Facts:
     docker: DockerFacts
     single_module: bool = False
     member: bool = False
+    only_a_source: bool = False
 
     @property
     def state_dir(self) -> PurePosixPath | None:
@@ -149,6 +150,7 @@ def look_at(
     pyproject, own, hatch = (_exact(directory / name) for name in ("pyproject.toml", "statebake.toml", "hatch.toml"))
     data = pyproject.toml.data if pyproject else {}
     defs = _defs(project, settings)
+    uv = sign_of_uv(project)
     return Facts(
         project=project,
         host=settings.host or project.host,
@@ -159,7 +161,7 @@ def look_at(
         defs=defs,
         lock=_lock(project, settings),
         unread_lock=next((name for name in _UNREAD_LOCKS if (directory / name).is_file()), None),
-        uv=_uses_uv(project, data),
+        uv=uv,
         python=_python(directory, data),
         variables=() if isinstance(defs, StatebakeError) else _variables(directory / defs),
         interpreter=interpreter,
@@ -167,6 +169,7 @@ def look_at(
         docker=docker or DockerFacts(docker_files(directory, settings)),
         single_module=not isinstance(defs, StatebakeError) and directory / defs in source_roots(directory),
         member=uv_workspace_of(project) is not None,
+        only_a_source=uv is not None and uv == source_of(project),
     )
 
 
@@ -243,21 +246,6 @@ def _lock(project: Project, settings: Settings) -> DependencySource | None:
         return find_dependencies(project, settings.lock)
     except StatebakeError:  # nothing names them, which is for those commands to say that need them
         return None
-
-
-def _uses_uv(project: Project, pyproject: Mapping[str, Any]) -> str | None:
-    """Return how one can see that uv is used for a project."""
-    if name := next((name for name in ("uv.lock", "uv.toml") if (project.directory / name).is_file()), None):
-        return name
-    if table_at(pyproject, "tool", "uv") is not None:
-        return "[tool.uv]"
-    if (backend_of(pyproject) or "").split(".")[0] == "uv_build":
-        return "uv_build"
-    workspace = uv_workspace_of(project)
-    for place in project.directory.parents:
-        if place in {workspace, project.workspace} and is_file(place / LOCK_NAME):
-            return f"{LOCK_NAME} of {place.name}"
-    return f"[tool.uv.workspace] of {workspace.name}" if workspace else None
 
 
 def _python(directory: Path, pyproject: Mapping[str, Any]) -> str:

@@ -93,7 +93,7 @@ def _build(facts: Facts) -> BuildPlan:
             own=own.toml if own else None,
             hatch=hatch.toml.data if hatch else None,
             setup_py=facts.setup_py,
-            uv=facts.uv is not None,
+            uv=facts.uv is not None and not facts.only_a_source,  # uv builds every source
             single_module=facts.single_module,
             defs_found=not isinstance(facts.defs, StatebakeError),
         )

@@ -35,6 +35,11 @@ FILES = {
     "a setup.py that does not parse": ("", {"setup_py": "setup(ext_modules=\n"}),
     "a single module": (HATCHLING + '[project.scripts]\nshop = "shop:main"\n', {"is_package": False}),
     "the state's own hook in hatch.toml": (HATCHLING, {"hatch": {"build": {"hooks": {"statebake": {}}}}}),
+    "Dagster's scaffold": (
+        HATCHLING + '[tool.hatch.build.targets.wheel.force-include]\n"pyproject.toml" = "pyproject.toml"\n',
+        {},
+    ),
+    "packages below src": (HATCHLING, {"hatch": {"build": {"targets": {"wheel": {"packages": ["src/shop"]}}}}}),
     "what is no table": (HATCHLING + "[project]\nscripts = 1\n[tool]\nhatch = []\n", {}),
 }
 
@@ -66,6 +71,33 @@ WHEEL = {
     ),
     "setup.py has build commands": ("", {"setup_py": "setup(cmdclass={})"}),
     "setup.cfg declares": (HATCHLING, {"setup_cfg": "[options.entry_points]\nconsole_scripts =\n  shop = shop:main\n"}),
+    "setup.py gives what only running it tells": ("", {"setup_py": "more = {}\nsetup(name='shop', **more)"}),
+    "setup.py has files for other places": ("", {"setup_py": "setup(data_files=[('etc', ['a.cfg'])])"}),
+    "[tool.setuptools-rust] says": (HATCHLING + '[[tool.setuptools-rust.ext-modules]]\ntarget = "shop._rust"\n', {}),
+    "[tool.setuptools.script-files]": (HATCHLING + '[tool.setuptools]\nscript-files = ["bin/x"]\n', {}),
+    "[tool.setuptools.data-files]": (HATCHLING + '[tool.setuptools.data-files]\netc = ["a.cfg"]\n', {}),
+    "[tool.hatch.build.targets.wheel.force-include]": (
+        HATCHLING + '[tool.hatch.build.targets.wheel.force-include]\n"data/a.json" = "shop/a.json"\n',
+        {},
+    ),
+    "[build.targets.wheel.shared-scripts]": (
+        HATCHLING,
+        {"hatch": {"build": {"targets": {"wheel": {"shared-scripts": {"bin": "."}}}}}},
+    ),
+    "[build.targets.wheel] sources says where": (
+        HATCHLING,
+        {"hatch": {"build": {"targets": {"wheel": {"sources": {"code": "shop"}}}}}},
+    ),
+    "[tool.uv.build-backend.data]": (HATCHLING + '[tool.uv.build-backend.data]\nscripts = "bin"\n', {}),
+    "[tool.poetry-dynamic-versioning.substitution]": (
+        HATCHLING + '[tool.poetry-dynamic-versioning.substitution]\nfiles = ["shop/__init__.py"]\n',
+        {},
+    ),
+    "its build backend is poetry_dynamic_versioning.backend": (
+        '[build-system]\nbuild-backend = "poetry_dynamic_versioning.backend"\n',
+        {},
+    ),
+    "shop/about.py asks for the metadata": (HATCHLING, {"asking": ["shop/about.py"]}),
     "shop/fast.pyx has to be compiled": (HATCHLING, {"sources": ["shop/__init__.py", "shop/fast.pyx"]}),
 }
 

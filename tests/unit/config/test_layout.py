@@ -57,6 +57,13 @@ def test_what_only_a_build_knows(text, expected):
     assert found == expected or (expected and expected in found)
 
 
+def test_hatch_toml():
+    """What is in `hatch.toml` counts as what is in `[tool.hatch]`."""
+    hatch = {"build": {"targets": {"wheel": {"packages": ["python/shop"], "sources": {"code": "shop"}}}}}
+    assert package_roots({}, hatch) == ("python",)
+    assert moves_packages({}, hatch) == "[build.targets.wheel] sources says where packages are"
+
+
 _VALUES = st.recursive(st.none() | st.integers() | st.text(), lambda it: st.lists(it) | st.dictionaries(st.text(), it))
 
 

@@ -7,7 +7,7 @@ import pytest
 from statebake.config import find_projects
 from statebake.config.backends import wheel_carries_state
 from statebake.config.toml_file import tomllib
-from statebake.config.uv_use import installed_by_uv, is_workspace_of
+from statebake.config.uv_use import installed_by_uv, is_workspace_of, sign_of_uv
 from support.trees import write_tree
 
 PLAIN = "[project]\nname = 'shop'\n"
@@ -19,6 +19,8 @@ WORKSPACE = "[tool.uv.workspace]\nmembers = ['*']\n"
     [
         ({}, False),
         ({"shop/uv.lock": ""}, True),
+        ({"shop/uv.toml": ""}, True),
+        ({"shop/pyproject.toml": f"{PLAIN}[build-system]\nbuild-backend = 'uv_build'\n"}, True),
         ({"shop/pyproject.toml": f"{PLAIN}[tool.uv]\n"}, True),
         ({"shop/pyproject.toml": f"{PLAIN}[tool.uv.sources]\nx = {{path = 'x'}}\n"}, True),
         ({"shop/pyproject.toml": f"{PLAIN}[tool.uv]\npackage = false\n", "shop/uv.lock": ""}, False),
@@ -41,6 +43,37 @@ def test_installed_by_uv(tmp_path, files, used):
     write_tree(tmp_path, {"shop/pyproject.toml": PLAIN, **files})
     [project] = find_projects([tmp_path / "shop"], tmp_path)
     assert installed_by_uv(project) is used
+
+
+SOURCE = "[tool.uv.sources]\nshop = {{path = '{}'}}\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "sign"),
+    [
+        ({"pyproject.toml": SOURCE.format("libs/shop")}, "[tool.uv.sources] of all"),
+        ({"app/pyproject.toml": SOURCE.format("../libs/shop/")}, "[tool.uv.sources] of app"),
+        (
+            {"apps/app/pyproject.toml": "tool.uv.sources.shop = [{path = '../../libs/shop'}]"},
+            "[tool.uv.sources] of app",
+        ),
+        ({"app/pyproject.toml": SOURCE.format("../libs/other")}, None),
+        ({"app/pyproject.toml": "[tool.uv.sources]\nshop = {git = '../libs/shop'}\n"}, None),
+        ({"app/pyproject.toml": "[tool.uv]\nsources = 'path'\n"}, None),
+        ({"app/pyproject.toml": f"{SOURCE.format('../libs/shop')}="}, None),
+        ({"old/app/pyproject.toml": SOURCE.format("../../libs/shop")}, None),
+        ({".app/pyproject.toml": SOURCE.format("../libs/shop")}, None),
+        ({"a/b/app/pyproject.toml": SOURCE.format("../../../libs/shop")}, None),
+    ],
+)
+def test_a_source_of_another_project(tmp_path, files, sign):
+    """uv is in use where a project near the top of the repository has this one for a source, by its path."""
+    write_tree(tmp_path / "all", {"libs/shop/pyproject.toml": PLAIN, ".gitignore": "old/*\n", **files})
+    [project] = find_projects([tmp_path / "all/libs/shop"], tmp_path)
+    assert sign_of_uv(project) is None  # no repository, so nobody knows where to look
+    (tmp_path / "all/.git").mkdir()
+    assert sign_of_uv(project) == sign
+    assert installed_by_uv(project) is (sign is not None)
 
 
 @pytest.mark.parametrize(

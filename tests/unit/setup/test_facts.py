@@ -47,6 +47,17 @@ def test_uv(tmp_path, files, uv):
     assert facts(tmp_path, files).uv == uv
 
 
+def test_a_source_of_another_project(tmp_path):
+    """uv builds a source of another project even without a [build-system], and its cache learns of the state."""
+    (tmp_path / ".git").mkdir()
+    app = '[project]\nname = "app"\n[tool.uv.sources]\nshop = { path = "../shop" }\n'
+    found = facts(tmp_path, {"app/pyproject.toml": app}, at="shop")
+    assert found.uv == "[tool.uv.sources] of app"
+    [change] = plan_setup(found).changes
+    assert 'build-backend = "statebake.backend"' in change.new
+    assert "cache-keys" in change.new
+
+
 @pytest.mark.parametrize("workspace", [True, False])
 def test_uv_workspace(tmp_path, workspace):
     """A lock above counts where it is that of a workspace."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from statebake.bake.state_files import StateFile, state_path
 from statebake.config.dg import configured_module, loads_package
+from statebake.config.layout import BY_ITS_NAME
 from statebake.errors import Code, StatebakeError
 from statebake.model.manifest import Manifest
 
@@ -32,6 +33,7 @@ class Contents:
         config_dir: the directory that is its place: one that is the project's own, for the top of a wheel becomes that
             of all wheels that are installed together, and a namespace's belongs to several.
         project_files: what a build from the source distribution reads; paths relative to the project.
+        moved: what says that packages have other names than in the project (``moves_packages``), if anything does.
     """
 
     package: str
@@ -46,6 +48,7 @@ class Contents:
     config: str | None = None
     config_dir: str = ""
     project_files: tuple[StateFile, ...] = ()
+    moved: str | None = None
 
     @property
     def state_dir(self) -> str:
@@ -177,11 +180,12 @@ def _wanted(contents: Contents) -> str:
 
 def _without_code(contents: Contents, what: str, backend: str) -> StatebakeError:
     wanted = _wanted(contents)
+    why = f": {contents.moved}" if contents.moved else ""
     return StatebakeError(
         Code.LEFT_OUT_BY_BACKEND,
-        f"The package {wanted.replace('/', '.')} itself is not in the {what} that {backend} made.",
+        f"The package {wanted.replace('/', '.')} itself is not in the {what} that {backend} made{why}.",
         where=wanted,
-        next_step="see which packages the build backend finds, and name this one",
+        next_step=BY_ITS_NAME if contents.moved else "see which packages the build backend finds, and name this one",
     )
 
 

@@ -97,6 +97,14 @@ def test_code_that_is_missing(names):
     assert "The package shop.defs itself is not in the wheel that inner made." in caught.value.message
 
 
+def test_code_with_another_name():
+    """Where a setting gives packages other names, that is named as the cause, with what helps."""
+    with pytest.raises(StatebakeError) as caught:
+        added([], moved="[tool.setuptools] package-dir says where packages are")
+    assert caught.value.message.endswith("that inner made: [tool.setuptools] package-dir says where packages are.")
+    assert "the name that it is imported by" in (caught.value.next_step or "")
+
+
 def test_definitions_without_code():
     """A defs directory with nothing but declarations needs its package only, and backends leave it out."""
     assert YAML.path in added(["shop/__init__.py"], has_code=False)
