@@ -204,6 +204,7 @@ def test_a_generated_dockerfile_that_is_out_of_date(docker, tmp_path):
     bake(docker, project, "--refresh-in-build", "--dry-run").ok()
 
     (project / "Dockerfile").write_text(OWN)
+    (project / ".dockerignore").unlink()
     ignored = bake(docker, project, "--no-refresh", "--no-build", *flags, "--user", "3000", shown="text").ok()
     assert "Dockerfile is built as it is: --base-image, --user would change nothing in it" in " ".join(
         ignored.err.split()
