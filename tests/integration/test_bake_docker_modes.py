@@ -112,7 +112,7 @@ def test_refresh_in_build(docker, pip_conf, service, new_image, tmp_path):
     flags = ("--base-image", BASE, "--docker-arg=--network=host", "--secret", f"id=pip_conf,src={pip_conf}")
     flags += ("--secret", f"id=ca,src={ca_bundle()}")  # whose certificates are in the base image too, and no secrets
     args = ("--refresh-in-build", *flags, *names, *secrets, "--tag", tag)
-    result = bake(docker, project, *args, env=service.env).ok()
+    result = bake(docker, project, *args, "--no-refresh", env=service.env).ok()
     image = image_of(result)
     assert set(result.json["projects"][0]) == {"project", "directory", "verification", "image"}
     assert not (project / "src/weather/defs/.local_defs_state").exists()
@@ -126,13 +126,35 @@ def test_refresh_in_build(docker, pip_conf, service, new_image, tmp_path):
     assert TOKEN not in result.out + result.err
 
     service.stop()
-    failed = bake(docker, project, *args, "--build-arg", "STATEBAKE_REFRESH=2", env=service.env)
+    same = image_of(bake(docker, project, *args, "--no-refresh", env=service.env))
+    assert same["id"] == image["id"], "--no-refresh: the builder may take what it has"
+    failed = bake(docker, project, *args, env=service.env)
     error = the_error(failed.err)
     assert (failed.code, error.code) == (7, "SB708")
     assert "statebake refresh" in error.message
     assert "SB401" in "\n".join(error.detail)
     assert image_id(docker, tag) == image["id"]
     assert TOKEN not in failed.out + failed.err
+
+
+def test_flags_without_a_say(docker, tmp_path):
+    """What only a fetch here, or only a build here, goes by is refused where there is none."""
+    project = native_project(tmp_path / "shop", component("one"))
+    for flags, names in (
+        (
+            ["--refresh-in-build", "--max-bytes", "10B", "--retries", "0", "--exclude", "*.json", "--allow-shrink"],
+            "--retries, --max-bytes, --exclude, --allow-shrink",
+        ),
+        (
+            ["--no-build", "--push", "--tag", "x/y:1", "--iidfile", "i", "--metadata-file", "m", "--builder", "z"],
+            "--tag, --builder, --push, --iidfile, --metadata-file",
+        ),
+    ):
+        result = bake(docker, project, *flags)
+        error = the_error(result.err)
+        assert (result.code, error.code) == (2, "SB103")
+        assert error.message == f"{names} would change nothing with {flags[0]}."
+    assert not state_dir(project).exists()
 
 
 def test_missing_state_without_a_refresh(docker, tmp_path):

@@ -189,7 +189,26 @@ def test_a_generated_dockerfile_that_is_out_of_date(docker, tmp_path):
     other = bake(docker, project, *plan, "--user", "2000").ok().json["projects"][0]["image_plan"]
     assert (other["made_by_statebake"], other["out_of_date"]) == (True, True)
     written = bake(docker, project, "--no-refresh", "--no-build", *flags, "--user", "2000", shown="text").ok()
-    assert f"{project / 'Dockerfile'} is out of date: statebake dockerfile" in written.err
+    advice = f"statebake dockerfile --base-image {BASE} --user 2000"
+    assert f"{project / 'Dockerfile'} is out of date: {advice}" in " ".join(written.err.split())
+    alone = bake(docker, project, "--no-refresh", "--dry-run").ok().json["projects"][0]["image_plan"]
+    assert (alone["base_image"], alone["out_of_date"]) == (BASE, False)
+
+    statebake("dockerfile", "--refresh-in-build", *flags, cwd=project).ok()
+    refused = the_error(bake(docker, project, "--no-refresh", "--dry-run").err)
+    assert refused.code == "SB103"
+    assert refused.next_step == (
+        "statebake bake docker --refresh-in-build; or write one that is given the state: "
+        f"statebake dockerfile --base-image {BASE}"
+    )
+    bake(docker, project, "--refresh-in-build", "--dry-run").ok()
+
+    (project / "Dockerfile").write_text(OWN)
+    (project / ".dockerignore").unlink()
+    ignored = bake(docker, project, "--no-refresh", "--no-build", *flags, "--user", "3000", shown="text").ok()
+    assert "Dockerfile is built as it is: --base-image, --user would change nothing in it" in " ".join(
+        ignored.err.split()
+    )
 
 
 def test_one_document(docker, project):

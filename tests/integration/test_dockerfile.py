@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import statebake as package
+from statebake.model.tree import summarize_dir
 from support.cli import run, statebake
 from support.dagster import REPO, dagster_project
 from support.dockerfiles import read_dockerfile
@@ -175,6 +178,31 @@ def test_check(shop):
     assert ".dockerignore was edited by hand" in dockerfile(shop, "--check").err
 
 
+def test_the_flags_that_it_was_made_with(shop):
+    """The file tells of the flags: ``--check`` goes by them, and what it advises makes the very same file."""
+    (shop / "mine.j2").write_text("FROM {{ base_image }}\nUSER {{ user }}\nCMD {{ command | exec_form }}\n")
+    flags = ["--base-image", "python:3.11-slim", "--command", "python", "--command=-m it's", "--user", "2000:2000"]
+    options = [*flags, "--template", "mine.j2", "--refresh-in-build", "--refresh-secret", "API", "-o", "d/Dockerfile.x"]
+    dockerfile(shop, *options).ok()
+    text = (shop / "d/Dockerfile.x").read_text()
+    made = shlex.split(text.splitlines()[0].partition(": ")[2], comments=True)
+    dockerfile(shop, "--check", "-o", "d/Dockerfile.x").ok()
+    changed = dockerfile(shop, "--check", "-o", "d/Dockerfile.x", "--user", "7")
+    assert (changed.code, "-USER 2000:2000" in changed.err, "+USER 7" in changed.err) == (3, True, True)
+    (shop / "d/Dockerfile.x").unlink()
+    statebake(*made[1:], cwd=shop).ok()
+    assert (shop / "d/Dockerfile.x").read_text() == text
+
+    dockerfile(shop, *flags).ok()
+    (shop / "d/Dockerfile.x").unlink()
+    pyproject = (shop / "pyproject.toml").read_text()
+    (shop / "pyproject.toml").write_text(pyproject.replace('version = "', 'version = "9'))
+    stale = dockerfile(shop, "--check")
+    assert (stale.code, "USER" in stale.err) == (3, False)
+    [advice] = [line.partition("next: ")[2] for line in stale.err.splitlines() if "next: " in line]
+    assert shlex.split(advice)[1:] == ["dockerfile", *flags]
+
+
 def test_hand_edits_are_not_lost(shop):
     """An edited Dockerfile is left alone, with the way out; ``--force`` replaces it and keeps it beside."""
     dockerfile(shop).ok()
@@ -260,6 +288,11 @@ def test_local_dependency(tmp_path):
     write_tree(app, {"requirements.txt": "statebake\n-e ../../libs/common\n"})
     [report] = dockerfile(app, "--format", "json").ok().json["projects"]
     assert report["dockerfile"]["context"] == str(tmp_path / "mono")
+    assert "pip.conf -f Dockerfile ../..\n" in (app / "Dockerfile").read_text()
+    said = dockerfile(app, "-o", "Dockerfile.prod").ok().out
+    assert f"build context: {tmp_path / 'mono'}\n" in said
+    assert "next: statebake bake docker --file Dockerfile.prod\n" in said
+    assert "pip.conf -f Dockerfile.prod ../..\n" in (app / "Dockerfile.prod").read_text()
     copied = [one.paths for one in instructions(app) if one.name == "COPY"]
     assert ["libs/common/", "/build/local/libs/common/"] in copied
     assert ["apps/shop/src/", "/parts/code/src/"] in copied
@@ -318,6 +351,30 @@ def test_code_outside_of_the_project(shop, tmp_path):
     result = dockerfile(shop)
     assert result.code == 2
     assert "error[SB103]: The project's code lies outside" in result.err
+
+
+def test_state_of_another_manifest(shop, tmp_path):
+    """A build by hand moves the state that the manifest tells of, whatever its names, and ends where it is another."""
+    dockerfile(shop).ok()
+    source = tmp_path / "source"
+    files = {"state": "1", "b/d": "2", "b.x": "3", "a\\b": "4", "ä/.statebake.json": "5", ".statebake.json": "{}"}
+    write_tree(source / "Text__one__", files)
+    (source / "Text__one__" / "link").symlink_to("b")
+    record = {"key": "Text[one]", "digest": summarize_dir(source / "Text__one__").digest}
+
+    def move(target):
+        manifest = tmp_path / "manifest.json"
+        manifest.write_text(json.dumps({"keys": [record]}))
+        return run([sys.executable, ".statebake/move_state.py", manifest, source, tmp_path / target], cwd=shop)
+
+    write_tree(source / "Text__one__", {"state": "2"})
+    refused = move("other")
+    assert (refused.code, "The manifest tells of another Text__one__: statebake" in refused.err) == (1, True)
+    write_tree(source / "Text__one__", {"state": "1"})
+    move("target").ok()
+    assert json.loads((tmp_path / "target/Text__one__/.statebake.json").read_text()) == record
+    assert summarize_dir(tmp_path / "target/Text__one__").digest == record["digest"]
+    assert not source.exists()
 
 
 def test_manifest(shop):

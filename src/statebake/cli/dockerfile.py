@@ -55,7 +55,7 @@ def dockerfile_command(  # noqa: PLR0917 - the command's options
         return _print_template()
     env = environment()
     with open_view(output_format, env) as view:
-        from statebake.pipeline import dockerfile, imaging
+        from statebake.pipeline import dockerfile, imaging, made_by
 
         targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
         _one_output_each(targets, output)
@@ -63,9 +63,12 @@ def dockerfile_command(  # noqa: PLR0917 - the command's options
 
         def work(target: Target) -> None:
             view.warnings(target.config.warnings)
-            parts = imaging.plan_image_of(target, env, refresh=refresh_in_build)
             path = None if output in {None, _STDOUT} else Path.cwd() / str(output)
-            generated = dockerfile.look_at(target, parts, path)
+            refresh = refresh_in_build
+            if only_check:
+                target, refresh = made_by.to_check(target, path, refresh=refresh)
+            parts = imaging.plan_image_of(target, env, refresh=refresh)
+            generated = dockerfile.look_at(target, parts, path, however=only_check)
             if output == _STDOUT:
                 view.dockerfile_text(target, generated.files[0].new)
             elif only_check:

@@ -33,7 +33,7 @@ def written_lines(inputs: ImageInputs, written: BuildInputs) -> Iterator[str]:
         files = human.count(written.context.files, "file")
         yield f"  build context: {files}, {human.size(written.context.bytes)}"
     if inputs.dockerfile.path is None:
-        yield "  next: statebake dockerfile"
+        yield f"  next: {inputs.dockerfile.command}"
     else:
         where = [human.path(inputs.plan.context)]
         yield f"  next: {shlex.join(['docker', 'build', '-f', human.path(inputs.dockerfile.path), *where])}"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from statebake.cli.options import bake_options, cache_dir, environment, flags_of
+from statebake.cli.options import REFRESH_SETTINGS, bake_options, cache_dir, environment, flags_of
 from statebake.cli.projects import for_each, refresh_before
 from statebake.cli.view import open_view
-from statebake.config import SETTINGS
+from statebake.config import BY_NAME, SETTINGS
 from statebake.errors import Code, Exit, StatebakeError
 
 if TYPE_CHECKING:
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     Ready = tuple[OpenProject, ImageInputs]
 
 _SETTINGS = [setting.name for setting in SETTINGS if setting.name.startswith("docker.")]
+_FETCHING = (
+    *(BY_NAME[name].flag for name in REFRESH_SETTINGS if not name.startswith("secrets.")),
+    *(BY_NAME["secrets.scrub"].flag, "--all-or-nothing", "--allow-shrink"),
+)
+"""What a refresh before the build goes by, and nothing else."""
+_IN_BUILD = "set them in the project's files, which the refresh in the build reads: [tool.statebake]"
+_BUILDING = ("--tag", "--builder", "--push", "--iidfile", "--metadata-file")
+"""What the build goes by alone, or what is done with its image."""
 
 
 @click.command("docker")
@@ -57,12 +65,24 @@ def bake_docker_command(  # noqa: PLR0917 - the command's options
     """
     from statebake import pipeline
     from statebake.pipeline.image_options import ImageOptions
+    from statebake.pipeline.made_by import as_made
     from statebake.pipeline.workshop import open_workshops
 
     env = environment()
     with open_view(output_format, env, verbose=verbose) as view:
-        targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
-        options = ImageOptions(Path.cwd(), push, refresh_in_build, _here(iidfile), _here(metadata_file))
+        flags = flags_of(settings)
+        given = [setting.flag for setting in SETTINGS if flags.get(setting.name) not in {None, ()}]
+        switches = {"--all-or-nothing": all_or_nothing, "--allow-shrink": allow_shrink}
+        outputs = {"--push": push, "--iidfile": iidfile, "--metadata-file": metadata_file}
+        given += [name for name, value in (switches | outputs).items() if value]
+        if refresh_in_build:
+            _must_not_be_given(_FETCHING, given, "--refresh-in-build", _IN_BUILD)
+        if no_build:
+            _must_not_be_given(_BUILDING, given, "--no-build", "leave them out, or leave out --no-build")
+        targets = [as_made(target) for target in pipeline.find_targets(projects, flags, env, Path.cwd())]
+        options = ImageOptions(
+            *(Path.cwd(), push, refresh_in_build, _here(iidfile), _here(metadata_file)), reuse_state=no_refresh
+        )
         _one_image_each(targets, options)
         workshops = {} if no_build or dry_run else open_workshops(targets, env)
         run = ahead = None
@@ -120,6 +140,17 @@ def bake_docker_command(  # noqa: PLR0917 - the command's options
 
 def _here(path: Path | None) -> Path | None:
     return None if path is None else Path.cwd() / path
+
+
+def _must_not_be_given(names: Sequence[str], given: Sequence[str], because: str, next_step: str) -> None:
+    """Raise ``BAD_SETTING`` where a flag is given that has no say beside ``because``."""
+    if found := [name for name in names if name in given]:
+        raise StatebakeError(
+            Code.BAD_SETTING,
+            f"{', '.join(found)} would change nothing with {because}.",
+            where=because,
+            next_step=next_step,
+        )
 
 
 def _one_image_each(targets: Sequence[Target], options: ImageOptions) -> None:

@@ -253,8 +253,12 @@ class TextView(View):
         for file in written:
             if file.kept is not None:
                 self._out.print(f"  {human.path(file.path)} as it was is kept as {file.kept.name}")
+        context = report.parts.plan.context
+        if context != target.project.directory:
+            self._out.print(f"  build context: {human.path(context)}")
         if report.parts.plan.refresh is None:
-            self._out.print("  next: statebake bake docker", style="dim")
+            next_step = shlex.join(["statebake", "bake", "docker", *report.call.file])
+            self._out.print(f"  next: {next_step}", style="dim")
 
     def setup_plan(self, target: Target, setup: Setup) -> None:  # noqa: ARG002
         from statebake.cli.setup_view import change_lines, found_lines

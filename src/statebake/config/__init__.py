@@ -20,7 +20,7 @@ from statebake.config.modules import import_root, module_path, source_roots
 from statebake.config.policy import selects, settings_for
 from statebake.config.project import Project, find_projects
 from statebake.config.render import markdown_table, render_rows
-from statebake.config.schema import SETTINGS, Kind, Setting
+from statebake.config.schema import BY_NAME, SETTINGS, Kind, Setting
 from statebake.config.settings import (
     BuilderCompat,
     CodeSetting,
@@ -37,6 +37,7 @@ from statebake.config.toml_file import TomlFile, load_if_there, load_toml, table
 from statebake.config.values import show
 
 __all__ = [
+    "BY_NAME",
     "SETTINGS",
     "BuildProject",
     "BuilderCompat",

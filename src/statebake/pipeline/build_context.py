@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from statebake.model.tree import list_files
 from statebake.model.units import show_bytes
 from statebake.pipeline import OpenProject
 from statebake.pipeline.imaging import ImageParts
+from statebake.pipeline.made_by import call_for, dockerfile_of, made_by_of
 from statebake.progress import Observer
 
 LARGE = 1_000_000_000
@@ -43,6 +45,7 @@ class Dockerfile:
         ignore_name: what to call the ignore file in messages.
         rules: what that keeps out of the context.
         ignore_text: what is in it, where it is made for this build as well.
+        command: the command by which statebake would write the Dockerfile now.
     """
 
     path: Path | None
@@ -51,6 +54,7 @@ class Dockerfile:
     ignore_name: str
     rules: Rules
     ignore_text: str = ""
+    command: str = ""
 
     @property
     def ours(self) -> bool:
@@ -74,9 +78,19 @@ def choose_dockerfile(opened: OpenProject, parts: ImageParts, *, refresh: bool) 
     Raises ``StatebakeError``: ``BAD_SETTING`` for one that is not there, and as ``render_dockerfile`` and
     ``look_at_dockerfile`` do.
     """
-    plan, docker, project = parts.plan, opened.target.settings.docker, opened.target.project.directory
-    path = docker.file or project / "Dockerfile"
-    found = look_at_dockerfile(path, render_dockerfile(plan, docker.template))
+    plan, target = parts.plan, opened.target
+    docker, project, path = target.settings.docker, target.project.directory, dockerfile_of(target)
+    call = call_for(target, path, refresh=refresh)
+    found = look_at_dockerfile(path, render_dockerfile(plan, docker.template, call), however=True)
+    was = made_by_of(path)
+    if was is not None and was.refresh and not refresh:
+        fetching = shlex.join(["statebake", "bake", "docker", "--refresh-in-build", *call.file])
+        raise StatebakeError(
+            Code.BAD_SETTING,
+            f"{path.name} was made to fetch the state in the build.",
+            where=str(path),
+            next_step=f"{fetching}; or write one that is given the state: {call.command}",
+        )
     made = found.status is FileStatus.MISSING
     if made and docker.file is not None:
         raise StatebakeError(
@@ -85,13 +99,16 @@ def choose_dockerfile(opened: OpenProject, parts: ImageParts, *, refresh: bool) 
             where=str(docker.file),
             next_step="correct --file, or leave it out: statebake makes one for the build",
         )
-    made = made or (refresh and found.status is FileStatus.OUT_OF_DATE and docker.file is None)
+    plain = was is None or not was.refresh
+    made = made or (refresh and plain and found.status is FileStatus.OUT_OF_DATE and docker.file is None)
     if made or found.old is None:
         text = look_at_ignore_file(plan, project, path).new
-        return Dockerfile(None, found.new, FileStatus.MISSING, IGNORE_FILE, parse_rules(text, IGNORE_FILE), text)
+        return Dockerfile(
+            None, found.new, FileStatus.MISSING, IGNORE_FILE, parse_rules(text, IGNORE_FILE), text, call.command
+        )
     ignored = find_ignore_file(plan.context, path)
     name = ignored.name if ignored else IGNORE_FILE
-    return Dockerfile(path, found.old, found.status, name, read_rules(ignored, name))
+    return Dockerfile(path, found.old, found.status, name, read_rules(ignored, name), command=call.command)
 
 
 def write_build_inputs(opened: OpenProject, parts: ImageParts, manifest: Manifest | None) -> Path:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,9 +24,14 @@ from statebake.pipeline.baking import manifest_of
 from statebake.pipeline.build_context import Dockerfile, check_context, choose_dockerfile, write_build_inputs
 from statebake.pipeline.image_options import ImageOptions
 from statebake.pipeline.imaging import ImageParts, plan_image_of
+from statebake.pipeline.made_by import given
 from statebake.pipeline.workshop import Workshop
 from statebake.progress import Observer
 
+REFRESH_ARGUMENT = "STATEBAKE_REFRESH"
+"""The build argument of a Dockerfile that fetches: with another value, it fetches anew."""
+_IN_DOCKERFILE = ("base_image", "command", "port", "user", "template")
+"""The settings that only a Dockerfile of statebake's goes by."""
 _ADVICE = "mend what it names, a dependency most often; to look at the Dockerfile: statebake dockerfile"
 
 
@@ -121,7 +127,10 @@ def prepare_build(
     """
     manifest = manifest_of(opened, snapshot, env) if snapshot else None
     if inputs.dockerfile.outdated:
-        observer.warning(f"{inputs.dockerfile.path} is out of date: statebake dockerfile")
+        observer.warning(f"{inputs.dockerfile.path} is out of date: {inputs.dockerfile.command}")
+    ignored = given(opened.target, *(f"docker.{name}" for name in _IN_DOCKERFILE))
+    if ignored and not inputs.dockerfile.ours:
+        observer.warning(f"{inputs.dockerfile.path} is built as it is: {', '.join(ignored)} would change nothing in it")
     directory = write_build_inputs(opened, inputs.parts, manifest) if inputs.dockerfile.reads_inputs else None
     context = check_context(opened, inputs.parts, inputs.dockerfile, manifest, observer) if manifest else None
     return BuildInputs(directory, manifest, context)
@@ -150,12 +159,21 @@ def open_request(
             output="registry" if inputs.options.push and by_builder else "engine",
             platforms=docker.platforms,
             secrets=docker.secrets,
-            build_args=docker.build_args,
+            build_args=(*docker.build_args, *_fetch_anew(inputs, docker.build_args)),
             labels=labels or {},
             args=docker.args,
             directory=inputs.options.directory,
         )
         yield request if dockerfile.path else replace(request, advice=_ADVICE)
+
+
+def _fetch_anew(inputs: ImageInputs, given: Sequence[str]) -> tuple[str, ...]:
+    """Return the argument without which a builder takes the state of an earlier build out of its cache."""
+    asked = inputs.options.refresh_in_build and not inputs.options.reuse_state
+    known = REFRESH_ARGUMENT in inputs.dockerfile.text
+    if not asked or not known or any(argument.partition("=")[0] == REFRESH_ARGUMENT for argument in given):
+        return ()
+    return (f"{REFRESH_ARGUMENT}={time.time_ns()}",)
 
 
 def _shown(path: Path | None, directory: Path) -> str:

@@ -16,17 +16,20 @@ from statebake.bake.image.generated_files import (
     write_generated,
 )
 from statebake.bake.image.inputs import write_inputs
+from statebake.bake.image.made_by import DOCKERFILE, MadeBy
 from statebake.errors import Code, StatebakeError
 from statebake.pipeline import Target
 from statebake.pipeline.imaging import ImageParts
+from statebake.pipeline.made_by import call_for
 
 
 @dataclass(frozen=True)
 class GeneratedFiles:
-    """The generated files of a project, before anything is written."""
+    """The generated files of a project, before anything is written, and the call that makes them."""
 
     parts: ImageParts
     files: tuple[GeneratedFile, ...]
+    call: MadeBy
 
 
 @dataclass(frozen=True)
@@ -40,22 +43,25 @@ class WrittenFile:
 
 @dataclass(frozen=True)
 class DockerfileReport:
-    """What was written: the files, and the directory with what a build reads besides."""
+    """What was written: the files, the call that made them, and the directory with what a build reads besides."""
 
     parts: ImageParts
     files: tuple[WrittenFile, ...]
+    call: MadeBy
     inputs: Path
 
 
-def look_at(target: Target, parts: ImageParts, output: Path | None = None) -> GeneratedFiles:
+def look_at(target: Target, parts: ImageParts, output: Path | None = None, *, however: bool = False) -> GeneratedFiles:
     """Return the files of ``target`` as they are and as they should be; ``output`` is the Dockerfile's place.
 
+    ``however`` is as in ``look_at_dockerfile``.
     Raises ``StatebakeError``: as ``render_dockerfile``, and ``OUTPUT_FAILED``.
     """
     project, template = target.project.directory, target.settings.docker.template
-    path = output or project / "Dockerfile"
-    dockerfile = look_at_dockerfile(path, render_dockerfile(parts.plan, template))
-    return GeneratedFiles(parts, (dockerfile, look_at_ignore_file(parts.plan, project, path)))
+    path = output or project / DOCKERFILE
+    call = call_for(target, path, refresh=parts.plan.refresh is not None)
+    dockerfile = look_at_dockerfile(path, render_dockerfile(parts.plan, template, call), however=however)
+    return GeneratedFiles(parts, (dockerfile, look_at_ignore_file(parts.plan, project, path)), call)
 
 
 def must_be_current(generated: GeneratedFiles) -> None:
@@ -67,9 +73,9 @@ def must_be_current(generated: GeneratedFiles) -> None:
             Code.OUT_OF_DATE,
             f"{' and '.join(_said(file) for file in changed)}.",
             where=str(changed[0].path),
-            next_step="statebake dockerfile"
-            if not by_hand
-            else "statebake dockerfile --force, which keeps the old file",
+            next_step=f"{generated.call.command} --force, which keeps the old file"
+            if by_hand
+            else generated.call.command,
             detail="\n".join(file.diff() for file in changed),
         )
 
@@ -84,7 +90,7 @@ def write_files(target: Target, generated: GeneratedFiles, *, force: bool) -> Do
         for file in generated.files:
             refuse_edited(file)
     inputs = write_inputs(target.project.directory, generated.parts.inputs)
-    return DockerfileReport(generated.parts, _write(generated.files), inputs)
+    return DockerfileReport(generated.parts, _write(generated.files), generated.call, inputs)
 
 
 def _write(files: Sequence[GeneratedFile]) -> tuple[WrittenFile, ...]:

@@ -10,7 +10,8 @@ from pathlib import Path
 class ImageOptions:
     """To push, to fetch in the build, and where to write reports.
 
-    ``directory`` is what relative paths in secrets and in arguments of the builder start from.
+    ``directory`` is what relative paths in secrets and in arguments of the builder start from. ``reuse_state``: a build
+    that fetches may take what the builder has of an earlier one.
     """
 
     directory: Path
@@ -18,3 +19,4 @@ class ImageOptions:
     refresh_in_build: bool = False
     iidfile: Path | None = None
     metadata_file: Path | None = None
+    reuse_state: bool = False

@@ -11,6 +11,7 @@ from statebake.bake.dependencies import PIP_VERSION
 from statebake.bake.image import quoting
 from statebake.bake.image.dependencies import BUILD_DIR
 from statebake.bake.image.generated import seal
+from statebake.bake.image.made_by import MadeBy
 from statebake.bake.image.plan import APP_DIR, ImagePlan
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import MANIFEST_NAME, STATE_LABEL, STATE_LAYER
@@ -20,20 +21,20 @@ if TYPE_CHECKING:
 
 TEMPLATE = Path(__file__).resolve().parent.parent.parent / "Dockerfile.template"
 """The template that statebake comes with."""
-_HOW = "statebake dockerfile. Settings: [tool.statebake.docker]; `statebake explain SB115` says how to change it."
 
 
-def render_dockerfile(plan: ImagePlan, template: Path | None = None) -> str:
-    """Return the text of a Dockerfile, sealed; ``template`` is the user's own.
+def render_dockerfile(plan: ImagePlan, template: Path | None = None, made_by: MadeBy | None = None) -> str:
+    """Return the text of a Dockerfile, sealed; ``template`` is the user's own, ``made_by`` the call that makes it.
 
     Raises ``StatebakeError``: ``BAD_TEMPLATE``, and ``BAD_SETTING`` for a value that no Dockerfile can hold.
     """
     import jinja2
 
     path = template or TEMPLATE
+    call = made_by or MadeBy(refresh=plan.refresh is not None)
     try:
         source = path.read_text(encoding="utf-8")
-        text = _environment().from_string(source).render(template_values(plan))
+        text = _environment().from_string(source).render(template_values(plan, call))
     except (OSError, UnicodeDecodeError) as error:
         reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
         raise _bad(f"The template cannot be read: {reason}.", str(path)) from error
@@ -46,7 +47,7 @@ def render_dockerfile(plan: ImagePlan, template: Path | None = None) -> str:
         what = "uses a value that there is none of" if isinstance(error, jinja2.UndefinedError) else "fails"
         where = f"{path}:{line}" if line else str(path)
         raise _bad(f"The template {what}: {str(error).rstrip('.') or type(error).__name__}.", where) from error
-    return seal(text, _HOW)
+    return seal(text, call.how)
 
 
 def _environment() -> jinja2.Environment:
@@ -70,7 +71,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def template_values(plan: ImagePlan) -> dict[str, object]:
+def template_values(plan: ImagePlan, call: MadeBy) -> dict[str, object]:
     labels = {
         "org.opencontainers.image.title": plan.project,
         "org.opencontainers.image.version": plan.version,
@@ -86,6 +87,8 @@ def template_values(plan: ImagePlan) -> dict[str, object]:
         "state_in_image": plan.state_in_image,
         "app_dir": APP_DIR,
         "build_dir": BUILD_DIR,
+        "prepare": call.prepare,
+        "build": call.build(plan.prefix),
         "state_layer": STATE_LAYER,
         "manifest": MANIFEST_NAME,
         "link": plan.builder == "buildkit",

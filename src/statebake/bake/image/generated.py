@@ -50,6 +50,25 @@ def state_of(text: str) -> FileState:
     return FileState.INTACT if found["digest"] == _digest(lines[: made + 1] + lines[made + 2 :]) else FileState.EDITED
 
 
+def how_made(text: str) -> str | None:
+    """Return what ``seal`` was told of how this text was made, ``None`` for one of somebody else's."""
+    made = next((line for line in _lines(text)[:_TOP] if line.startswith(_MADE_BY)), None)
+    return None if made is None else made.partition(": ")[2]
+
+
+def same_but_how(one: str, other: str) -> bool:
+    """Return whether two intact texts of one version differ by how they were made alone."""
+    if FileState.INTACT is not state_of(one) or FileState.INTACT is not state_of(other):
+        return False
+    return _without_how(one) == _without_how(other)
+
+
+def _without_how(text: str) -> list[str]:
+    lines = _lines(text)
+    made = next(number for number, line in enumerate(lines) if line.startswith(_MADE_BY))
+    return [*lines[:made], lines[made].partition(": ")[0], *lines[made + 2 :]]
+
+
 def _lines(text: str) -> list[str]:
     whole = text.rstrip("\r\n")
     return [line.rstrip("\r") for line in whole.split("\n")] if whole else []

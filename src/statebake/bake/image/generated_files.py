@@ -9,7 +9,7 @@ from pathlib import Path
 from statebake.bake.diff import diff_lines
 from statebake.bake.files import replace_file
 from statebake.bake.image.context import IGNORE_FILE
-from statebake.bake.image.generated import FileState, state_of
+from statebake.bake.image.generated import FileState, same_but_how, state_of
 from statebake.bake.image.ignore_file import BlockStatus, block_lines, block_status, merge_block
 from statebake.bake.image.plan import ImagePlan
 from statebake.errors import Code, StatebakeError
@@ -40,12 +40,15 @@ class GeneratedFile:
         return "\n".join(diff_lines(self.old, self.new, f"{name} (as it is)", f"{name} (as it should be)"))
 
 
-def look_at_dockerfile(path: Path, text: str) -> GeneratedFile:
-    """Return the Dockerfile at ``path``, which should have ``text``; raises ``StatebakeError`` (``OUTPUT_FAILED``)."""
-    old = _read(path)
+def look_at_dockerfile(path: Path, text: str, *, however: bool = False) -> GeneratedFile:
+    """Return the Dockerfile at ``path``, which should have ``text``; raises ``StatebakeError`` (``OUTPUT_FAILED``).
+
+    ``however``: by which flags or settings it was made does not count, as long as it says the same.
+    """
+    old = read_text(path)
     if old is None:
         status = FileStatus.MISSING
-    elif old.replace("\r\n", "\n") == text:
+    elif old.replace("\r\n", "\n") == text or (however and same_but_how(old, text)):
         status = FileStatus.CURRENT
     else:
         status = {
@@ -68,7 +71,7 @@ def look_at_ignore_file(plan: ImagePlan, project: Path, dockerfile: Path) -> Gen
     if plan.context != project and plan.builder != "classic":
         path = dockerfile.with_name(f"{dockerfile.name}{IGNORE_FILE}")
     lines = block_lines(plan)
-    old = _read(path)
+    old = read_text(path)
     status = {
         BlockStatus.CURRENT: FileStatus.CURRENT,
         BlockStatus.OUT_OF_DATE: FileStatus.OUT_OF_DATE,
@@ -77,7 +80,7 @@ def look_at_ignore_file(plan: ImagePlan, project: Path, dockerfile: Path) -> Gen
     }[block_status(old, lines)]
     if status is FileStatus.CURRENT and old is not None:
         return GeneratedFile(path, old, old, status)
-    return GeneratedFile(path, old, merge_block(old if old is not None else _read(shared), lines), status)
+    return GeneratedFile(path, old, merge_block(old if old is not None else read_text(shared), lines), status)
 
 
 def refuse_edited(file: GeneratedFile) -> None:
@@ -123,7 +126,8 @@ def _free(path: Path) -> Path:
     return next(place for place in map(path.with_name, names) if not place.exists())
 
 
-def _read(path: Path) -> str | None:
+def read_text(path: Path) -> str | None:
+    """Return what is in a file, ``None`` where there is none; raises ``StatebakeError`` (``OUTPUT_FAILED``)."""
     try:
         return path.read_bytes().decode("utf-8", "surrogateescape")
     except FileNotFoundError:

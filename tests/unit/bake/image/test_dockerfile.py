@@ -9,6 +9,7 @@ import pytest
 
 from statebake.bake.image.dockerfile import TEMPLATE, render_dockerfile
 from statebake.bake.image.generated import FileState, state_of
+from statebake.bake.image.made_by import MadeBy
 from statebake.errors import Code, StatebakeError
 from support.dockerfiles import read_dockerfile
 from support.image_plans import dagster_plan, image_plan
@@ -119,5 +120,5 @@ def test_documented_values():
     from statebake.bake.image.dockerfile import template_values
 
     comment = TEMPLATE.read_text(encoding="utf-8").partition("-#}")[0]
-    missing = [name for name in template_values(dagster_plan()) if f" {name}" not in comment]
+    missing = [name for name in template_values(dagster_plan(), MadeBy()) if f" {name}" not in comment]
     assert not missing

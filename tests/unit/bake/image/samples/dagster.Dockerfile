@@ -1,7 +1,9 @@
 #
 # State comes last: a new one rebuilds its own layer and no other. Code comes before it, dependencies before that.
+# What it reads besides the project's code is not in git; this command, in the project's directory, writes it:
+#   statebake bake docker --no-build
 # Secrets, each only if you have it: pip_conf (a pip.conf, for a package index), netrc, ca (a CA bundle). For example
-#   docker build --secret id=pip_conf,src=$HOME/.config/pip/pip.conf .
+#   docker build --secret id=pip_conf,src=$HOME/.config/pip/pip.conf -f Dockerfile ../..
 FROM python:3.12-slim AS base
 # The stages below install and prepare; the image itself runs as 1000:1000.
 # hadolint ignore=DL3002
@@ -12,8 +14,7 @@ FROM base AS parts
 COPY ["apps/depot/depot/", "/parts/code/depot/"]
 COPY ["apps/depot/helpers.py", "/parts/code/helpers.py"]
 COPY ["apps/depot/.statebake/pyproject.toml", "/parts/code/pyproject.toml"]
-# The manifest says which keys there must be. No such file? `statebake bake docker` writes it, and so does
-# `statebake check --write-manifest apps/depot/.statebake/statebake-manifest.json`.
+# The manifest says which keys there must be. No such file? `statebake bake docker --no-build` writes it.
 COPY ["apps/depot/.statebake/statebake-manifest.json", "apps/depot/.statebake/move_state.py", "/parts/"]
 RUN set -eu; \
     python3 /parts/move_state.py /parts/statebake-manifest.json /parts/code/depot/defs/.local_defs_state /parts/layer/app/depot/defs/.local_defs_state; \

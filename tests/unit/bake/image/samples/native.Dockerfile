@@ -1,5 +1,7 @@
 #
 # State comes last: a new one rebuilds its own layer and no other. Code comes before it, dependencies before that.
+# What it reads besides the project's code is not in git; this command, in the project's directory, writes it:
+#   statebake bake docker --no-build
 # Secrets, each only if you have it: pip_conf (a pip.conf, for a package index), netrc, ca (a CA bundle). For example
 #   docker build --secret id=pip_conf,src=$HOME/.config/pip/pip.conf .
 FROM python:3.12-slim AS base
@@ -10,8 +12,7 @@ USER 0
 # Code and state lie in one tree; here they are taken apart, so that what copies the one is not rebuilt for the other.
 FROM base AS parts
 COPY ["src/", "/parts/code/src/"]
-# The manifest says which keys there must be. No such file? `statebake bake docker` writes it, and so does
-# `statebake check --write-manifest .statebake/statebake-manifest.json`.
+# The manifest says which keys there must be. No such file? `statebake bake docker --no-build` writes it.
 COPY [".statebake/statebake-manifest.json", ".statebake/move_state.py", "/parts/"]
 RUN set -eu; \
     python3 /parts/move_state.py /parts/statebake-manifest.json /parts/code/src/shop/defs/.local_defs_state /parts/layer/app/src/shop/defs/.local_defs_state; \

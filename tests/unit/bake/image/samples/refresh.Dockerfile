@@ -1,5 +1,7 @@
 #
 # State comes last: a new one rebuilds its own layer and no other. Code comes before it, dependencies before that.
+# What it reads besides the project's code is not in git; this command, in the project's directory, writes it:
+#   statebake bake docker --no-build --refresh-in-build
 # Secrets, each only if you have it: pip_conf (a pip.conf, for a package index), netrc, ca (a CA bundle). For example
 #   docker build --secret id=pip_conf,src=$HOME/.config/pip/pip.conf .
 FROM python:3.12-slim AS base
