@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import sys
 from pathlib import Path
@@ -122,9 +123,9 @@ def test_python_version(shop):
     assert instructions(shop)[0].rest.startswith(f"python:{PYTHON}-slim")
     for text, expected in [
         ("3.10\n", "3.10"),
-        ("# ours\n3.13.1\n", "3.13"),
-        ("cpython-3.12.4-linux\n", "3.12"),
-        ("pypy\n", PYTHON),
+        ("# ours\n3.13.1\n", "3.13.1"),
+        ("cpython-3.12.4-linux\n", "3.12.4"),
+        ("system\n", PYTHON),
     ]:
         (shop / ".python-version").write_text(text)
         dockerfile(shop).ok()
@@ -141,6 +142,25 @@ def test_a_python_that_the_project_refuses(shop):
     dockerfile(shop, "--base-image", "python:3.98-slim").ok()
     (shop / ".python-version").write_text("3.99")
     dockerfile(shop).ok()
+    (shop / ".python-version").write_text("pypy3.98\n")
+    assert "SB103]: .python-version names pypy3.98" in dockerfile(shop).err
+    dockerfile(shop, "--base-image", "pypy:3.98-slim").ok()
+
+
+def test_a_patch_that_the_project_requires(shop):
+    """A project that takes one patch alone gets that of its interpreter, or the one that ``.python-version`` says."""
+    file = shop / "pyproject.toml"
+    text = file.read_text()
+
+    def base(required):
+        file.write_text(text.replace("[project]\n", f'[project]\nrequires-python = "{required}"\n', 1))
+        dockerfile(shop).ok()
+        return instructions(shop)[0].rest
+
+    full = platform.python_version()
+    assert base(f"=={full}") == f"python:{full}-slim AS base"
+    (shop / ".python-version").write_text("3.11.7\n")
+    assert base(">=3.10,<3.11.9") == "python:3.11.7-slim AS base"
 
 
 def test_printing_writes_nothing(shop):

@@ -12,7 +12,7 @@ from statebake.bake import DependencySource, find_dependencies
 from statebake.bake.image.generated_files import GeneratedFile
 from statebake.config import Project, Settings, TomlFile, find_defs_dir, load_if_there, source_roots, table_at
 from statebake.config.backends import backend_of
-from statebake.config.python_version import allowed_python, pinned_python
+from statebake.config.python_version import allowed_python, minor, pinned_python
 from statebake.config.toml_file import is_file
 from statebake.config.uv_use import LOCK_NAME, uv_workspace_of
 from statebake.errors import Code, StatebakeError
@@ -263,7 +263,7 @@ def _uses_uv(project: Project, pyproject: Mapping[str, Any]) -> str | None:
 def _python(directory: Path, pyproject: Mapping[str, Any]) -> str:
     """Return the version of Python that CI should take."""
     if pinned := pinned_python(read_exact(directory / ".python-version") or ""):
-        return pinned
+        return minor(pinned)
     wanted = table_at(pyproject, "project", "requires-python")
     return allowed_python(wanted if isinstance(wanted, str) else "")
 
