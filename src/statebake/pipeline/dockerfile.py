@@ -16,6 +16,7 @@ from statebake.bake.image.generated_files import (
     write_generated,
 )
 from statebake.bake.image.inputs import write_inputs
+from statebake.bake.image.planning import must_start
 from statebake.errors import Code, StatebakeError
 from statebake.pipeline import Target
 from statebake.pipeline.imaging import ImageParts
@@ -50,9 +51,10 @@ class DockerfileReport:
 def look_at(target: Target, parts: ImageParts, output: Path | None = None) -> GeneratedFiles:
     """Return the files of ``target`` as they are and as they should be; ``output`` is the Dockerfile's place.
 
-    Raises ``StatebakeError``: as ``render_dockerfile``, and ``OUTPUT_FAILED``.
+    Raises ``StatebakeError``: as ``render_dockerfile`` and ``must_start``, and ``OUTPUT_FAILED``.
     """
     project, template = target.project.directory, target.settings.docker.template
+    must_start(target.project, target.settings.docker, parts.plan)
     path = output or project / "Dockerfile"
     dockerfile = look_at_dockerfile(path, render_dockerfile(parts.plan, template))
     return GeneratedFiles(parts, (dockerfile, look_at_ignore_file(parts.plan, project, path)))
