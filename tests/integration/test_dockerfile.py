@@ -13,7 +13,7 @@ import statebake as package
 from support.cli import run, statebake
 from support.dagster import REPO, dagster_project
 from support.dockerfiles import read_dockerfile
-from support.native import component, native_project
+from support.native import component, native_project, state_dir
 from support.pexes import copy_example
 from support.trees import read_tree, write_tree
 from support.workspaces import workspace
@@ -338,6 +338,42 @@ def test_code_outside_of_the_project(shop, tmp_path):
     result = dockerfile(shop)
     assert result.code == 2
     assert "error[SB103]: The project's code lies outside" in result.err
+
+
+def test_what_only_an_installed_project_has(shop):
+    """A command that is a script of the project's is refused; that a build makes more than its files is a warning."""
+    file = shop / "pyproject.toml"
+    backend = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+    file.write_text(f'{file.read_text()}\n[project.scripts]\nshop-run = "shop.__main__:main"\n{backend}')
+    write_tree(shop, {"mine.j2": "FROM {{ base_image }}\n"})
+    command = ("--command", "shop-run")
+    for args in (["dockerfile"], ["bake", "docker", "--no-build"]):
+        refused = statebake(*args, *command, cwd=shop)
+        assert refused.code == 2
+        assert "error[SB103]: The image would run 'shop-run', which [project.scripts] declares" in refused.err
+    dockerfile(shop, *command, "--template", "mine.j2", "-o", "-").ok()
+    baked = statebake("bake", "docker", "--no-build", cwd=shop).ok()
+    assert "a build makes besides: [project.scripts] declares entry points." in " ".join(baked.err.split())
+
+
+@pytest.mark.parametrize("what", ["", "Text__one__"])
+def test_state_behind_a_link(shop, tmp_path, what):
+    """State behind a link that leaves what is sent is refused before a build, which is sent the link alone."""
+    statebake("refresh", cwd=shop).ok()
+    place = state_dir(shop) / what
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    refused = statebake("bake", "docker", "--no-build", "--no-refresh", cwd=shop)
+    assert refused.code == 3
+    assert f"error[SB317]: {place.name} is a symbolic link to {tmp_path / 'elsewhere'}" in " ".join(refused.err.split())
+
+
+def test_a_large_context_of_a_refresh_in_the_build(shop):
+    """A build that fetches the state is sent the whole project, so all of that is counted."""
+    with (shop / "dump.sql").open("wb") as stream:
+        stream.truncate(5 * 10**9)
+    written = statebake("bake", "docker", "--no-build", "--refresh-in-build", cwd=shop).ok()
+    assert "The build context has 5.0 GB: dump.sql 5.0 GB." in " ".join(written.err.split())
 
 
 def test_manifest(shop):
