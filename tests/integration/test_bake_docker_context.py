@@ -70,12 +70,16 @@ def sparse(path, gigabytes):
         os.truncate(stream.fileno(), gigabytes * 10**9)
 
 
-def test_a_context_of_five_gigabytes(docker, new_image, project, tmp_path):
+@pytest.mark.parametrize("by", ["buildx", "the API"])
+def test_a_context_of_five_gigabytes(by, docker, new_image, project, tmp_path):
     """Before anything of a very large context is sent, a warning names what makes it large, by what would be sent."""
     sparse(project / "data/raw/dump.sql", 4)
     sparse(project / "notebooks/model.bin", 1)
     tag = new_image(docker)
     env = clean_env(docker.env(TMPDIR=str(tmp_path)))
+    if by == "the API":  # it is sent all, also where a generated Dockerfile copies less
+        (project / "Dockerfile").unlink()
+        env["PATH"] = str(tmp_path)
     process = start_statebake("bake", "docker", "--no-refresh", "--tag", tag, cwd=project, env=env)
     lines = []
     assert process.stderr is not None

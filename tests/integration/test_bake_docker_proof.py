@@ -157,7 +157,9 @@ def test_nothing_is_pushed_unproved(docker, registry, new_image, project):
 def test_more_than_the_state(docker, project):
     """State of no key, what refreshes leave, and somebody else's state directory are noted; the bake goes well."""
     text = f"{OWN}COPY {STATE}/Text__one__ /app/{STATE}/Old__key__\nCOPY {STATE} /lib/other/defs/.local_defs_state\n"
-    image = image_of(bake(docker, write(project, text), "--no-refresh"))
+    result = bake(docker, write(project, text), "--no-refresh")
+    assert not [line for line in result.err.splitlines() if "killed" in line]
+    image = image_of(result)
     rule = "`**/.local_defs_state/.staging` in .dockerignore"
     assert sorted(image["notes"]) == [
         f"/app/{STATE}/.staging is what refreshes leave; {rule} keeps it out.",

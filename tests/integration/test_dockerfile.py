@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import shlex
 import shutil
 import sys
@@ -15,7 +16,7 @@ from statebake.model.tree import summarize_dir
 from support.cli import run, statebake
 from support.dagster import REPO, dagster_project
 from support.dockerfiles import read_dockerfile
-from support.native import component, native_project
+from support.native import component, native_project, state_dir
 from support.pexes import copy_example
 from support.trees import read_tree, write_tree
 from support.workspaces import workspace
@@ -125,9 +126,9 @@ def test_python_version(shop):
     assert instructions(shop)[0].rest.startswith(f"python:{PYTHON}-slim")
     for text, expected in [
         ("3.10\n", "3.10"),
-        ("# ours\n3.13.1\n", "3.13"),
-        ("cpython-3.12.4-linux\n", "3.12"),
-        ("pypy\n", PYTHON),
+        ("# ours\n3.13.1\n", "3.13.1"),
+        ("cpython-3.12.4-linux\n", "3.12.4"),
+        ("system\n", PYTHON),
     ]:
         (shop / ".python-version").write_text(text)
         dockerfile(shop).ok()
@@ -144,6 +145,25 @@ def test_a_python_that_the_project_refuses(shop):
     dockerfile(shop, "--base-image", "python:3.98-slim").ok()
     (shop / ".python-version").write_text("3.99")
     dockerfile(shop).ok()
+    (shop / ".python-version").write_text("pypy3.98\n")
+    assert "SB103]: .python-version names pypy3.98" in dockerfile(shop).err
+    dockerfile(shop, "--base-image", "pypy:3.98-slim").ok()
+
+
+def test_a_patch_that_the_project_requires(shop):
+    """A project that takes one patch alone gets that of its interpreter, or the one that ``.python-version`` says."""
+    file = shop / "pyproject.toml"
+    text = file.read_text()
+
+    def base(required):
+        file.write_text(text.replace("[project]\n", f'[project]\nrequires-python = "{required}"\n', 1))
+        dockerfile(shop).ok()
+        return instructions(shop)[0].rest
+
+    full = platform.python_version()
+    assert base(f"=={full}") == f"python:{full}-slim AS base"
+    (shop / ".python-version").write_text("3.11.7\n")
+    assert base(">=3.10,<3.11.9") == "python:3.11.7-slim AS base"
 
 
 def test_printing_writes_nothing(shop):
@@ -375,6 +395,42 @@ def test_state_of_another_manifest(shop, tmp_path):
     assert json.loads((tmp_path / "target/Text__one__/.statebake.json").read_text()) == record
     assert summarize_dir(tmp_path / "target/Text__one__").digest == record["digest"]
     assert not source.exists()
+
+
+def test_what_only_an_installed_project_has(shop):
+    """A command that is a script of the project's is refused; that a build makes more than its files is a warning."""
+    file = shop / "pyproject.toml"
+    backend = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+    file.write_text(f'{file.read_text()}\n[project.scripts]\nshop-run = "shop.__main__:main"\n{backend}')
+    write_tree(shop, {"mine.j2": "FROM {{ base_image }}\n"})
+    command = ("--command", "shop-run")
+    for args in (["dockerfile"], ["bake", "docker", "--no-build"]):
+        refused = statebake(*args, *command, cwd=shop)
+        assert refused.code == 2
+        assert "error[SB103]: The image would run 'shop-run', which [project.scripts] declares" in refused.err
+    dockerfile(shop, *command, "--template", "mine.j2", "-o", "-").ok()
+    baked = statebake("bake", "docker", "--no-build", cwd=shop).ok()
+    assert "a build makes besides: [project.scripts] declares entry points." in " ".join(baked.err.split())
+
+
+@pytest.mark.parametrize("what", ["", "Text__one__"])
+def test_state_behind_a_link(shop, tmp_path, what):
+    """State behind a link that leaves what is sent is refused before a build, which is sent the link alone."""
+    statebake("refresh", cwd=shop).ok()
+    place = state_dir(shop) / what
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    refused = statebake("bake", "docker", "--no-build", "--no-refresh", cwd=shop)
+    assert refused.code == 3
+    assert f"error[SB317]: {place.name} is a symbolic link to {tmp_path / 'elsewhere'}" in " ".join(refused.err.split())
+
+
+def test_a_large_context_of_a_refresh_in_the_build(shop):
+    """A build that fetches the state is sent the whole project, so all of that is counted."""
+    with (shop / "dump.sql").open("wb") as stream:
+        stream.truncate(5 * 10**9)
+    written = statebake("bake", "docker", "--no-build", "--refresh-in-build", cwd=shop).ok()
+    assert "The build context has 5.0 GB: dump.sql 5.0 GB." in " ".join(written.err.split())
 
 
 def test_manifest(shop):

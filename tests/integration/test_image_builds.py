@@ -272,14 +272,18 @@ def test_local_code_beside_hashes(docker, new_image, tmp_path):
 
 @pytest.mark.needs("docker")
 def test_a_bare_base_image(docker, new_image, tmp_path):
-    """A base image needs `python3` with `venv` and nothing else: no `python`, no pip; it may have a user of its own."""
+    """A base image needs `python3` with `venv` and nothing else, no `python`, pip, user; its entry point is not run."""
     bare = new_image(docker)
     script = "rm -f /usr/local/bin/python* /usr/bin/python /usr/bin/pip* /usr/local/bin/pip*; python3 --version"
-    write_tree(tmp_path / "base", {"Dockerfile": f"FROM {BASE}\nRUN {script}\nUSER 4242\nENTRYPOINT []\n"})
+    text = f'FROM {BASE}\nRUN {script}\nUSER 4242\nENTRYPOINT ["env", "ENTRY=1"]\n'
+    write_tree(tmp_path / "base", {"Dockerfile": text})
     docker.run("buildx", "build", "--network", "host", "--tag", bare, tmp_path / "base").ok()
     assert docker.run("run", "--rm", bare, "sh", "-c", "command -v python || command -v pip").code != 0
-    project = make_ready(native_project(tmp_path / "shop", component("one")), "--base-image", bare)
+    project = native_project(tmp_path / "shop", component("one"))
+    make_ready(project, "--base-image", bare, "--user", "app:team")
     image = new_image(docker)
     docker_build(docker, project, image).ok()
     assert docker.run("run", "--rm", *SEALED, image).ok().out == "one\n"
     assert docker.run("run", "--rm", "--user", "77:88", image).ok().out == "one\n"
+    found = docker.run("run", "--rm", "--read-only", image, "sh", "-c", "id; echo entry=$ENTRY").ok().out
+    assert found == "uid=1000(app) gid=1000(team) groups=1000(team)\nentry=\n"

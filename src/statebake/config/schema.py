@@ -475,7 +475,8 @@ SETTINGS: tuple[Setting, ...] = (
         "docker.user",
         Kind.TEXT,
         DEFAULT_USER,
-        "The user that the image runs as; with numbers, Kubernetes can see that it is not root.",
+        "The user that the image runs as; with numbers, Kubernetes can see that it is not root. A name that the base "
+        "image lacks is made, as 1000.",
         "--user",
     ),
     Setting(

@@ -19,10 +19,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from statebake.errors import Code, StatebakeError
-from statebake.model.keys import IGNORE_NAME, LAST_NAME, STAGING_NAME
+from statebake.model.keys import IGNORE_NAME, LAST_NAME, LOCK_NAME, STAGING_NAME
 
 _OLD_DIR = "~old"  # no key directory has a name with a `~`, see `keys.sanitize_key`
-_LOCK_NAME = "lock"
 _JOURNAL_NAME = "~journal.json"
 
 
@@ -44,7 +43,7 @@ def open_staging(state_dir: Path) -> Iterator[Path]:
         )
     try:
         staging_root.mkdir(parents=True, exist_ok=True)
-        lock = os.open(staging_root / _LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        lock = os.open(staging_root / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise storage_error(error, state_dir) from error
     try:
@@ -67,7 +66,7 @@ def open_staging(state_dir: Path) -> Iterator[Path]:
 def is_unfinished(state_dir: Path) -> bool:
     """Return whether there is work in staging, of a process that runs or was killed."""
     with contextlib.suppress(FileNotFoundError):
-        return any(entry.name not in {_LOCK_NAME, LAST_NAME} for entry in (state_dir / STAGING_NAME).iterdir())
+        return any(entry.name not in {LOCK_NAME, LAST_NAME} for entry in (state_dir / STAGING_NAME).iterdir())
     return False
 
 
@@ -75,7 +74,7 @@ def recover(state_dir: Path) -> None:
     """Finish or undo what a killed process left in staging; the caller holds the lock."""
     staging_root = state_dir / STAGING_NAME
     for leftover in staging_root.iterdir():
-        if leftover.name in {_LOCK_NAME, LAST_NAME}:
+        if leftover.name in {LOCK_NAME, LAST_NAME}:
             continue
         if not leftover.is_dir():
             leftover.unlink(missing_ok=True)

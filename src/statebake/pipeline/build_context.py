@@ -20,6 +20,7 @@ from statebake.bake.image.generated_files import FileStatus, look_at_dockerfile,
 from statebake.bake.image.ignore_rules import Rules, parse_rules
 from statebake.bake.image.inputs import write_inputs
 from statebake.bake.image.plan import INPUTS_DIR, ImagePlan
+from statebake.bake.image.planning import must_start
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import IGNORE_NAME, MANIFEST_NAME, RECORD_NAME, sanitize_key
 from statebake.model.manifest import Manifest
@@ -75,8 +76,8 @@ class Dockerfile:
 def choose_dockerfile(opened: OpenProject, parts: ImageParts, *, refresh: bool) -> Dockerfile:
     """Return the Dockerfile to build: the one that is named, the project's own, or one made for this build.
 
-    Raises ``StatebakeError``: ``BAD_SETTING`` for one that is not there, and as ``render_dockerfile`` and
-    ``look_at_dockerfile`` do.
+    Raises ``StatebakeError``: ``BAD_SETTING`` for one that is not there, and as ``render_dockerfile``,
+    ``look_at_dockerfile`` and ``must_start`` do.
     """
     plan, target = parts.plan, opened.target
     docker, project, path = target.settings.docker, target.project.directory, dockerfile_of(target)
@@ -99,6 +100,8 @@ def choose_dockerfile(opened: OpenProject, parts: ImageParts, *, refresh: bool) 
             where=str(docker.file),
             next_step="correct --file, or leave it out: statebake makes one for the build",
         )
+    if found.status not in {FileStatus.EDITED, FileStatus.FOREIGN}:
+        must_start(opened.target.project, docker, plan)
     plain = was is None or not was.refresh
     made = made or (refresh and plain and found.status is FileStatus.OUT_OF_DATE and docker.file is None)
     if made or found.old is None:
@@ -123,15 +126,24 @@ def write_build_inputs(opened: OpenProject, parts: ImageParts, manifest: Manifes
 
 
 def check_context(
-    opened: OpenProject, parts: ImageParts, dockerfile: Dockerfile, manifest: Manifest, observer: Observer
+    opened: OpenProject,
+    parts: ImageParts,
+    dockerfile: Dockerfile,
+    manifest: Manifest | None,
+    observer: Observer,
+    *,
+    whole: bool,
 ) -> ContextListing:
     """See that the build context contains all that the image must, and warn where it is very large.
 
+    Without a ``manifest`` the build fetches the state. ``whole``: the builder is sent all of it, whatever is copied.
     Raises ``StatebakeError`` (``NOT_IN_CONTEXT``), which names the rules to blame and the lines that mend them.
     """
     rules = dockerfile.rules
-    must_contain(rules, _required(opened, parts, dockerfile, manifest), dockerfile.ignore_name)
-    listing = read_context(parts.plan.context, rules, _copied(parts.plan) if dockerfile.ours else None)
+    if manifest is not None:
+        _must_not_be_elsewhere(opened, parts.plan, dockerfile, manifest)
+        must_contain(rules, _required(opened, parts, dockerfile, manifest), dockerfile.ignore_name)
+    listing = read_context(parts.plan.context, rules, _copied(parts.plan) if dockerfile.ours and not whole else None)
     if listing.bytes > LARGE:
         telling = [part for part in listing.largest if part.bytes >= listing.bytes / 100]
         observer.warning(
@@ -139,6 +151,22 @@ def check_context(
             f"What the image does not need can be left out with lines in {dockerfile.ignore_name}."
         )
     return listing
+
+
+def _must_not_be_elsewhere(opened: OpenProject, plan: ImagePlan, dockerfile: Dockerfile, manifest: Manifest) -> None:
+    """Raise ``NOT_IN_CONTEXT`` for state behind a link to what is not sent: a link is sent as a link."""
+    sent = [(plan.context / path).resolve() for path in (_sources(plan) if dockerfile.ours else [""])]
+    names = ["", *(sanitize_key(record.key) for record in manifest.keys)]
+    for path in (opened.state_dir / name for name in names):
+        if not path.is_symlink():
+            continue
+        if path.readlink().is_absolute() or not any(path.resolve().is_relative_to(place) for place in sent):
+            raise StatebakeError(
+                Code.NOT_IN_CONTEXT,
+                f"{path.name} is a symbolic link to {path.readlink()}, and what it leads to is not sent to the build.",
+                where=str(path),
+                next_step="replace the link by the directory itself",
+            )
 
 
 def _required(opened: OpenProject, parts: ImageParts, dockerfile: Dockerfile, manifest: Manifest) -> Required:
@@ -171,7 +199,8 @@ def _sources(plan: ImagePlan) -> list[str]:
 
 
 def _copied(plan: ImagePlan) -> list[str]:
-    return [plan.inputs, *_sources(plan), *plan.local_dependencies]
+    whole_project = [] if plan.refresh is None else [plan.prefix or "."]
+    return [plan.inputs, *_sources(plan), *plan.local_dependencies, *whole_project]
 
 
 def _sized(part: ContextFile) -> str:

@@ -17,11 +17,13 @@ from statebake.check import Snapshot
 from statebake.engine import BuildRequest
 from statebake.engine.request import must_be_others
 from statebake.errors import Code, StatebakeError
+from statebake.hosts import find_host
 from statebake.model.image_reference import check_reference
 from statebake.model.manifest import Manifest
 from statebake.pipeline import OpenProject
 from statebake.pipeline.baking import manifest_of
 from statebake.pipeline.build_context import Dockerfile, check_context, choose_dockerfile, write_build_inputs
+from statebake.pipeline.code import missing_in_image
 from statebake.pipeline.image_options import ImageOptions
 from statebake.pipeline.imaging import ImageParts, plan_image_of
 from statebake.pipeline.made_by import given
@@ -125,15 +127,26 @@ def prepare_build(
     ``snapshot`` is the state that was checked; ``None``: the build fetches it. Raises ``StatebakeError``:
     ``NOT_IN_CONTEXT``, ``OUTPUT_FAILED``.
     """
+    settings = opened.target.settings
     manifest = manifest_of(opened, snapshot, env) if snapshot else None
     if inputs.dockerfile.outdated:
         observer.warning(f"{inputs.dockerfile.path} is out of date: {inputs.dockerfile.command}")
     ignored = given(opened.target, *(f"docker.{name}" for name in _IN_DOCKERFILE))
     if ignored and not inputs.dockerfile.ours:
         observer.warning(f"{inputs.dockerfile.path} is built as it is: {', '.join(ignored)} would change nothing in it")
+    if not inputs.dockerfile.ours or settings.docker.template:
+        why = None
+    else:
+        why = missing_in_image(opened, find_host(settings.host or opened.target.project.host))
+    if why:
+        observer.warning(
+            f"The image has the project's files as they are, and nothing that a build makes besides: {why}. "
+            "What needs that, needs a docker.template that installs the project."
+        )
     directory = write_build_inputs(opened, inputs.parts, manifest) if inputs.dockerfile.reads_inputs else None
-    context = check_context(opened, inputs.parts, inputs.dockerfile, manifest, observer) if manifest else None
-    return BuildInputs(directory, manifest, context)
+    whole = inputs.workshop is not None and inputs.workshop.builder.compat in {"classic", "buildah"}
+    context = check_context(opened, inputs.parts, inputs.dockerfile, manifest, observer, whole=whole)
+    return BuildInputs(directory, manifest, context if manifest else None)
 
 
 @contextlib.contextmanager

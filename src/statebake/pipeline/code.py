@@ -10,11 +10,13 @@ from pathlib import Path
 from statebake.bake import BakePlan, SourceFile, StateFile
 from statebake.bake.code_form import COMPILED_SUFFIXES, CodeForm, code_form
 from statebake.bake.own_metadata import asks_for_itself
+from statebake.bake.sources import collect_sources
 from statebake.bake.wheel.contents import left_out_of_wheel
 from statebake.bake.wheel.project_wheel import build_project_wheel
-from statebake.config import Project, backend_of, import_root, table_at
+from statebake.config import CodeSetting, Project, backend_of, import_root, table_at
 from statebake.config.backends import hatch_of
 from statebake.errors import Code, StatebakeError
+from statebake.hosts import Host
 from statebake.pipeline import OpenProject
 from statebake.pipeline.build_artifact import finish_wheel
 from statebake.progress import Observer
@@ -25,7 +27,31 @@ def form_of_code(opened: OpenProject, sources: Sequence[SourceFile]) -> CodeForm
 
     Raises ``StatebakeError`` (``BAD_SETTING``).
     """
-    project, defs_dir = opened.target.project, opened.discovery.defs_dir
+    form = _form(opened, sources, opened.target.settings.pex.code)
+    if form.as_wheel and not _is_package(opened):
+        raise StatebakeError(
+            Code.BAD_SETTING,
+            "The definitions are a single module: a wheel has no place for its state.",
+            where=f"pex.code: {opened.target.settings.pex.code}",
+            next_step="make the module a package, or bake it with --code files",
+        )
+    return form
+
+
+def missing_in_image(opened: OpenProject, host: Host) -> str | None:
+    """Return why a build of the project makes more than its files, which is all that an image has; or ``None``.
+
+    Raises ``StatebakeError`` (``BAD_SETTING``).
+    """
+    project, settings = opened.target.project, opened.target.settings
+    own = host.own_modules(project, settings)
+    sources = collect_sources(project.directory, opened.discovery.defs_dir, own, settings.packages)
+    form = _form(opened, sources, "auto")
+    return form.why if form.as_wheel else None
+
+
+def _form(opened: OpenProject, sources: Sequence[SourceFile], setting: CodeSetting) -> CodeForm:
+    project = opened.target.project
 
     def text(name: str) -> str | None:
         path = project.directory / name
@@ -39,26 +65,22 @@ def form_of_code(opened: OpenProject, sources: Sequence[SourceFile]) -> CodeForm
                 next_step="make it readable",
             ) from error
 
-    is_package = import_root(project.directory, defs_dir).resolve() != defs_dir.resolve()
-    form = code_form(
-        opened.target.settings.pex.code,
+    return code_form(
+        setting,
         project.pyproject,
         backend=_backend(opened),
-        is_package=is_package,
+        is_package=_is_package(opened),
         hatch=hatch_of(project),
         setup_py=text("setup.py"),
         setup_cfg=text("setup.cfg"),
         sources=(file.path for file in sources),
         asking=_asking(project, sources),
     )
-    if form.as_wheel and not is_package:
-        raise StatebakeError(
-            Code.BAD_SETTING,
-            "The definitions are a single module: a wheel has no place for its state.",
-            where=f"pex.code: {opened.target.settings.pex.code}",
-            next_step="make the module a package, or bake it with --code files",
-        )
-    return form
+
+
+def _is_package(opened: OpenProject) -> bool:
+    defs_dir = opened.discovery.defs_dir
+    return import_root(opened.target.project.directory, defs_dir).resolve() != defs_dir.resolve()
 
 
 def own_files(sources: Sequence[SourceFile]) -> tuple[StateFile, ...]:

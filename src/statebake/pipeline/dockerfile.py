@@ -17,6 +17,7 @@ from statebake.bake.image.generated_files import (
 )
 from statebake.bake.image.inputs import write_inputs
 from statebake.bake.image.made_by import DOCKERFILE, MadeBy
+from statebake.bake.image.planning import must_start
 from statebake.errors import Code, StatebakeError
 from statebake.pipeline import Target
 from statebake.pipeline.imaging import ImageParts
@@ -55,9 +56,10 @@ def look_at(target: Target, parts: ImageParts, output: Path | None = None, *, ho
     """Return the files of ``target`` as they are and as they should be; ``output`` is the Dockerfile's place.
 
     ``however`` is as in ``look_at_dockerfile``.
-    Raises ``StatebakeError``: as ``render_dockerfile``, and ``OUTPUT_FAILED``.
+    Raises ``StatebakeError``: as ``render_dockerfile`` and ``must_start``, and ``OUTPUT_FAILED``.
     """
     project, template = target.project.directory, target.settings.docker.template
+    must_start(target.project, target.settings.docker, parts.plan)
     path = output or project / DOCKERFILE
     call = call_for(target, path, refresh=parts.plan.refresh is not None)
     dockerfile = look_at_dockerfile(path, render_dockerfile(parts.plan, template, call), however=however)

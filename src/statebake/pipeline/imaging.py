@@ -20,8 +20,8 @@ from statebake.bake.requirement_text import requirement_text
 from statebake.bake.runtime_wheel import build_runtime_wheel
 from statebake.bake.sources import own_tops
 from statebake.bake.templates import TEMPLATES_DIR, render
-from statebake.config import BuilderCompat, Project, Settings, find_defs_dir, import_root
-from statebake.config.python_version import pinned_python
+from statebake.config import BuilderCompat, Project, find_defs_dir, import_root
+from statebake.config.python_version import admits, minor, other_python, pinned_python
 from statebake.errors import Code, StatebakeError
 from statebake.hosts import Host, find_host
 from statebake.model.discovery import Discovery
@@ -78,7 +78,7 @@ def plan_image_of(
         project,
         settings.docker,
         run=run,
-        python=_must_suit(project, settings, _python_version(target, discovery, env)),
+        python=_python_of(target, discovery, env),
         import_root=root.relative_to(project.directory).as_posix(),
         defs_path=defs_dir.resolve().relative_to(project.directory).as_posix(),
         sources=image_sources(project.directory, root, own, settings.packages),
@@ -106,30 +106,42 @@ def _dependencies(
         )
 
 
-def _must_suit(project: Project, settings: Settings, version: str) -> str:
-    """Return a Python version that ``requires-python`` admits; raises ``BAD_SETTING`` for another one."""
+def _python_of(target: Target, discovery: Discovery | None, env: Mapping[str, str]) -> str:
+    """Return the version of Python that the image has: the first of ``_versions`` that ``requires-python`` admits.
+
+    Raises ``StatebakeError``: ``BAD_SETTING`` where it admits none, and unless the base image is named; and as
+    ``_versions`` does.
+    """
+    project = target.project
+    versions = _versions(target, discovery, env)
     table = project.pyproject.get("project")
     wanted = table.get("requires-python") if isinstance(table, Mapping) else None
+    if not isinstance(wanted, str) or target.settings.docker.base_image is not None:
+        return versions[0]
     try:
-        suits = not isinstance(wanted, str) or SpecifierSet(wanted).contains(f"{version}.99", prereleases=True)
+        specifiers = SpecifierSet(wanted)
     except InvalidSpecifier:
-        return version  # what installs it is to judge that
-    if suits or settings.docker.base_image is not None:
-        return version
+        return versions[0]  # what installs it is to judge that
+    if suits := next((version for version in versions if admits(specifiers, version)), None):
+        return suits
     raise StatebakeError(
         Code.BAD_SETTING,
-        f"The image would have Python {version}, and the project requires {wanted}.",
+        f"The image would have Python {versions[0]}, and the project requires {wanted}.",
         where=str(project.directory / "pyproject.toml"),
-        next_step="name the version in a file .python-version, or the image with --base-image",
+        next_step="name the version in a file .python-version, 3.12.4 say, or the image with --base-image",
     )
 
 
-def _python_version(target: Target, discovery: Discovery | None, env: Mapping[str, str]) -> str:
-    """Return the project's Python as ``3.12``: what ``.python-version`` says, else its interpreter's."""
+def _versions(target: Target, discovery: Discovery | None, env: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the versions of Python that the image can have, the best first.
+
+    That is the one which ``.python-version`` says. Without one it is that of the project's interpreter, as ``3.12``, or
+    with its patch.
+    """
     file = target.project.directory / ".python-version"
     if file.is_file():
         try:
-            pinned = pinned_python(file.read_text(encoding="utf-8", errors="replace"))
+            text = file.read_text(encoding="utf-8", errors="replace")
         except OSError as error:
             raise StatebakeError(
                 Code.BAD_SETTING,
@@ -137,15 +149,25 @@ def _python_version(target: Target, discovery: Discovery | None, env: Mapping[st
                 where=str(file),
                 next_step="make it a file that can be read",
             ) from error
-        if pinned is not None:
-            return pinned
-    if discovery is not None:
-        return ".".join(discovery.python.version.split(".")[:2])
-    argv = [target.python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+        if (other := other_python(text)) and target.settings.docker.base_image is None:
+            raise StatebakeError(
+                Code.BAD_SETTING,
+                f".python-version names {other}, and the base image would be one with the usual CPython.",
+                where=str(file),
+                next_step="name an image that has it, with --base-image",
+            )
+        if pinned := pinned_python(text):
+            return (pinned,)
+    version = discovery.python.version if discovery else _interpreter_version(target, env)
+    return (minor(version), version) if re.fullmatch(r"\d+\.\d+\.\d+", version) else (minor(version),)
+
+
+def _interpreter_version(target: Target, env: Mapping[str, str]) -> str:
+    argv = [target.python, "-c", "import platform; print(platform.python_version())"]
     hint = "name another one with --python, or the image with --base-image"
     finished = run_tool(argv, env=env, cwd=target.project.directory, next_step=hint, code=Code.NO_INTERPRETER)
     version = finished.stdout.strip()
-    if finished.returncode or not re.fullmatch(r"\d+\.\d+", version):
+    if finished.returncode or not re.match(r"\d+\.\d+", version):
         raise StatebakeError(
             Code.NO_INTERPRETER,
             "The project's interpreter does not say which Python it is.",

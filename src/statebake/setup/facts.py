@@ -11,7 +11,7 @@ from typing import Any
 from statebake.bake import DependencySource, find_dependencies
 from statebake.bake.image.generated_files import GeneratedFile
 from statebake.config import Project, Settings, TomlFile, find_defs_dir, load_if_there, source_roots, table_at
-from statebake.config.python_version import allowed_python, pinned_python
+from statebake.config.python_version import allowed_python, minor, pinned_python
 from statebake.config.toml_file import is_file
 from statebake.config.uv_use import sign_of_uv, source_of, uv_workspace_of
 from statebake.errors import Code, StatebakeError
@@ -251,7 +251,7 @@ def _lock(project: Project, settings: Settings) -> DependencySource | None:
 def _python(directory: Path, pyproject: Mapping[str, Any]) -> str:
     """Return the version of Python that CI should take."""
     if pinned := pinned_python(read_exact(directory / ".python-version") or ""):
-        return pinned
+        return minor(pinned)
     wanted = table_at(pyproject, "project", "requires-python")
     return allowed_python(wanted if isinstance(wanted, str) else "")
 

@@ -9,7 +9,16 @@ from typing import BinaryIO
 
 from statebake.errors import Code, StatebakeError
 from statebake.model.finding import Finding
-from statebake.model.keys import IGNORE_NAME, MANIFEST_NAME, RECORD_NAME, STATE_NAME, sanitize_key
+from statebake.model.keys import (
+    IGNORE_NAME,
+    LAST_NAME,
+    LOCK_NAME,
+    MANIFEST_NAME,
+    RECORD_NAME,
+    STAGING_NAME,
+    STATE_NAME,
+    sanitize_key,
+)
 from statebake.model.manifest import Manifest
 from statebake.model.record import Record, parse_json
 from statebake.model.tree import TreeSummary, summarize
@@ -36,6 +45,7 @@ class ArtifactState:
         directories: what is in each key directory, by the directory's name.
         records: the record in each key directory that has one, or why it cannot be read, by the same name.
         owners: of what not everybody may read in an image, who may: a user's number, by path.
+        idle: whether there is nothing in its staging directory but what is always there.
     """
 
     path: str
@@ -46,6 +56,7 @@ class ArtifactState:
     directories: Mapping[str, TreeSummary] = field(default_factory=dict)
     records: Mapping[str, Record | Finding] = field(default_factory=dict)
     owners: Mapping[str, int] = field(default_factory=dict)
+    idle: bool = True
 
     @property
     def empty(self) -> bool:
@@ -118,6 +129,7 @@ def artifact_state(
         has_ignore_file=IGNORE_NAME in files,
         directories=summaries,
         records=records,
+        idle=by_dir.get(STAGING_NAME, {}).keys() <= {LOCK_NAME, LAST_NAME},
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from statebake.config.dg import configured_module, loads_package
 from statebake.errors import Code
 from statebake.model.finding import Finding, Severity
-from statebake.model.keys import IGNORE_NAME, LAST_NAME, STAGING_NAME, sanitize_key
+from statebake.model.keys import IGNORE_NAME, STAGING_NAME, sanitize_key
 from statebake.verify.artifact import ArtifactState
 from statebake.verify.backends import config_mend, left_out
 from statebake.verify.cause import ProjectFacts
@@ -125,7 +125,7 @@ def _around_state(
             "copy the state with --chmod, or as this user: COPY --chown",
         )
     for name in sorted(set(state.directories) - known):
-        if not state.directories[name].files or (name == STAGING_NAME and _is_idle(copy, subject)):
+        if not state.directories[name].files or (name == STAGING_NAME and state.idle):
             continue
         strict = state.manifest is not None and name != STAGING_NAME
         yield Finding(
@@ -140,13 +140,6 @@ def _around_state(
             if name == STAGING_NAME
             else f"remove it from the work tree if no component uses it, and {subject.again}",
         )
-
-
-def _is_idle(copy: Copy, subject: Subject) -> bool:
-    """Return whether there is nothing in the staging directory but what is always there."""
-    below = f"{copy.path}/{STAGING_NAME}/"
-    found = {path[len(below) :] for path in subject.around.files if path.startswith(below)}
-    return bool(subject.around.roots) and found <= {"lock", LAST_NAME}
 
 
 def _beside(

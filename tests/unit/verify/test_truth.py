@@ -182,6 +182,15 @@ def test_directories_that_nobody_expects(state, build):
     assert found(truth, Severity.WARNING) == [(Code.NO_MANIFEST, None), (Code.ORPHAN, None)]
 
 
+def test_what_refreshes_leave(state, build):
+    """What every refresh leaves is no finding, in an image neither; what a killed one leaves is a warning."""
+    staged = replace(state, directories={**state.directories, ".staging": build.summary()})
+    for subject in (pex(staged), image(staged)):
+        assert Code.ORPHAN not in {item.code for item in judge(subject, now=NOW).findings}
+    killed = judge(image(replace(staged, idle=False)), now=NOW)
+    assert (Code.ORPHAN, None) in found(killed, Severity.WARNING)
+
+
 def test_no_manifest(state, records):
     """Without a manifest the keys are those of the project, whatever their content, and the report says so."""
     bare = replace(state, manifest=None, keys=(), directories={"a": state.directories["a"]}, records={})

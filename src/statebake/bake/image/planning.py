@@ -9,13 +9,14 @@ from typing import Any
 from statebake.bake.image.dependencies import ImageDependencies
 from statebake.bake.image.plan import APP_DIR, ImagePlan, Source
 from statebake.bake.image.quoting import check_user, check_variable
-from statebake.config import BuilderCompat, DockerSettings, Project
+from statebake.config import BuilderCompat, DockerSettings, Project, table_at
 from statebake.errors import Code, StatebakeError
 from statebake.hosts import ImageRun
 from statebake.model.image_reference import check_reference
 from statebake.model.keys import STATE_DIR_NAME
 
 DEFAULT_BUILDER: BuilderCompat = "buildkit"
+_SCRIPTS = (("project", "scripts"), ("project", "gui-scripts"), ("tool", "poetry", "scripts"))
 
 
 def plan_image(
@@ -73,6 +74,25 @@ def plan_image(
         },
         refresh=_variables(docker) if refresh else None,
     )
+
+
+def must_start(project: Project, docker: DockerSettings, plan: ImagePlan) -> None:
+    """Raise ``BAD_SETTING`` where the command is a script of the project's, which is not installed in the image.
+
+    A template of the user's own may install it.
+    """
+    first = plan.command[0] if plan.command else ""
+    for place in _SCRIPTS:
+        scripts = table_at(project.pyproject, *place)
+        found = scripts.get(first) if isinstance(scripts, Mapping) else None
+        if isinstance(found, str) and docker.template is None:
+            raise StatebakeError(
+                Code.BAD_SETTING,
+                f"The image would run {first!r}, which [{'.'.join(place)}] declares: no such program is there, for the "
+                "image has the project's files as they are.",
+                where="docker.command",
+                next_step=f"run with `python -m` or `python -c` what the program runs: {found}",
+            )
 
 
 def image_sources(project: Path, import_root: Path, own: Sequence[Path], packages: Sequence[str]) -> tuple[Source, ...]:

@@ -66,6 +66,8 @@ WORKDIR /app
 USER 1000:1000
 EXPOSE 4000
 HEALTHCHECK --interval=30s --timeout=20s --start-period=2m CMD ["dagster", "api", "grpc-health-check", "-p", "4000"]
+# The command is what runs, whatever the base image puts before one.
+ENTRYPOINT []
 CMD ["dagster", "api", "grpc", "-h", "0.0.0.0", "-p", "4000", "-m", "depot.definitions"]
 # The state, at /app/depot/defs/.local_defs_state. With its parent directories, for their times are a part of the layer too.
 COPY --link --from=parts /parts/layer/ /

@@ -87,6 +87,8 @@ ENV PATH="/opt/venv/bin:$PATH" \
     PYTHONPATH="/app/src"
 WORKDIR /app
 USER 1000:1000
+# The command is what runs, whatever the base image puts before one.
+ENTRYPOINT []
 CMD ["python", "-m", "shop"]
 # The state, at /app/src/shop/defs/.local_defs_state. With its parent directories, for their times are a part of the layer too.
 COPY --link --from=state /parts/layer/ /
