@@ -220,7 +220,8 @@ SETTINGS: tuple[Setting, ...] = (
         "max_shrink",
         Kind.SHARE,
         None,
-        "State that lost more than this, in bytes, files or JSON elements, is rejected (`--allow-shrink` accepts it).",
+        "State that lost more than this, in bytes, files, JSON elements, or one list of them, is rejected "
+        "(`--allow-shrink` accepts it).",
         "--max-shrink",
         "no limit",
         per_key=True,

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 _MAX_LABEL = 40
+MAX_JSON_BYTES = 64 << 20
+"""A larger document is not parsed, for that would take ten times its size."""
 
 
 def read_json(text: bytes) -> Any:

@@ -12,9 +12,11 @@ from statebake.errors import Code, StatebakeError
 from statebake.model.keys import STATE_NAME
 from statebake.model.tree import list_files
 from statebake.model.units import show_bytes
-from statebake.refresh.documents import count_elements, read_json
+from statebake.refresh.documents import MAX_JSON_BYTES, count_elements, read_json
 from statebake.refresh.json_schema import judge_state
-from statebake.refresh.shrink import MAX_JSON_BYTES, Measure, lost_elements, lost_names
+from statebake.refresh.shrink import Loss, Measure, find_losses, lost_names, show_losses
+
+_DBT_PROJECT, _DBT_MANIFEST = "dbt_project.yml", "target/manifest.json"
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Guards:
     Attributes:
         min_bytes, max_bytes: bounds for the sizes of all its files together, both inclusive.
         schema: a JSON Schema file that its ``state`` must satisfy.
-        max_shrink: the fraction (0 to 1) of its bytes, its files, and the elements of its JSON that one fetch may lose.
+        max_shrink: the fraction (0 to 1) that one fetch may lose of its bytes, its files, the elements of its JSON
+            files, and the elements of any one list or object in these.
     """
 
     min_bytes: int | None = None
@@ -63,11 +66,20 @@ class _Content:
     def bytes(self) -> int:
         return sum(self.files.values())
 
-    def document(self) -> Any:
-        """Return its ``state`` as JSON; raises ``ValueError`` or ``OSError`` where it is none, or too large."""
-        if self.files.get(STATE_NAME, MAX_JSON_BYTES + 1) > MAX_JSON_BYTES:
-            raise ValueError("too large")
-        return read_json((self.root / STATE_NAME).read_bytes())
+    def is_json(self, path: str) -> bool:
+        """Return whether a file is a document that is compared: ``state``, or one called ``*.json``.
+
+        Of what dbt writes only the manifest is: its other files tell of the last run, whatever that was about.
+        """
+        if not 0 <= self.files.get(path, -1) <= MAX_JSON_BYTES:
+            return False
+        project, target, name = path.rpartition("target/")
+        if target and f"{project}{_DBT_PROJECT}" in self.files:
+            return f"{target}{name}" == _DBT_MANIFEST
+        return path == STATE_NAME or path.endswith(".json")
+
+    def document(self, path: str) -> Any:
+        return read_json((self.root / path).read_bytes())
 
 
 def _sizes(root: Path) -> dict[str, int]:
@@ -108,22 +120,17 @@ def _check_schema(state: Path, schema: Path, key: str, where: str) -> None:
 def _check_shrink(old: _Content, new: _Content, limit: float, key: str, where: str) -> None:
     size = Measure("bytes", old.bytes, new.bytes)
     count = Measure("files", len(old.files), len(new.files))
-    elements = Measure("elements", 0, 0)
-    documents: tuple[Any, Any] | None = None
-    try:
-        documents = old.document(), new.document()
-        elements = Measure("elements", count_elements(documents[0]), count_elements(documents[1]))
-    except (OSError, ValueError):
-        pass  # bytes and files are compared all the same
-    if not any(measure.shrunk_by() > limit for measure in (size, count, elements)):
+    elements, found = _compare_json(old, new, limit)
+    too_much = any(measure.shrunk_by() > limit for measure in (size, count, elements))
+    if not too_much and not any(loss.alone for loss in found):
         return
-    losses = lost_elements(*documents) if documents else []
+    losses = show_losses(found)
     if count.shrunk_by() > 0:
         losses.append(lost_names("files", old.files, new.files))
     if size.shrunk_by() > 0:
         losses.append(f"size: {show_bytes(size.before)} → {show_bytes(size.after)}")
     if elements.shrunk_by() > limit:
-        losses.append(f"elements of `state` in all: {elements.before} → {elements.after}")
+        losses.append(f"{elements.name} in all: {elements.before} → {elements.after}")
     raise StatebakeError(
         Code.CONTENT_SHRUNK,
         f"The fetch of {key!r} lost more than the {100 * limit:.3g} % that its `max_shrink` allows: {losses[0]}.",
@@ -131,6 +138,25 @@ def _check_shrink(old: _Content, new: _Content, limit: float, key: str, where: s
         detail="\n".join(losses[1:]) or None,
         next_step=f"{_refresh(key)} --allow-shrink",
     )
+
+
+def _compare_json(old: _Content, new: _Content, limit: float) -> tuple[Measure, list[Loss]]:
+    """Return the elements of the JSON files that there were before and are now, and where some of them were lost."""
+    before = after = 0
+    losses: list[Loss] = []
+    others = False
+    for path in old.files:
+        if not (old.is_json(path) and new.is_json(path)):
+            continue
+        try:
+            documents = old.document(path), new.document(path)
+        except (OSError, ValueError):
+            continue  # bytes and files are compared all the same
+        others = others or path != STATE_NAME
+        before += count_elements(documents[0])
+        after += count_elements(documents[1])
+        losses += find_losses(*documents, limit, path)
+    return Measure("elements of its JSON files" if others else "elements of `state`", before, after), losses
 
 
 def _refresh(key: str) -> str:
