@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from statebake.model.outcome import KeyOutcome, Outcome
 from statebake.model.record import Record, read_record
 from statebake.model.settle import Fetched, Prepared, commit, prepare, rfc3339
 from statebake.model.transaction import open_staging, remove_tree, storage_error
+from statebake.model.tree import read_each
 from statebake.progress import Observer
 from statebake.refresh.attempts import Attempts, fetch_with_retries, out_of_time
 from statebake.refresh.guards import Guards, check_content
@@ -93,6 +95,7 @@ class _Refresh:
     returned: set[str] = field(default_factory=set)  # no deadline ends what comes after the fetch
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(COMMITS, thread_name_prefix="commit"))
     out_of_time: bool = False
+    over: threading.Event = field(default_factory=threading.Event)  # nobody waits for the threads' work any more
 
     def __post_init__(self) -> None:
         self.numbers = {fetch.key: number for number, fetch in enumerate(self.plan.fetches)}
@@ -113,6 +116,7 @@ class _Refresh:
                 await self.commit_together()
         finally:
             self.out_of_time = False
+            self.over.set()
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
@@ -180,7 +184,7 @@ class _Refresh:
         from statebake.refresh.search import StateSearch
 
         staged, settings = self.staging / fetch.name, fetch.settings
-        search = StateSearch(self.searcher, settings.secrets)
+        search = StateSearch(self.searcher, settings.secrets, self.pulse)
         if settings.secrets.scrub:
             attempts.scrubbed = scrub(staged)
         patterns = (*SCRUBBED, *settings.exclude) if settings.secrets.scrub else settings.exclude
@@ -197,18 +201,21 @@ class _Refresh:
             host=self.worker.discovery.host,
         )
 
-        def check() -> None:
+        def check(changed: bool) -> None:
             attempts.warnings = search.findings(fetch.key, fetched.where)
             check_content(
                 staged,
-                self.state_dir / fetch.name,
+                self.state_dir / fetch.name if changed else None,
                 guards,
                 key=fetch.key,
                 where=fetched.where,
                 allow_shrink=self.run.allow_shrink,
+                pulse=self.pulse,
             )
 
-        return prepare(fetched, self.state_dir, staged, check, search.read)
+        return prepare(
+            fetched, self.state_dir, staged, check, search.read, read_old=partial(read_each, pulse=self.pulse)
+        )
 
     def outcome(self, prepared: Prepared, attempts: Attempts) -> KeyOutcome:
         return KeyOutcome(
@@ -247,6 +254,7 @@ class _Refresh:
                     staging=self.staging,
                     now=self.run.now(),
                     mask=self.run.mask,
+                    pulse=self.pulse,
                 )
             )
         except StatebakeError as problem:
@@ -284,6 +292,11 @@ class _Refresh:
             if key not in self.outcomes or self.outcomes[key].outcome not in new
         }
         write_failures(self.state_dir, self.staging, failed, ended, self.worker.discovery.keys)
+
+    def pulse(self) -> None:
+        """End a thread's work that nobody waits for any more, by raising."""
+        if self.over.is_set():
+            raise asyncio.CancelledError
 
     async def threaded(self, function: Callable[..., T], *arguments: object) -> T:
         """Run what waits for the disk in a thread."""

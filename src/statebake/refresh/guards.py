@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import STATE_NAME
-from statebake.model.tree import list_files
+from statebake.model.tree import go_on, list_files
 from statebake.model.units import show_bytes
 from statebake.refresh.documents import MAX_JSON_BYTES, count_elements, read_json
 from statebake.refresh.json_schema import judge_state
 from statebake.refresh.shrink import Loss, Measure, find_losses, lost_names, show_losses
 
 _DBT_PROJECT, _DBT_MANIFEST = "dbt_project.yml", "target/manifest.json"
+_PARSING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -36,23 +38,38 @@ class Guards:
     max_shrink: float | None = None
 
 
-def check_content(staged: Path, old: Path | None, guards: Guards, *, key: str, where: str, allow_shrink: bool) -> None:
+def check_content(
+    staged: Path,
+    old: Path | None,
+    guards: Guards,
+    *,
+    key: str,
+    where: str,
+    allow_shrink: bool,
+    pulse: Callable[[], None] = go_on,
+) -> None:
     """Raise if what was fetched into ``staged``, a key directory that is known to be state, breaks ``guards``.
 
     ``old`` is the key directory before, if there is one; where it is no state, or ``allow_shrink`` is set, nothing is
-    compared with it. ``where`` is what errors point at. Raises ``StatebakeError``: ``CONTENT_REJECTED`` (size, schema),
-    ``CONTENT_SHRUNK``; ``BAD_SETTING`` and ``EXTRA_NOT_INSTALLED`` of the schema; what ``list_files`` raises.
+    compared with it. ``where`` is what errors point at. ``pulse`` is called again and again, and ends this by raising.
+    JSON is parsed for one key at a time: it takes ten times its size in memory.
+
+    Raises ``StatebakeError``: ``CONTENT_REJECTED`` (size, schema), ``CONTENT_SHRUNK``; ``BAD_SETTING`` and
+    ``EXTRA_NOT_INSTALLED`` of the schema; what ``list_files`` raises.
     """
     files = _sizes(staged)
     _check_size(sum(files.values()), guards, key, where)
     if guards.schema is not None:
-        _check_schema(staged / STATE_NAME, guards.schema, key, where)
+        with _PARSING:
+            _check_schema(staged / STATE_NAME, guards.schema, key, where, pulse)
     if guards.max_shrink is not None and old is not None and not allow_shrink:
         try:
             before = _sizes(old)
         except (OSError, StatebakeError):
             return  # it could not have been used either
-        _check_shrink(_Content(old, before), _Content(staged, files), guards.max_shrink, key, where)
+        _check_shrink(
+            _Content(old, before), _Content(staged, files), guards.max_shrink, key=key, where=where, pulse=pulse
+        )
 
 
 @dataclass(frozen=True)
@@ -99,9 +116,10 @@ def _check_size(size: int, guards: Guards, key: str, where: str) -> None:
             )
 
 
-def _check_schema(state: Path, schema: Path, key: str, where: str) -> None:
+def _check_schema(state: Path, schema: Path, key: str, where: str, pulse: Callable[[], None]) -> None:
     next_step = f"see what the source returns, or correct {shlex.quote(str(schema))}; then: {_refresh(key)}"
-    problem, violations = judge_state(state, schema)
+    pulse()
+    problem, violations = judge_state(state, schema, pulse)
     if problem:
         raise _rejected(
             f"The fetch of {key!r} wrote a `state` that {problem}, so it cannot satisfy {schema.name}.",
@@ -117,10 +135,13 @@ def _check_schema(state: Path, schema: Path, key: str, where: str) -> None:
         )
 
 
-def _check_shrink(old: _Content, new: _Content, limit: float, key: str, where: str) -> None:
+def _check_shrink(
+    old: _Content, new: _Content, limit: float, *, key: str, where: str, pulse: Callable[[], None]
+) -> None:
     size = Measure("bytes", old.bytes, new.bytes)
     count = Measure("files", len(old.files), len(new.files))
-    elements, found = _compare_json(old, new, limit)
+    with _PARSING:
+        elements, found = _compare_json(old, new, limit, pulse)
     too_much = any(measure.shrunk_by() > limit for measure in (size, count, elements))
     if not too_much and not any(loss.alone for loss in found):
         return
@@ -140,7 +161,7 @@ def _check_shrink(old: _Content, new: _Content, limit: float, key: str, where: s
     )
 
 
-def _compare_json(old: _Content, new: _Content, limit: float) -> tuple[Measure, list[Loss]]:
+def _compare_json(old: _Content, new: _Content, limit: float, pulse: Callable[[], None]) -> tuple[Measure, list[Loss]]:
     """Return the elements of the JSON files that there were before and are now, and where some of them were lost."""
     before = after = 0
     losses: list[Loss] = []
@@ -148,6 +169,7 @@ def _compare_json(old: _Content, new: _Content, limit: float) -> tuple[Measure, 
     for path in old.files:
         if not (old.is_json(path) and new.is_json(path)):
             continue
+        pulse()
         try:
             documents = old.document(path), new.document(path)
         except (OSError, ValueError):
@@ -155,7 +177,7 @@ def _compare_json(old: _Content, new: _Content, limit: float) -> tuple[Measure, 
         others = others or path != STATE_NAME
         before += count_elements(documents[0])
         after += count_elements(documents[1])
-        losses += find_losses(*documents, limit, path)
+        losses += find_losses(*documents, limit, path, pulse)
     return Measure("elements of its JSON files" if others else "elements of `state`", before, after), losses
 
 

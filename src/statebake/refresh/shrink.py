@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from statebake.model.keys import STATE_NAME
+from statebake.model.tree import go_on
 from statebake.refresh.documents import count_elements, kind_of, show_label
 
 _IDENTITIES = ("id", "uid", "uuid", "unique_id", "name", "key", "slug")
@@ -52,15 +53,18 @@ class Loss:
     alone: bool
 
 
-def find_losses(before: Any, after: Any, limit: float = 1.0, root: str = STATE_NAME) -> list[Loss]:
-    """Return where elements of a document were lost; ``root`` is what the document is called.
+def find_losses(
+    before: Any, after: Any, limit: float = 1.0, root: str = STATE_NAME, pulse: Callable[[], None] = go_on
+) -> list[Loss]:
+    """Return where elements of a document were lost; ``root`` is what the document is called. ``pulse``
+    is called again and again, and ends this by raising.
 
     A list or an object that lost at least three elements, and more of them than the fraction ``limit``, is too much
     ``alone``; those that are deeper than two levels and have the same name count together. Objects of a list are told
     apart by a member that identifies them, if there is one, so that they can be named; the same place in every object
     of a list is one place. Values are never shown but those that identify, shortened.
     """
-    places = _compare(before, after)
+    places = _compare(before, after, pulse)
     together: dict[_Path, list[_Place]] = {}
     for path, place in places.items():
         together.setdefault(_kind(path), []).append(place)
@@ -88,10 +92,11 @@ def show_losses(losses: Iterable[Loss]) -> list[str]:
     return lines
 
 
-def _compare(before: Any, after: Any) -> dict[_Path, _Place]:
+def _compare(before: Any, after: Any, pulse: Callable[[], None]) -> dict[_Path, _Place]:
     places: dict[_Path, _Place] = {}
     waiting: list[tuple[_Path, Any, Any]] = [((), before, after)]
     while waiting:
+        pulse()
         path, old, new = waiting.pop()
         if not isinstance(old, (dict, list)) or (not old and not isinstance(new, (dict, list))):
             continue

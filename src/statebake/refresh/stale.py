@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from statebake.config import Settings
 from statebake.errors import Exit, StatebakeError
 from statebake.model.record import Record, Stale, read_record
 from statebake.model.settle import keep_stale, parse_time, rfc3339
+from statebake.model.tree import go_on, read_each
 
 _LONGEST_REASON = 500
 
@@ -22,12 +24,14 @@ def keep_old_state(
     staging: Path,
     now: datetime,
     mask: Callable[[str], str],
+    pulse: Callable[[], None] = go_on,
 ) -> Record | None:
     """Mark the state in ``place`` as stale because of ``error``, and return its record now.
 
     Returns ``None`` where the settings do not ask for it, where there is no state of known age, or where what was
-    fetched has a secret in it, which nothing excuses. ``mask`` takes secrets out of the reason that is written down.
-    Raises ``StatebakeError``: ``error``, saying why the old state does not do.
+    fetched has a secret in it, which nothing excuses. ``mask`` takes secrets out of the reason that is written down;
+    ``pulse`` is called again and again while the state is read. Raises ``StatebakeError``: ``error``, saying why the
+    old state does not do.
     """
     if settings.on_failure == "fail" or error.code.exit is Exit.SECRET or not place.is_dir():
         return None
@@ -38,7 +42,7 @@ def keep_old_state(
         age_s = max(0, round((now - parse_time(confirmed)).total_seconds()))
         if settings.max_stale is None or age_s <= settings.max_stale:
             stale = Stale(rfc3339(now), age_s, error.code.value, mask(error.message)[:_LONGEST_REASON])
-            return keep_stale(record, stale, place, staging)
+            return keep_stale(record, stale, place, staging, partial(read_each, pulse=pulse))
     except StatebakeError as problem:
         raise error.saying(f"Its old state cannot be kept instead: {problem.message}") from error
     limit = f"max_stale is {settings.max_stale:.0f} s"

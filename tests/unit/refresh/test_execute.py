@@ -97,6 +97,21 @@ def test_very_many_attempts(build, tmp_path):
     assert 1800 <= attempts._backoff(2000, 3600.0) <= 5400
 
 
+def test_unchanged_state_is_not_compared(build, tmp_path, monkeypatch):
+    """What has the digest that it had has lost nothing, and is not read again to find that out."""
+    settings = Settings(backoff=0.0, max_shrink=0.1)
+    compared = []
+    monkeypatch.setattr("statebake.refresh.guards.find_losses", lambda *_: compared.append(1) or [])
+    texts = ['{"a": 1}', '{"a": 1}', '{"a": 2}']
+    for number, text in enumerate(texts):
+
+        async def fetch(request: FetchRequest, text: str = text) -> None:
+            request.state_path.write_text(text)
+
+        refresh(FakeWorker(build.discovery("a"), fetch), tmp_path / "state", settings=settings)
+        assert len(compared) == (number == 2)
+
+
 def test_an_interrupt_while_all_wait_to_be_committed(build, tmp_path):
     """A key that failed before, and was fetched in a run that was ended before its commit, still counts as failed."""
     state = tmp_path / "state"

@@ -356,6 +356,30 @@ def test_the_bound_is_inclusive(write, old, new, limit, passes):
         shrunk(before, staged, limit)
 
 
+def test_work_that_nobody_waits_for(write, tmp_path):
+    """Parsing, comparing and validating end where the pulse raises, however many elements there still are."""
+    (tmp_path / "shape.json").write_text(json.dumps({"items": {"type": "array", "items": {"type": "integer"}}}))
+    old, new = write("old", {"state": [[n] for n in range(50)]}), write("new", {"state": [[n] for n in range(50)]})
+
+    def pulse() -> None:
+        if next(beats, None) is None:
+            raise KeyboardInterrupt
+
+    for guards in (Guards(max_shrink=0.5), Guards(schema=tmp_path / "shape.json")):
+        for limit in (0, 1, 10, 50):
+            beats = iter(range(limit))
+            with pytest.raises(KeyboardInterrupt):
+                check_content(new, old, guards, key="a", where="", allow_shrink=False, pulse=pulse)
+
+
+def test_a_document_too_large_for_a_schema(write, tmp_path, monkeypatch):
+    """What is too large to be parsed cannot satisfy a schema, and is told so."""
+    (tmp_path / "shape.json").write_text("{}")
+    monkeypatch.setattr("statebake.refresh.json_schema.MAX_JSON_BYTES", 50)
+    said = rejected(write("new", {"state": [10**60]}), Guards(schema=tmp_path / "shape.json"))
+    assert "wrote a `state` that is larger than 64 MiB, the most that is compared" in said
+
+
 def test_large_documents_are_not_parsed(write, monkeypatch):
     """Above the limit only bytes and files are compared."""
     monkeypatch.setattr("statebake.refresh.guards.MAX_JSON_BYTES", 50)
