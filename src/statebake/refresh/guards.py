@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import shlex
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +62,7 @@ def check_content(
     files = _sizes(staged)
     _check_size(sum(files.values()), guards, key, where)
     if guards.schema is not None:
-        with _PARSING:
+        with _parsing():
             _check_schema(staged / STATE_NAME, guards.schema, key, where, pulse)
     if guards.max_shrink is not None and old is not None and not allow_shrink:
         try:
@@ -140,7 +142,7 @@ def _check_shrink(
 ) -> None:
     size = Measure("bytes", old.bytes, new.bytes)
     count = Measure("files", len(old.files), len(new.files))
-    with _PARSING:
+    with _parsing():
         elements, found = _compare_json(old, new, limit, pulse)
     too_much = any(measure.shrunk_by() > limit for measure in (size, count, elements))
     if not too_much and not any(loss.alone for loss in found):
@@ -175,10 +177,21 @@ def _compare_json(old: _Content, new: _Content, limit: float, pulse: Callable[[]
         except (OSError, ValueError):
             continue  # bytes and files are compared all the same
         others = others or path != STATE_NAME
-        before += count_elements(documents[0])
-        after += count_elements(documents[1])
+        before += count_elements(documents[0], pulse)
+        after += count_elements(documents[1], pulse)
         losses += find_losses(*documents, limit, path, pulse)
     return Measure("elements of its JSON files" if others else "elements of `state`", before, after), losses
+
+
+@contextlib.contextmanager
+def _parsing() -> Iterator[None]:
+    """Wait for one's turn, and spare documents, which have no cycles, the search for some: it takes most of the time."""
+    with _PARSING:
+        gc.disable()
+        try:
+            yield
+        finally:
+            gc.enable()
 
 
 def _refresh(key: str) -> str:

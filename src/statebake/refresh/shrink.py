@@ -111,13 +111,14 @@ def _compare(before: Any, after: Any, pulse: Callable[[], None]) -> dict[_Path, 
         if old_members is None or new_members is None:
             place.lost += count_elements(old) - count_elements(new)
             continue
+        in_list = (*path, None)
         for name, value in old_members.items():
             other = new_members.get(name, _MISSING)
             if other is _MISSING:
                 place.gone.append(str(name))
                 place.lost += 1 + count_elements(value)
-            else:
-                waiting.append(((*path, str(name) if isinstance(old, dict) else None), value, other))
+            elif isinstance(value, (dict, list)):
+                waiting.append(((*path, name) if isinstance(old, dict) else in_list, value, other))
     return places
 
 
@@ -167,7 +168,7 @@ def _members(old: Any, new: Any) -> tuple[dict[Any, Any] | None, dict[Any, Any] 
     """Return what is in two lists or objects by name, ``None`` where the items of a list cannot be matched."""
     if isinstance(old, dict):
         return old, new
-    for identity in _IDENTITIES:
+    for identity in _IDENTITIES if old and isinstance(old[0], dict) else ():
         old_items, new_items = _by_identity(old, identity), _by_identity(new, identity)
         if old_items is not None and new_items is not None:
             return old_items, new_items
