@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -12,14 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from statebake.errors import StatebakeError
+from statebake.errors import Code, StatebakeError
 from statebake.hosts import FetchRequest, Worker
 from statebake.model.discovery import refs
 from statebake.model.keys import STATE_NAME, key_problem, sanitize_key
 from statebake.model.outcome import KeyOutcome, Outcome
 from statebake.model.record import Record, read_record
 from statebake.model.settle import Fetched, Prepared, commit, prepare, rfc3339
-from statebake.model.transaction import open_staging, remove_tree, storage_error
+from statebake.model.transaction import discard, open_staging, remove_tree, storage_error
 from statebake.model.tree import read_each
 from statebake.progress import Observer
 from statebake.refresh.attempts import Attempts, fetch_with_retries, out_of_time
@@ -137,16 +138,23 @@ class _Refresh:
         """Fetch one key and commit it."""
         attempts = Attempts()
         try:
+            outcome = await self.end_of(fetch, attempts)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other keys go on
+            outcome = self.failure(fetch, attempts, _unexpected(error, fetch, self.staging))
+        if outcome is not None:
+            self.end(outcome)
+
+    async def end_of(self, fetch: PlannedFetch, attempts: Attempts) -> KeyOutcome | None:
+        """Return what became of a key; ``None`` where that is not known before all keys are committed together."""
+        try:
             await self.fetch(fetch, attempts)
-            outcome = await self.settle(fetch, attempts)
+            return await self.settle(fetch, attempts)
         except asyncio.CancelledError:
             if not self.out_of_time:
                 raise
-            outcome = await self.failed(fetch, attempts, out_of_time(fetch, attempts))
+            return await self.failed(fetch, attempts, out_of_time(fetch, attempts))
         except StatebakeError as error:
-            outcome = await self.failed(fetch, attempts, error)
-        if outcome is not None:
-            self.end(outcome)
+            return await self.failed(fetch, attempts, error)
 
     def end(self, outcome: KeyOutcome) -> None:
         assert outcome.key is not None
@@ -163,8 +171,11 @@ class _Refresh:
             spawn = fetch.settings.isolation == "spawn"
             return FetchRequest(fetch.key, fetch.component, key_dir / STATE_NAME, log, spawn=spawn)
 
+        async def clear() -> None:
+            await self.threaded(discard, self.staging / fetch.name)
+
         await fetch_with_retries(
-            fetch, attempts, begin, worker=self.worker, slots=self.run.slots, observer=self.observer
+            fetch, attempts, begin, clear, worker=self.worker, slots=self.run.slots, observer=self.observer
         )
 
     async def settle(self, fetch: PlannedFetch, attempts: Attempts) -> KeyOutcome | None:
@@ -174,8 +185,11 @@ class _Refresh:
         prepared = await self.threaded(self.prepare, fetch, attempts)
         if self.run.all_or_nothing:
             self.ready[fetch.key] = prepared, self.outcome(prepared, attempts)
+            if not prepared.changed:
+                await self.threaded(discard, prepared.staged)
             return None
         await self.threaded(commit, [prepared], self.state_dir)
+        await self.threaded(discard, prepared.staged)  # now, not at the end: others may need the room
         return self.outcome(prepared, attempts)
 
     def prepare(self, fetch: PlannedFetch, attempts: Attempts) -> Prepared:
@@ -235,15 +249,8 @@ class _Refresh:
         """Return what a failure means for a key: with the right settings, its old state goes on."""
         self.returned.add(fetch.key)
         place = self.state_dir / fetch.name
-        outcome = KeyOutcome(
-            fetch.key,
-            Outcome.FAILED,
-            error=error,
-            duration_s=attempts.duration_s,
-            attempts=attempts.count,
-            printed=attempts.printed,
-            kept=(place / STATE_NAME).exists(),
-        )
+        outcome = self.failure(fetch, attempts, error)
+        await self.threaded(discard, self.staging / fetch.name)
         try:
             kept = await self.threaded(
                 partial(
@@ -262,6 +269,17 @@ class _Refresh:
         if kept is None:
             return outcome
         return replace(outcome, outcome=Outcome.STALE, record=kept, before=kept)
+
+    def failure(self, fetch: PlannedFetch, attempts: Attempts, error: StatebakeError) -> KeyOutcome:
+        return KeyOutcome(
+            fetch.key,
+            Outcome.FAILED,
+            error=error,
+            duration_s=attempts.duration_s,
+            attempts=attempts.count,
+            printed=attempts.printed,
+            kept=(self.state_dir / fetch.name / STATE_NAME).exists(),
+        )
 
     async def commit_together(self) -> None:
         """Commit every key, or none when one failed or could not be fetched at all."""
@@ -301,6 +319,19 @@ class _Refresh:
     async def threaded(self, function: Callable[..., T], *arguments: object) -> T:
         """Run what waits for the disk in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self.pool, function, *arguments)
+
+
+def _unexpected(error: Exception, fetch: PlannedFetch, staging: Path) -> StatebakeError:
+    """Return the failure of a key that something went wrong with which nobody has thought of."""
+    if isinstance(error, OSError):
+        return storage_error(error, staging / fetch.name)
+    return StatebakeError(
+        Code.COMMIT_FAILED,
+        f"What the fetch of {fetch.key} left met a bug in statebake: {type(error).__name__}.",
+        where=fetch.component.declared_at,
+        next_step="report it with the lines above",
+        detail="".join(traceback.format_exception(error)),
+    )
 
 
 def _fresh_dir(path: Path) -> None:

@@ -185,7 +185,7 @@ def _compare_json(old: _Content, new: _Content, limit: float, pulse: Callable[[]
 
 @contextlib.contextmanager
 def _parsing() -> Iterator[None]:
-    """Wait for one's turn, and spare documents, which have no cycles, the search for some: it takes most of the time."""
+    """Wait for one's turn, and spare documents, which have no cycles, the search for some: it takes long."""
     with _PARSING:
         gc.disable()
         try:

@@ -49,8 +49,8 @@ def failure(error: BaseException, project: str) -> dict[str, Any]:
         status, headers = None, {}
     return {
         "type": error.__class__.__name__,
-        "message": describe(error),
-        "traceback": short_traceback(error, project),
+        "message": writable(describe(error)),
+        "traceback": writable(short_traceback(error, project)),
         "permanent": is_permanent(error, status),
         "retry_after": retry_after(headers),
     }
@@ -151,6 +151,11 @@ def describe(error: BaseException) -> str:
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]} …"
     return f"{error.__class__.__name__}: {text}" if text else error.__class__.__name__
+
+
+def writable(text: str) -> str:
+    """Return a text that every file can hold: halves of characters, which JSON can have, are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def short_traceback(error: BaseException, project: str) -> str:

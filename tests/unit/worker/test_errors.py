@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from statebake.worker.errors import describe, is_permanent
+from statebake.worker.errors import describe, failure, is_permanent
 
 
 def _raised(mapping):
@@ -21,3 +21,10 @@ def test_a_variable_that_is_not_set():
     assert (is_permanent(unset, None), is_permanent(lacking, None)) == (True, False)
     assert describe(unset) == "KeyError: 'STATEBAKE_IS_NOT_SET', a variable that is not set"
     assert describe(lacking) == "KeyError: 'STATEBAKE_IS_NOT_SET'"
+
+
+def test_half_a_character():
+    """A text that no file can hold is escaped, wherever an exception says it."""
+    said = failure(ValueError("shop \ud83d"), "/project")
+    assert said["message"] == r"ValueError: shop \ud83d"
+    assert said["traceback"].encode()
