@@ -150,7 +150,7 @@ SETTINGS: tuple[Setting, ...] = (
         Kind.DURATION,
         1.0,
         "The pause before the first retry, doubled for each further one, and varied by up to a half. A longer "
-        "`Retry-After` of the server counts instead.",
+        "`Retry-After` of the server counts instead; with one above 5 minutes nothing is tried again.",
         "--backoff",
         per_key=True,
     ),
@@ -183,7 +183,7 @@ SETTINGS: tuple[Setting, ...] = (
         "max_stale",
         Kind.DURATION,
         None,
-        "With `stale`: state that was last confirmed longer ago fails nevertheless.",
+        "With `stale`: state that was last confirmed longer ago, or in the future, fails nevertheless.",
         "--max-stale",
         "no limit",
         per_key=True,

@@ -202,7 +202,8 @@ class _Refresh:
         if settings.secrets.scrub:
             attempts.scrubbed = scrub(staged)
         patterns = (*SCRUBBED, *settings.exclude) if settings.secrets.scrub else settings.exclude
-        attempts.pruned = prune(staged, patterns).files
+        pruned = prune(staged, patterns)
+        attempts.pruned = pruned.files
         guards = Guards(settings.min_bytes, settings.max_bytes, settings.schema, settings.max_shrink)
         fetched = Fetched(
             key=fetch.key,
@@ -227,9 +228,13 @@ class _Refresh:
                 pulse=self.pulse,
             )
 
-        return prepare(
-            fetched, self.state_dir, staged, check, search.read, read_old=partial(read_each, pulse=self.pulse)
-        )
+        reread = partial(read_each, pulse=self.pulse)
+        try:
+            return prepare(fetched, self.state_dir, staged, check, search.read, read_old=reread)
+        except StatebakeError as error:
+            if error.code is Code.FETCH_WROTE_NOTHING and pruned.files:
+                raise pruned.blamed_for(error) from error
+            raise
 
     def outcome(self, prepared: Prepared, attempts: Attempts) -> KeyOutcome:
         return KeyOutcome(

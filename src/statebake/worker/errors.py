@@ -47,12 +47,13 @@ def failure(error: BaseException, project: str) -> dict[str, Any]:
         status, headers = http_answer(error)
     except BaseException:  # its own attributes fail, or are something else than their names say
         status, headers = None, {}
+    pause = retry_after(headers)  # GitHub, for one, answers 403 with it where there were too many requests
     return {
         "type": error.__class__.__name__,
         "message": writable(describe(error)),
         "traceback": writable(short_traceback(error, project)),
-        "permanent": is_permanent(error, status),
-        "retry_after": retry_after(headers),
+        "permanent": is_permanent(error, status) and not (pause and is_4xx(status)),
+        "retry_after": pause,
     }
 
 
@@ -61,10 +62,15 @@ def is_permanent(error: BaseException, status: int | None) -> bool:
     if isinstance(error, (ConnectionError, TimeoutError)):  # whatever an earlier attempt of its own was answered
         return False
     if status is not None:
-        return 400 <= status < 500 and status not in _PASSING_4XX
+        return is_4xx(status) and status not in _PASSING_4XX
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
         return True
     return isinstance(error, _PERMANENT) or is_ours(error) or is_unset_variable(error)
+
+
+def is_4xx(status: int | None) -> bool:
+    """Return whether a status says that the request is at fault."""
+    return status is not None and 400 <= status < 500
 
 
 def is_unset_variable(error: BaseException) -> bool:
@@ -82,17 +88,18 @@ def http_answer(error: BaseException) -> tuple[int | None, Mapping[str, str]]:
     """Return the status and the headers of the HTTP response that an exception, or one that caused it, carries.
 
     Knows requests, httpx and pyairbyte (``response.status_code``), aiohttp (``status``), urllib (``code``), botocore (a
-    dictionary).
+    dictionary), googleapiclient (``resp``: the headers, with a ``status``).
     """
     for cause in causes(error):
-        response = getattr(cause, "response", None)
-        if isinstance(response, Mapping):
+        response = next((it for name in ("response", "resp") if (it := getattr(cause, name, None)) is not None), None)
+        holder = cause if response is None else response
+        if isinstance(response, Mapping) and not is_status(getattr(response, "status", None)):
             meta = response.get("ResponseMetadata", {})
             found, headers = meta.get("HTTPStatusCode"), meta.get("HTTPHeaders")
         else:
-            places = [(response, "status_code"), (response, "status"), (cause, "status"), (cause, "code")]
+            places = [(place, name) for place in (response, cause) for name in ("status_code", "status", "code")]
             found = next((value for place, name in places if is_status(value := getattr(place, name, None))), None)
-            headers = getattr(response if response is not None else cause, "headers", None)
+            headers = response if isinstance(response, Mapping) else getattr(holder, "headers", None)
         if is_status(found):
             return found, {str(name).lower(): str(value) for name, value in dict(headers or {}).items()}
     return None, {}
