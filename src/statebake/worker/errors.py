@@ -47,12 +47,13 @@ def failure(error: BaseException, project: str) -> dict[str, Any]:
         status, headers = http_answer(error)
     except BaseException:  # its own attributes fail, or are something else than their names say
         status, headers = None, {}
-    pause = retry_after(headers)  # GitHub, for one, answers 403 with it where there were too many requests
+    pause = retry_after(headers)
+    too_many = status == 403 and pause  # as GitHub answers where there were too many requests
     return {
         "type": error.__class__.__name__,
         "message": writable(describe(error)),
         "traceback": writable(short_traceback(error, project)),
-        "permanent": is_permanent(error, status) and not (pause and is_4xx(status)),
+        "permanent": is_permanent(error, status) and not too_many,
         "retry_after": pause,
     }
 
@@ -62,15 +63,10 @@ def is_permanent(error: BaseException, status: int | None) -> bool:
     if isinstance(error, (ConnectionError, TimeoutError)):  # whatever an earlier attempt of its own was answered
         return False
     if status is not None:
-        return is_4xx(status) and status not in _PASSING_4XX
+        return 400 <= status < 500 and status not in _PASSING_4XX
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
         return True
     return isinstance(error, _PERMANENT) or is_ours(error) or is_unset_variable(error)
-
-
-def is_4xx(status: int | None) -> bool:
-    """Return whether a status says that the request is at fault."""
-    return status is not None and 400 <= status < 500
 
 
 def is_unset_variable(error: BaseException) -> bool:
