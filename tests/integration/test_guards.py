@@ -145,6 +145,16 @@ def test_a_schema_without_the_extra(tmp_path: Path) -> None:
     assert not list(state_dir(project).glob("Text*"))
 
 
+def test_nothing_is_left(tmp_path: Path) -> None:
+    """Where all that was fetched is excluded, the setting is named, and what it took out."""
+    text = code_component("it", "state_path.mkdir()\n(state_path / 'a').write_text('x')")
+    result = statebake("refresh", "--exclude", "state/*", cwd=native_project(tmp_path, text))
+    error = the_error(result.err)
+    assert (result.code, error.code) == (4, "SB402")
+    assert "Left out was what `exclude` and the defaults name: state/a." in error.message
+    assert "correct `exclude`" in (error.next_step or "")
+
+
 def test_what_is_left_out(tmp_path: Path) -> None:
     """Excluded files are no part of the state and its digest, and the run says how many there were."""
     write = "for name in ('state', 'a.log', 'logs/b', 'keep.log'):\n"

@@ -26,6 +26,8 @@ PHASES = {
     "fetch": BEGUN + "import subprocess\nsubprocess.run(['sleep', '600'])",
     "spawned fetch": BEGUN + "import time\ntime.sleep(600)",
     "retry pause": BEGUN + "raise ConnectionError('gone')",
+    "large state": "state_path.write_text('x')\n"
+    "for n in range(8):\n  open(state_path.parent / str(n), 'w').truncate(1 << 30)\n" + BEGUN,
     "large commit": "state_path.write_text('x')\n"
     "for n in range(1000):\n  (state_path.parent / str(n)).write_text('x' * 99)\n" + BEGUN,
 }

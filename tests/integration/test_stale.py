@@ -118,10 +118,12 @@ def test_a_key_that_was_kept_is_fetched_again(failing: Path) -> None:
 
 
 def test_a_clock_that_was_set_back(failing: Path) -> None:
-    """State that was confirmed in the future is no older than nothing."""
+    """State that was confirmed in the future is no older than nothing, and of no age that a ``max_stale`` allows."""
     place = state_dir(failing) / "Text__it__"
     let_confirmed(place, timedelta(hours=-5))
-    refresh(failing, "--max-stale", "1h").ok()
+    result = refresh(failing, "--max-stale", "1h")
+    assert (result.code, "which is still to come" in result.err) == (4, True)
+    refresh(failing).ok()
     assert record_of(place)["stale"]["age_s"] == 0
 
 
@@ -142,6 +144,7 @@ def test_what_is_not_sound_is_not_kept(how: str, failing: Path) -> None:
     before = read_tree(state_dir(failing))
     result = refresh(failing)
     assert (result.code, [item.code for item in shown(result.err)]) == (4, ["SB401"])
+    assert ("Its old state cannot be kept instead" in result.err) == (how != "no state")
     assert read_tree(state_dir(failing)) == before
 
 

@@ -8,13 +8,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from statebake.refresh.documents import count_elements
-from statebake.refresh.shrink import Measure, lost_elements
+from statebake.refresh.shrink import Measure, find_losses, show_losses
 
 SCALARS = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "value-a", "value-b", "value\nc"])
 NAMES = st.sampled_from(["id", "name", "key", "a", "b c", "é", ""])
 DOCUMENTS = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4), max_leaves=25
 )
+
+
+def lost_elements(before, after) -> list[str]:
+    return show_losses(find_losses(before, after))
 
 
 def containers(document, path=()):

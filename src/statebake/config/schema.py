@@ -151,7 +151,7 @@ SETTINGS: tuple[Setting, ...] = (
         Kind.DURATION,
         1.0,
         "The pause before the first retry, doubled for each further one, and varied by up to a half. A longer "
-        "`Retry-After` of the server counts instead.",
+        "`Retry-After` of the server counts instead; with one above 5 minutes nothing is tried again.",
         "--backoff",
         per_key=True,
     ),
@@ -184,7 +184,7 @@ SETTINGS: tuple[Setting, ...] = (
         "max_stale",
         Kind.DURATION,
         None,
-        "With `stale`: state that was last confirmed longer ago fails nevertheless.",
+        "With `stale`: state that was last confirmed longer ago, or in the future, fails nevertheless.",
         "--max-stale",
         "no limit",
         per_key=True,
@@ -221,7 +221,8 @@ SETTINGS: tuple[Setting, ...] = (
         "max_shrink",
         Kind.SHARE,
         None,
-        "State that lost more than this, in bytes, files or JSON elements, is rejected (`--allow-shrink` accepts it).",
+        "State that lost more than this, in bytes, files, JSON elements, or one list of them, is rejected "
+        "(`--allow-shrink` accepts it).",
         "--max-shrink",
         "no limit",
         per_key=True,

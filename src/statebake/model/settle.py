@@ -16,6 +16,8 @@ from statebake.model.state_config import DefsStateManagementType
 from statebake.model.transaction import commit_keys, replace_file, storage_error
 from statebake.model.tree import TreeFile, TreeSummary, read_each, summarize_dir
 
+_Read = Callable[[Sequence[TreeFile]], Iterable[str]]
+
 
 @dataclass(frozen=True)
 class Fetched:
@@ -55,21 +57,24 @@ def prepare(
     fetched: Fetched,
     state_dir: Path,
     staged: Path,
-    check: Callable[[], None] = lambda: None,
-    read: Callable[[Sequence[TreeFile]], Iterable[str]] = read_each,
+    check: Callable[[bool], None] = lambda _: None,
+    read: _Read = read_each,
+    *,
+    read_old: _Read = read_each,
 ) -> Prepared:
     """Validate and digest what is in ``staged``, and write its record.
 
-    ``read`` reads each file, once, and returns the SHA-256 of each in hexadecimal. ``check`` is called when ``staged``
-    is known to be state, and refuses it by raising. Raises ``StatebakeError``: ``FETCH_WROTE_NOTHING``,
+    ``read`` reads each file, once, and returns the SHA-256 of each in hexadecimal; ``read_old`` does it with the state
+    that is there. ``check`` is called when ``staged`` is known to be state, with whether it is another state than the
+    record tells of, and refuses it by raising. Raises ``StatebakeError``: ``FETCH_WROTE_NOTHING``,
     ``FETCH_LEFT_FOREIGN``, ``NEWER_FORMAT`` (of the old record), ``COMMIT_FAILED``, ``READ_ONLY``, and what ``check``
     raises. The state is as it was, then and otherwise.
     """
     place = state_dir / staged.name
     summary = _validate(fetched, staged, read)
-    check()
     old = _old_record(place)
     same = old if old is not None and old.digest == summary.digest else None
+    check(same is None)
     time = rfc3339(fetched.at)
     record = Record(
         key=fetched.key,
@@ -86,7 +91,7 @@ def prepare(
         host=same.host if same else fetched.host,
         extra=old.extra if old else {},
     )
-    changed = not (same and _is_on_disk(place, summary))
+    changed = not (same and _is_on_disk(place, summary, read_old))
     if changed:
         try:  # made durable with the rest of the directory, when it is committed
             (staged / RECORD_NAME).write_text(dump_json(record.to_json()), encoding="utf-8")
@@ -116,13 +121,13 @@ def settle(fetched: Fetched, state_dir: Path, staged: Path) -> Prepared:
     return prepared
 
 
-def keep_stale(record: Record, stale: Stale, place: Path, staging: Path) -> Record:
+def keep_stale(record: Record, stale: Stale, place: Path, staging: Path, read: _Read = read_each) -> Record:
     """Write down that the state in ``place`` is older than was wanted, and return its record now.
 
     Raises ``StatebakeError``: ``DIGEST_MISMATCH`` where it is not what its ``record`` says, ``COMMIT_FAILED``,
     ``READ_ONLY``.
     """
-    if summarize_dir(place).digest != record.digest:
+    if summarize_dir(place, read=read).digest != record.digest:
         raise StatebakeError(
             Code.DIGEST_MISMATCH,
             f"The state of {record.key!r} was changed since it was fetched, so it cannot be kept instead of a new one.",
@@ -144,7 +149,7 @@ def parse_time(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
-def _validate(fetched: Fetched, staged: Path, read: Callable[[Sequence[TreeFile]], Iterable[str]]) -> TreeSummary:
+def _validate(fetched: Fetched, staged: Path, read: _Read) -> TreeSummary:
     if staged.is_symlink():
         raise StatebakeError(
             Code.FETCH_LEFT_FOREIGN,
@@ -190,8 +195,8 @@ def _old_record(place: Path) -> Record | None:
         return None
 
 
-def _is_on_disk(place: Path, summary: TreeSummary) -> bool:
+def _is_on_disk(place: Path, summary: TreeSummary, read: _Read) -> bool:
     try:
-        return summarize_dir(place).digest == summary.digest
+        return summarize_dir(place, read=read).digest == summary.digest
     except (StatebakeError, OSError):
         return False

@@ -111,6 +111,12 @@ def remove_tree(root: Path) -> None:
             directory.rmdir()
 
 
+def discard(staged: Path) -> None:
+    """Remove a staged key directory, or what its commit has put in its place: the old state."""
+    remove_tree(staged.parent / _OLD_DIR / staged.name)
+    remove_tree(staged)
+
+
 def _empty(directory: Path, root: Path) -> list[Path]:
     """Remove the files of ``directory`` and move its directories beside ``root``; return what to remove, last first."""
     directory.chmod(0o700)

@@ -120,10 +120,14 @@ def summarize(files: Iterable[tuple[str, int, Callable[[], BinaryIO] | str]], *,
     return TreeSummary(digest=f"sha256:{total.hexdigest()}", files=count, bytes=size, empty=empty)
 
 
-def read_each(files: Sequence[TreeFile]) -> Iterator[str]:
-    """Read files and yield the SHA-256 of each, in hexadecimal; raises ``OSError``."""
+def go_on() -> None:
+    """Say, to work that is long and asks whether it is to stop, that it is not; others say so by raising."""
+
+
+def read_each(files: Sequence[TreeFile], pulse: Callable[[], None] = go_on) -> Iterator[str]:
+    """Read files and yield the SHA-256 of each, in hexadecimal; raises ``OSError``, and what ``pulse`` raises."""
     for file in files:
-        yield _sha256(partial(_open, file))
+        yield _sha256(partial(_open, file), pulse)
 
 
 def _open(file: TreeFile) -> BinaryIO:
@@ -255,10 +259,11 @@ def _foreign(path: Path, what: str) -> StatebakeError:
     )
 
 
-def _sha256(opener: Callable[[], BinaryIO]) -> str:
+def _sha256(opener: Callable[[], BinaryIO], pulse: Callable[[], None] = go_on) -> str:
     digest = hashlib.sha256()
     with opener() as stream:
         while chunk := stream.read(_CHUNK):
+            pulse()
             digest.update(chunk)
     return digest.hexdigest()
 

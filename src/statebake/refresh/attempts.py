@@ -40,6 +40,7 @@ async def fetch_with_retries(
     fetch: PlannedFetch,
     attempts: Attempts,
     begin: Callable[[int], Awaitable[FetchRequest]],
+    clear: Callable[[], Awaitable[None]],
     *,
     worker: Worker,
     slots: Slots,
@@ -47,7 +48,8 @@ async def fetch_with_retries(
 ) -> None:
     """Fetch a key as often as its settings allow; ``attempts`` tells how it goes, also when this is cancelled.
 
-    ``begin`` makes room for the attempt of a number, and says what to fetch. Raises what the last attempt failed with.
+    ``begin`` makes room for the attempt of a number, and says what to fetch; ``clear`` removes what a failed one left.
+    Raises what the last attempt failed with.
     """
     settings = fetch.settings
     while True:
@@ -67,6 +69,7 @@ async def fetch_with_retries(
         if (asked := end.retry_after or 0.0) > _LONGEST_PAUSE_S:
             raise end.error.saying(f"(the server asks to wait {asked:.0f} s, which is too long)")
         pause = max(_backoff(attempts.count, settings.backoff), asked)
+        await clear()
         observer.fetch_again(fetch.key, attempts.count, end.error, pause)
         await asyncio.sleep(pause)
 

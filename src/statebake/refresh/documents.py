@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
+from statebake.model.tree import go_on
+
 _MAX_LABEL = 40
+MAX_JSON_BYTES = 64 << 20
+"""A larger document is not parsed, for that would take ten times its size."""
 
 
 def read_json(text: bytes) -> Any:
@@ -23,15 +28,16 @@ def read_json(text: bytes) -> Any:
         raise ValueError("it is nested too deeply") from error
 
 
-def count_elements(document: Any) -> int:
-    """Return how many array items and object members there are in the whole document."""
+def count_elements(document: Any, pulse: Callable[[], None] = go_on) -> int:
+    """Return how many array items and object members there are in the whole document; raises what ``pulse`` raises."""
     total = 0
-    waiting = [document]
+    waiting = [document] if isinstance(document, (dict, list)) else []
     while waiting:
+        pulse()
         inside = waiting.pop()
-        if isinstance(inside, (dict, list)):
-            total += len(inside)
-            waiting.extend(inside.values() if isinstance(inside, dict) else inside)
+        total += len(inside)
+        members = inside.values() if isinstance(inside, dict) else inside
+        waiting.extend(member for member in members if isinstance(member, (dict, list)))
     return total
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -11,14 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from statebake.errors import StatebakeError
+from statebake.errors import Code, StatebakeError
 from statebake.hosts import FetchRequest, Worker
 from statebake.model.discovery import refs
 from statebake.model.keys import STATE_NAME, key_problem, sanitize_key
 from statebake.model.outcome import KeyOutcome, Outcome
 from statebake.model.record import Record, read_record
 from statebake.model.settle import Fetched, Prepared, commit, prepare, rfc3339
-from statebake.model.transaction import open_staging, remove_tree, storage_error
+from statebake.model.transaction import discard, open_staging, remove_tree, storage_error
+from statebake.model.tree import read_each
 from statebake.progress import Observer
 from statebake.refresh.attempts import Attempts, fetch_with_retries, out_of_time
 from statebake.refresh.guards import Guards, check_content
@@ -93,6 +96,7 @@ class _Refresh:
     returned: set[str] = field(default_factory=set)  # no deadline ends what comes after the fetch
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(COMMITS, thread_name_prefix="commit"))
     out_of_time: bool = False
+    over: threading.Event = field(default_factory=threading.Event)  # nobody waits for the threads' work any more
 
     def __post_init__(self) -> None:
         self.numbers = {fetch.key: number for number, fetch in enumerate(self.plan.fetches)}
@@ -113,6 +117,7 @@ class _Refresh:
                 await self.commit_together()
         finally:
             self.out_of_time = False
+            self.over.set()
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
@@ -133,16 +138,23 @@ class _Refresh:
         """Fetch one key and commit it."""
         attempts = Attempts()
         try:
+            outcome = await self.end_of(fetch, attempts)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other keys go on
+            outcome = self.failure(fetch, attempts, _unexpected(error, fetch, self.staging))
+        if outcome is not None:
+            self.end(outcome)
+
+    async def end_of(self, fetch: PlannedFetch, attempts: Attempts) -> KeyOutcome | None:
+        """Return what became of a key; ``None`` where that is not known before all keys are committed together."""
+        try:
             await self.fetch(fetch, attempts)
-            outcome = await self.settle(fetch, attempts)
+            return await self.settle(fetch, attempts)
         except asyncio.CancelledError:
             if not self.out_of_time:
                 raise
-            outcome = await self.failed(fetch, attempts, out_of_time(fetch, attempts))
+            return await self.failed(fetch, attempts, out_of_time(fetch, attempts))
         except StatebakeError as error:
-            outcome = await self.failed(fetch, attempts, error)
-        if outcome is not None:
-            self.end(outcome)
+            return await self.failed(fetch, attempts, error)
 
     def end(self, outcome: KeyOutcome) -> None:
         assert outcome.key is not None
@@ -159,8 +171,11 @@ class _Refresh:
             spawn = fetch.settings.isolation == "spawn"
             return FetchRequest(fetch.key, fetch.component, key_dir / STATE_NAME, log, spawn=spawn)
 
+        async def clear() -> None:
+            await self.threaded(discard, self.staging / fetch.name)
+
         await fetch_with_retries(
-            fetch, attempts, begin, worker=self.worker, slots=self.run.slots, observer=self.observer
+            fetch, attempts, begin, clear, worker=self.worker, slots=self.run.slots, observer=self.observer
         )
 
     async def settle(self, fetch: PlannedFetch, attempts: Attempts) -> KeyOutcome | None:
@@ -170,8 +185,11 @@ class _Refresh:
         prepared = await self.threaded(self.prepare, fetch, attempts)
         if self.run.all_or_nothing:
             self.ready[fetch.key] = prepared, self.outcome(prepared, attempts)
+            if not prepared.changed:
+                await self.threaded(discard, prepared.staged)
             return None
         await self.threaded(commit, [prepared], self.state_dir)
+        await self.threaded(discard, prepared.staged)  # now, not at the end: others may need the room
         return self.outcome(prepared, attempts)
 
     def prepare(self, fetch: PlannedFetch, attempts: Attempts) -> Prepared:
@@ -180,11 +198,12 @@ class _Refresh:
         from statebake.refresh.search import StateSearch
 
         staged, settings = self.staging / fetch.name, fetch.settings
-        search = StateSearch(self.searcher, settings.secrets)
+        search = StateSearch(self.searcher, settings.secrets, self.pulse)
         if settings.secrets.scrub:
             attempts.scrubbed = scrub(staged)
         patterns = (*SCRUBBED, *settings.exclude) if settings.secrets.scrub else settings.exclude
-        attempts.pruned = prune(staged, patterns).files
+        pruned = prune(staged, patterns)
+        attempts.pruned = pruned.files
         guards = Guards(settings.min_bytes, settings.max_bytes, settings.schema, settings.max_shrink)
         fetched = Fetched(
             key=fetch.key,
@@ -197,18 +216,25 @@ class _Refresh:
             host=self.worker.discovery.host,
         )
 
-        def check() -> None:
+        def check(changed: bool) -> None:
             attempts.warnings = search.findings(fetch.key, fetched.where)
             check_content(
                 staged,
-                self.state_dir / fetch.name,
+                self.state_dir / fetch.name if changed else None,
                 guards,
                 key=fetch.key,
                 where=fetched.where,
                 allow_shrink=self.run.allow_shrink,
+                pulse=self.pulse,
             )
 
-        return prepare(fetched, self.state_dir, staged, check, search.read)
+        reread = partial(read_each, pulse=self.pulse)
+        try:
+            return prepare(fetched, self.state_dir, staged, check, search.read, read_old=reread)
+        except StatebakeError as error:
+            if error.code is Code.FETCH_WROTE_NOTHING and pruned.files:
+                raise pruned.blamed_for(error) from error
+            raise
 
     def outcome(self, prepared: Prepared, attempts: Attempts) -> KeyOutcome:
         return KeyOutcome(
@@ -228,15 +254,8 @@ class _Refresh:
         """Return what a failure means for a key: with the right settings, its old state goes on."""
         self.returned.add(fetch.key)
         place = self.state_dir / fetch.name
-        outcome = KeyOutcome(
-            fetch.key,
-            Outcome.FAILED,
-            error=error,
-            duration_s=attempts.duration_s,
-            attempts=attempts.count,
-            printed=attempts.printed,
-            kept=(place / STATE_NAME).exists(),
-        )
+        outcome = self.failure(fetch, attempts, error)
+        await self.threaded(discard, self.staging / fetch.name)
         try:
             kept = await self.threaded(
                 partial(
@@ -247,6 +266,7 @@ class _Refresh:
                     staging=self.staging,
                     now=self.run.now(),
                     mask=self.run.mask,
+                    pulse=self.pulse,
                 )
             )
         except StatebakeError as problem:
@@ -254,6 +274,17 @@ class _Refresh:
         if kept is None:
             return outcome
         return replace(outcome, outcome=Outcome.STALE, record=kept, before=kept)
+
+    def failure(self, fetch: PlannedFetch, attempts: Attempts, error: StatebakeError) -> KeyOutcome:
+        return KeyOutcome(
+            fetch.key,
+            Outcome.FAILED,
+            error=error,
+            duration_s=attempts.duration_s,
+            attempts=attempts.count,
+            printed=attempts.printed,
+            kept=(self.state_dir / fetch.name / STATE_NAME).exists(),
+        )
 
     async def commit_together(self) -> None:
         """Commit every key, or none when one failed or could not be fetched at all."""
@@ -285,9 +316,27 @@ class _Refresh:
         }
         write_failures(self.state_dir, self.staging, failed, ended, self.worker.discovery.keys)
 
+    def pulse(self) -> None:
+        """End a thread's work that nobody waits for any more, by raising."""
+        if self.over.is_set():
+            raise asyncio.CancelledError
+
     async def threaded(self, function: Callable[..., T], *arguments: object) -> T:
         """Run what waits for the disk in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self.pool, function, *arguments)
+
+
+def _unexpected(error: Exception, fetch: PlannedFetch, staging: Path) -> StatebakeError:
+    """Return the failure of a key that something went wrong with which nobody has thought of."""
+    if isinstance(error, OSError):
+        return storage_error(error, staging / fetch.name)
+    return StatebakeError(
+        Code.COMMIT_FAILED,
+        f"What the fetch of {fetch.key} left met a bug in statebake: {type(error).__name__}.",
+        where=fetch.component.declared_at,
+        next_step="report it with the lines above",
+        detail="".join(traceback.format_exception(error)),
+    )
 
 
 def _fresh_dir(path: Path) -> None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import shlex
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import STATE_NAME
-from statebake.model.tree import list_files
+from statebake.model.tree import go_on, list_files
 from statebake.model.units import show_bytes
-from statebake.refresh.documents import count_elements, read_json
+from statebake.refresh.documents import MAX_JSON_BYTES, count_elements, read_json
 from statebake.refresh.json_schema import judge_state
-from statebake.refresh.shrink import MAX_JSON_BYTES, Measure, lost_elements, lost_names
+from statebake.refresh.shrink import Loss, Measure, find_losses, lost_names, show_losses
+
+_DBT_PROJECT, _DBT_MANIFEST = "dbt_project.yml", "target/manifest.json"
+_PARSING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,8 @@ class Guards:
     Attributes:
         min_bytes, max_bytes: bounds for the sizes of all its files together, both inclusive.
         schema: a JSON Schema file that its ``state`` must satisfy.
-        max_shrink: the fraction (0 to 1) of its bytes, its files, and the elements of its JSON that one fetch may lose.
+        max_shrink: the fraction (0 to 1) that one fetch may lose of its bytes, its files, the elements of its JSON
+            files, and the elements of any one list or object in these.
     """
 
     min_bytes: int | None = None
@@ -33,23 +40,38 @@ class Guards:
     max_shrink: float | None = None
 
 
-def check_content(staged: Path, old: Path | None, guards: Guards, *, key: str, where: str, allow_shrink: bool) -> None:
+def check_content(
+    staged: Path,
+    old: Path | None,
+    guards: Guards,
+    *,
+    key: str,
+    where: str,
+    allow_shrink: bool,
+    pulse: Callable[[], None] = go_on,
+) -> None:
     """Raise if what was fetched into ``staged``, a key directory that is known to be state, breaks ``guards``.
 
     ``old`` is the key directory before, if there is one; where it is no state, or ``allow_shrink`` is set, nothing is
-    compared with it. ``where`` is what errors point at. Raises ``StatebakeError``: ``CONTENT_REJECTED`` (size, schema),
-    ``CONTENT_SHRUNK``; ``BAD_SETTING`` and ``EXTRA_NOT_INSTALLED`` of the schema; what ``list_files`` raises.
+    compared with it. ``where`` is what errors point at. ``pulse`` is called again and again, and ends this by raising.
+    JSON is parsed for one key at a time: it takes ten times its size in memory.
+
+    Raises ``StatebakeError``: ``CONTENT_REJECTED`` (size, schema), ``CONTENT_SHRUNK``; ``BAD_SETTING`` and
+    ``EXTRA_NOT_INSTALLED`` of the schema; what ``list_files`` raises.
     """
     files = _sizes(staged)
     _check_size(sum(files.values()), guards, key, where)
     if guards.schema is not None:
-        _check_schema(staged / STATE_NAME, guards.schema, key, where)
+        with _parsing():
+            _check_schema(staged / STATE_NAME, guards.schema, key, where, pulse)
     if guards.max_shrink is not None and old is not None and not allow_shrink:
         try:
             before = _sizes(old)
         except (OSError, StatebakeError):
             return  # it could not have been used either
-        _check_shrink(_Content(old, before), _Content(staged, files), guards.max_shrink, key, where)
+        _check_shrink(
+            _Content(old, before), _Content(staged, files), guards.max_shrink, key=key, where=where, pulse=pulse
+        )
 
 
 @dataclass(frozen=True)
@@ -63,11 +85,20 @@ class _Content:
     def bytes(self) -> int:
         return sum(self.files.values())
 
-    def document(self) -> Any:
-        """Return its ``state`` as JSON; raises ``ValueError`` or ``OSError`` where it is none, or too large."""
-        if self.files.get(STATE_NAME, MAX_JSON_BYTES + 1) > MAX_JSON_BYTES:
-            raise ValueError("too large")
-        return read_json((self.root / STATE_NAME).read_bytes())
+    def is_json(self, path: str) -> bool:
+        """Return whether a file is a document that is compared: ``state``, or one called ``*.json``.
+
+        Of what dbt writes only the manifest is: its other files tell of the last run, whatever that was about.
+        """
+        if not 0 <= self.files.get(path, -1) <= MAX_JSON_BYTES:
+            return False
+        project, target, name = path.rpartition("target/")
+        if target and f"{project}{_DBT_PROJECT}" in self.files:
+            return f"{target}{name}" == _DBT_MANIFEST
+        return path == STATE_NAME or path.endswith(".json")
+
+    def document(self, path: str) -> Any:
+        return read_json((self.root / path).read_bytes())
 
 
 def _sizes(root: Path) -> dict[str, int]:
@@ -87,9 +118,10 @@ def _check_size(size: int, guards: Guards, key: str, where: str) -> None:
             )
 
 
-def _check_schema(state: Path, schema: Path, key: str, where: str) -> None:
+def _check_schema(state: Path, schema: Path, key: str, where: str, pulse: Callable[[], None]) -> None:
     next_step = f"see what the source returns, or correct {shlex.quote(str(schema))}; then: {_refresh(key)}"
-    problem, violations = judge_state(state, schema)
+    pulse()
+    problem, violations = judge_state(state, schema, pulse)
     if problem:
         raise _rejected(
             f"The fetch of {key!r} wrote a `state` that {problem}, so it cannot satisfy {schema.name}.",
@@ -105,25 +137,23 @@ def _check_schema(state: Path, schema: Path, key: str, where: str) -> None:
         )
 
 
-def _check_shrink(old: _Content, new: _Content, limit: float, key: str, where: str) -> None:
+def _check_shrink(
+    old: _Content, new: _Content, limit: float, *, key: str, where: str, pulse: Callable[[], None]
+) -> None:
     size = Measure("bytes", old.bytes, new.bytes)
     count = Measure("files", len(old.files), len(new.files))
-    elements = Measure("elements", 0, 0)
-    documents: tuple[Any, Any] | None = None
-    try:
-        documents = old.document(), new.document()
-        elements = Measure("elements", count_elements(documents[0]), count_elements(documents[1]))
-    except (OSError, ValueError):
-        pass  # bytes and files are compared all the same
-    if not any(measure.shrunk_by() > limit for measure in (size, count, elements)):
+    with _parsing():
+        elements, found = _compare_json(old, new, limit, pulse)
+    too_much = any(measure.shrunk_by() > limit for measure in (size, count, elements))
+    if not too_much and not any(loss.alone for loss in found):
         return
-    losses = lost_elements(*documents) if documents else []
+    losses = show_losses(found)
     if count.shrunk_by() > 0:
         losses.append(lost_names("files", old.files, new.files))
     if size.shrunk_by() > 0:
         losses.append(f"size: {show_bytes(size.before)} → {show_bytes(size.after)}")
     if elements.shrunk_by() > limit:
-        losses.append(f"elements of `state` in all: {elements.before} → {elements.after}")
+        losses.append(f"{elements.name} in all: {elements.before} → {elements.after}")
     raise StatebakeError(
         Code.CONTENT_SHRUNK,
         f"The fetch of {key!r} lost more than the {100 * limit:.3g} % that its `max_shrink` allows: {losses[0]}.",
@@ -131,6 +161,37 @@ def _check_shrink(old: _Content, new: _Content, limit: float, key: str, where: s
         detail="\n".join(losses[1:]) or None,
         next_step=f"{_refresh(key)} --allow-shrink",
     )
+
+
+def _compare_json(old: _Content, new: _Content, limit: float, pulse: Callable[[], None]) -> tuple[Measure, list[Loss]]:
+    """Return the elements of the JSON files that there were before and are now, and where some of them were lost."""
+    before = after = 0
+    losses: list[Loss] = []
+    others = False
+    for path in old.files:
+        if not (old.is_json(path) and new.is_json(path)):
+            continue
+        pulse()
+        try:
+            documents = old.document(path), new.document(path)
+        except (OSError, ValueError):
+            continue  # bytes and files are compared all the same
+        others = others or path != STATE_NAME
+        before += count_elements(documents[0], pulse)
+        after += count_elements(documents[1], pulse)
+        losses += find_losses(*documents, limit, path, pulse)
+    return Measure("elements of its JSON files" if others else "elements of `state`", before, after), losses
+
+
+@contextlib.contextmanager
+def _parsing() -> Iterator[None]:
+    """Wait for one's turn, and spare documents, which have no cycles, the search for some: it takes long."""
+    with _PARSING:
+        gc.disable()
+        try:
+            yield
+        finally:
+            gc.enable()
 
 
 def _refresh(key: str) -> str:

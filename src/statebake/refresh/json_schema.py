@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from statebake.errors import Code, StatebakeError
-from statebake.refresh.documents import kind_of, read_json, show_label
+from statebake.refresh.documents import MAX_JSON_BYTES, kind_of, read_json, show_label
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
     from referencing.jsonschema import SchemaRegistry
 
 _MAX_SHOWN = 5
+_TOO_LARGE = f"is larger than {MAX_JSON_BYTES >> 20} MiB, the most that is compared with a schema"
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
@@ -31,37 +32,47 @@ def must_be_schema(schema_file: Path) -> None:
     _load(schema_file)
 
 
-def judge_state(state: Path, schema_file: Path) -> tuple[str | None, list[str]]:
+def judge_state(
+    state: Path, schema_file: Path, pulse: Callable[[], None] | None = None
+) -> tuple[str | None, list[str]]:
     """Return why a key's ``state`` cannot be compared with the schema, or else what of it that does not allow.
 
     Raises as ``find_violations`` does, and ``OSError``.
     """
     if state.is_dir():
         return "is a directory", []
-    return judge_content(state.read_bytes(), schema_file) if state.exists() else ("is missing", [])
+    if not state.exists():
+        return "is missing", []
+    if state.stat().st_size > MAX_JSON_BYTES:
+        return _TOO_LARGE, []
+    return judge_content(state.read_bytes(), schema_file, pulse)
 
 
-def judge_content(content: bytes, schema_file: Path) -> tuple[str | None, list[str]]:
+def judge_content(
+    content: bytes, schema_file: Path, pulse: Callable[[], None] | None = None
+) -> tuple[str | None, list[str]]:
     """Return the same as ``judge_state`` of the bytes of a ``state`` file, wherever that is."""
+    if len(content) > MAX_JSON_BYTES:
+        return _TOO_LARGE, []
     try:
         document = read_json(content)
     except ValueError as error:
         # Of a decoder's message only the part that has no text of the document in it.
         place = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
         return f"is not JSON{place}", []
-    return None, find_violations(document, schema_file)
+    return None, find_violations(document, schema_file, pulse)
 
 
-def find_violations(document: Any, schema_file: Path) -> list[str]:
+def find_violations(document: Any, schema_file: Path, pulse: Callable[[], None] | None = None) -> list[str]:
     """Return what of ``document`` the schema does not allow, at most a few lines: ``$.tables[3].id: is a string, …``.
 
-    Raises ``StatebakeError``: ``EXTRA_NOT_INSTALLED``, or ``BAD_SETTING`` for a file that is missing, is no JSON, or is
-    no schema whose references lead to itself.
+    ``pulse`` is called again and again, and ends this by raising. Raises ``StatebakeError``: ``EXTRA_NOT_INSTALLED``,
+    or ``BAD_SETTING`` for a file that is missing, is no JSON, or is no schema whose references lead to itself.
     """
     _must_have_package(schema_file)
     import referencing.exceptions
 
-    validator = _load(schema_file)
+    validator = _load(schema_file, pulse)
     try:
         errors = islice(validator.iter_errors(document), 100 * _MAX_SHOWN)
         lines = dict.fromkeys(f"{_show_path(error.absolute_path)}: {_describe(error)}" for error in errors)
@@ -88,7 +99,8 @@ def _must_have_package(schema_file: Path) -> None:
         ) from error
 
 
-def _load(path: Path) -> Validator:
+def _load(path: Path, pulse: Callable[[], None] | None = None) -> Validator:
+    import jsonschema.validators
     from jsonschema.exceptions import SchemaError
     from jsonschema.validators import Draft202012Validator, validator_for
 
@@ -105,6 +117,7 @@ def _load(path: Path) -> Validator:
     registry: SchemaRegistry = importlib.import_module("jsonschema_specifications").REGISTRY
     unknown: Any = None
     draft: Any = Draft202012Validator
+    extend: Any = jsonschema.validators.extend
     if isinstance(schema, dict) and "$schema" in schema:
         draft = validator_for(schema, default=unknown)
         if draft is unknown:
@@ -116,8 +129,18 @@ def _load(path: Path) -> Validator:
     except RecursionError as error:
         raise _bad(path, "it is nested without end") from error
     _check_references(path, schema, draft.META_SCHEMA["$schema"], registry)
+    if pulse is not None:
+        draft = extend(draft, {name: _pulsing(keyword, pulse) for name, keyword in draft.VALIDATORS.items()})
     validator: Validator = draft(schema, registry=registry)
     return validator
+
+
+def _pulsing(keyword: Callable[..., Any], pulse: Callable[[], None]) -> Callable[..., Any]:
+    def judge(*arguments: Any) -> Any:
+        pulse()
+        return keyword(*arguments)
+
+    return judge
 
 
 def _check_references(path: Path, schema: Any, draft: str, registry: SchemaRegistry) -> None:

@@ -15,10 +15,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from statebake.errors import StatebakeError
 from statebake.model.keys import STATE_NAME
 from statebake.model.normalize import make_usable
 from statebake.model.transaction import remove_tree, storage_error
 from statebake.model.tree import MAX_DEPTH
+from statebake.refresh.documents import show_label
 from statebake.refresh.ignore import is_ignored, parse_rules
 
 _DBT_PROJECT = "dbt_project.yml"
@@ -37,6 +39,20 @@ class Pruned:
     files: int = 0
     bytes: int = 0
     examples: tuple[str, ...] = ()
+
+    def blamed_for(self, error: StatebakeError) -> StatebakeError:
+        """Return an error about state that is missing, saying that it may have been taken out."""
+        shown = ", ".join(show_label(path) for path in self.examples) + (
+            ", …" if self.files > len(self.examples) else ""
+        )
+        return StatebakeError(
+            error.code,
+            f"{error.message} Left out was what `exclude` and the defaults name: {shown}.",
+            where=error.where,
+            next_step="correct `exclude`, where !PATTERN keeps what a default leaves out; if that is not it: "
+            f"{error.next_step}",
+            detail=error.detail,
+        )
 
 
 @dataclass(frozen=True)

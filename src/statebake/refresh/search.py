@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
@@ -13,17 +13,21 @@ from statebake.config import SecretSettings
 from statebake.errors import Code, StatebakeError
 from statebake.hygiene import Hit, Place, Searcher, judge
 from statebake.model.finding import Finding, Severity
-from statebake.model.tree import TreeFile, read_each
+from statebake.model.tree import TreeFile, go_on, read_each
 
 _MOST_LINES = 10
 
 
 @dataclass
 class StateSearch:
-    """The search of one key's state. ``searcher`` is that of all keys; ``None``: nothing is searched."""
+    """The search of one key's state. ``searcher`` is that of all keys; ``None``: nothing is searched.
+
+    ``pulse`` is called again and again while files are read, and ends that by raising.
+    """
 
     searcher: Searcher | None
     settings: SecretSettings
+    pulse: Callable[[], None] = go_on
 
     def __post_init__(self) -> None:
         self._hits: list[Hit] = []
@@ -35,9 +39,9 @@ class StateSearch:
     def read(self, files: Sequence[TreeFile]) -> Iterable[str]:
         """Read files once: search them, and return the SHA-256 of each, in hexadecimal."""
         if self.searcher is None:
-            return read_each(files)
+            return read_each(files, self.pulse)
         digests: list[str] = []
-        self._hits += self.searcher.search_all(_digested(files, digests))
+        self._hits += self.searcher.search_all(_digested(files, digests, self.pulse))
         return digests
 
     def findings(self, key: str, where: str) -> tuple[Finding, ...]:
@@ -80,11 +84,13 @@ def _refused(key: str, errors: Sequence[Finding]) -> StatebakeError:
     )
 
 
-def _digested(files: Iterable[TreeFile], digests: list[str]) -> Iterator[tuple[str, BinaryIO, int]]:
+def _digested(
+    files: Iterable[TreeFile], digests: list[str], pulse: Callable[[], None]
+) -> Iterator[tuple[str, BinaryIO, int]]:
     """Yield files to be read to their ends, one after another, and note their digests."""
     for file in files:
         with file.source.open("rb") as source:
-            stream = _Digesting(source)
+            stream = _Digesting(source, pulse)
             yield file.path, cast("BinaryIO", stream), file.size
             digests.append(stream.digest.hexdigest())
 
@@ -92,15 +98,17 @@ def _digested(files: Iterable[TreeFile], digests: list[str]) -> Iterator[tuple[s
 class _Digesting(io.RawIOBase):
     """A stream that digests what is read of it."""
 
-    def __init__(self, source: BinaryIO) -> None:
+    def __init__(self, source: BinaryIO, pulse: Callable[[], None]) -> None:
         super().__init__()
         self._source = source
+        self._pulse = pulse
         self.digest = hashlib.sha256()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: object) -> int:
+        self._pulse()
         view = memoryview(cast("bytearray", buffer)).cast("B")
         count = cast("io.BufferedReader", self._source).readinto(view)
         self.digest.update(view[:count])

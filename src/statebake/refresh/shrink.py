@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from statebake.model.keys import STATE_NAME
+from statebake.model.tree import go_on
 from statebake.refresh.documents import count_elements, kind_of, show_label
-
-MAX_JSON_BYTES = 64 << 20
-"""A larger ``state`` is compared by its bytes and files only: parsed, it would take ten times its size."""
 
 _IDENTITIES = ("id", "uid", "uuid", "unique_id", "name", "key", "slug")
 _SHOWN_NAMES = 3
 _SHOWN_LOSSES = 8
+_COUNTS_ALONE = 3  # elements: a list of three may well lose one, which says nothing of what it is part of
+_PLACES_ALONE = 2  # names: deeper than this, what has the same name is one thing, as the columns of every table are
 _MISSING = object()
+_Path = tuple["str | None", ...]
 
 
 class Measure(NamedTuple):
@@ -34,15 +36,67 @@ class Measure(NamedTuple):
         return max(0.0, (self.before - self.after) / self.before) if self.before else 0.0
 
 
-def lost_elements(before: Any, after: Any) -> list[str]:
-    """Return where elements were lost, the greatest loss first: ``connectors: 40 → 19 (gone: a, b, c and 18 more)``.
+@dataclass(frozen=True)
+class Loss:
+    """A list or an object that has less in it than before.
 
-    Objects of a list are told apart by a member that identifies them, if there is one, so that they can be named; the
-    same place in every object of a list is one place. Values are never shown but those that identify, shortened.
+    Attributes:
+        name: where in the document it is.
+        lost: how many elements, with what was in them.
+        line: ``connectors: 40 → 19 (gone: a, b, c and 18 more)``.
+        alone: whether what it lost is too much, whatever the rest of the document is like.
     """
-    places: dict[tuple[str | None, ...], _Place] = {}
-    waiting: list[tuple[tuple[str | None, ...], Any, Any]] = [((), before, after)]
+
+    name: str
+    lost: int
+    line: str
+    alone: bool
+
+
+def find_losses(
+    before: Any, after: Any, limit: float = 1.0, root: str = STATE_NAME, pulse: Callable[[], None] = go_on
+) -> list[Loss]:
+    """Return where elements of a document were lost; ``root`` is what the document is called. ``pulse``
+    is called again and again, and ends this by raising.
+
+    A list or an object that lost at least three elements, and more of them than the fraction ``limit``, is too much
+    ``alone``; those that are deeper than two levels and have the same name count together. Objects of a list are told
+    apart by a member that identifies them, if there is one, so that they can be named; the same place in every object
+    of a list is one place. Values are never shown but those that identify, shortened.
+    """
+    places = _compare(before, after, pulse)
+    together: dict[_Path, list[_Place]] = {}
+    for path, place in places.items():
+        together.setdefault(_kind(path), []).append(place)
+    too_much = {
+        kind
+        for kind, group in together.items()
+        if (measure := Measure("", sum(it.before for it in group), sum(it.after for it in group))).shrunk_by() > limit
+        and measure.before - measure.after >= _COUNTS_ALONE
+    }
+    losses = []
+    for path, place in places.items():
+        alone = _kind(path) in too_much and place.before > place.after
+        if place.lost > 0 or alone:
+            name = _show_path(path, root)
+            losses.append(Loss(name, place.lost, place.show(name), alone))
+    return losses
+
+
+def show_losses(losses: Iterable[Loss]) -> list[str]:
+    """Return a few lines: first what is too much alone, then the greatest loss first."""
+    found = sorted(losses, key=lambda loss: (not loss.alone, -loss.lost, loss.name))
+    lines = [loss.line for loss in found[:_SHOWN_LOSSES]]
+    if len(found) > _SHOWN_LOSSES:
+        lines.append(f"… and {len(found) - _SHOWN_LOSSES} more places")
+    return lines
+
+
+def _compare(before: Any, after: Any, pulse: Callable[[], None]) -> dict[_Path, _Place]:
+    places: dict[_Path, _Place] = {}
+    waiting: list[tuple[_Path, Any, Any]] = [((), before, after)]
     while waiting:
+        pulse()
         path, old, new = waiting.pop()
         if not isinstance(old, (dict, list)) or (not old and not isinstance(new, (dict, list))):
             continue
@@ -57,20 +111,20 @@ def lost_elements(before: Any, after: Any) -> list[str]:
         if old_members is None or new_members is None:
             place.lost += count_elements(old) - count_elements(new)
             continue
+        in_list = (*path, None)
         for name, value in old_members.items():
             other = new_members.get(name, _MISSING)
             if other is _MISSING:
                 place.gone.append(str(name))
                 place.lost += 1 + count_elements(value)
-            else:
-                waiting.append(((*path, str(name) if isinstance(old, dict) else None), value, other))
-    losses = sorted(
-        (item for item in places.items() if item[1].lost > 0), key=lambda item: (-item[1].lost, _show_path(item[0]))
-    )
-    lines = [place.show(_show_path(path)) for path, place in losses[:_SHOWN_LOSSES]]
-    if len(losses) > _SHOWN_LOSSES:
-        lines.append(f"… and {len(losses) - _SHOWN_LOSSES} more places")
-    return lines
+            elif isinstance(value, (dict, list)):
+                waiting.append(((*path, name) if isinstance(old, dict) else in_list, value, other))
+    return places
+
+
+def _kind(path: _Path) -> _Path:
+    """Return what the places that count together have in common."""
+    return path if len(path) <= _PLACES_ALONE else (path[0], *[None] * (len(path) - 2), path[-1])
 
 
 def lost_names(what: str, before: Mapping[str, int], after: Mapping[str, int]) -> str:
@@ -97,11 +151,12 @@ class _Place:
         return f"{name}: {self.before} → {after}{gone}"
 
 
-def _show_path(path: tuple[str | None, ...]) -> str:
+def _show_path(path: _Path, root: str) -> str:
     if not path:
-        return "state"
+        return root
     parts = ("[]" if part is None else f".{_show_member(part)}" for part in path)
-    return "".join(parts).removeprefix(".")
+    inside = "".join(parts).removeprefix(".")
+    return inside if root == STATE_NAME else f"{inside} of {root}"
 
 
 def _show_member(name: str) -> str:
@@ -113,7 +168,7 @@ def _members(old: Any, new: Any) -> tuple[dict[Any, Any] | None, dict[Any, Any] 
     """Return what is in two lists or objects by name, ``None`` where the items of a list cannot be matched."""
     if isinstance(old, dict):
         return old, new
-    for identity in _IDENTITIES:
+    for identity in _IDENTITIES if old and isinstance(old[0], dict) else ():
         old_items, new_items = _by_identity(old, identity), _by_identity(new, identity)
         if old_items is not None and new_items is not None:
             return old_items, new_items

@@ -47,12 +47,14 @@ def failure(error: BaseException, project: str) -> dict[str, Any]:
         status, headers = http_answer(error)
     except BaseException:  # its own attributes fail, or are something else than their names say
         status, headers = None, {}
+    pause = retry_after(headers)
+    too_many = status == 403 and pause  # as GitHub answers where there were too many requests
     return {
         "type": error.__class__.__name__,
-        "message": describe(error),
-        "traceback": short_traceback(error, project),
-        "permanent": is_permanent(error, status),
-        "retry_after": retry_after(headers),
+        "message": writable(describe(error)),
+        "traceback": writable(short_traceback(error, project)),
+        "permanent": is_permanent(error, status) and not too_many,
+        "retry_after": pause,
     }
 
 
@@ -82,17 +84,18 @@ def http_answer(error: BaseException) -> tuple[int | None, Mapping[str, str]]:
     """Return the status and the headers of the HTTP response that an exception, or one that caused it, carries.
 
     Knows requests, httpx and pyairbyte (``response.status_code``), aiohttp (``status``), urllib (``code``), botocore (a
-    dictionary).
+    dictionary), googleapiclient (``resp``: the headers, with a ``status``).
     """
     for cause in causes(error):
-        response = getattr(cause, "response", None)
-        if isinstance(response, Mapping):
+        response = next((it for name in ("response", "resp") if (it := getattr(cause, name, None)) is not None), None)
+        holder = cause if response is None else response
+        if isinstance(response, Mapping) and not is_status(getattr(response, "status", None)):
             meta = response.get("ResponseMetadata", {})
             found, headers = meta.get("HTTPStatusCode"), meta.get("HTTPHeaders")
         else:
-            places = [(response, "status_code"), (response, "status"), (cause, "status"), (cause, "code")]
+            places = [(place, name) for place in (response, cause) for name in ("status_code", "status", "code")]
             found = next((value for place, name in places if is_status(value := getattr(place, name, None))), None)
-            headers = getattr(response if response is not None else cause, "headers", None)
+            headers = response if isinstance(response, Mapping) else getattr(holder, "headers", None)
         if is_status(found):
             return found, {str(name).lower(): str(value) for name, value in dict(headers or {}).items()}
     return None, {}
@@ -151,6 +154,11 @@ def describe(error: BaseException) -> str:
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]} …"
     return f"{error.__class__.__name__}: {text}" if text else error.__class__.__name__
+
+
+def writable(text: str) -> str:
+    """Return a text that every file can hold: halves of characters, which JSON can have, are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def short_traceback(error: BaseException, project: str) -> str:

@@ -22,7 +22,9 @@ from .processes import LINUX, adopt_orphans, die_with_parent
 _FIRST_TO_DIE = "800"  # of 1000, see proc(5): when memory runs out, a fetch ends and not the worker
 
 
-def run_fetch(host: Host, discover: dict[str, Any], request: dict[str, Any], report_fd: int) -> NoReturn:
+def run_fetch(
+    host: Host, discover: dict[str, Any], request: dict[str, Any], report_fd: int, printed_fd: int
+) -> NoReturn:
     """Run one fetch in a forked child of the worker, report how it ended, and never return."""
     parent = os.getppid()
     with contextlib.suppress(OSError):
@@ -36,10 +38,9 @@ def run_fetch(host: Host, discover: dict[str, Any], request: dict[str, Any], rep
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     error = None
     try:
-        log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        os.close(log)
+        os.dup2(printed_fd, 1)
+        os.dup2(printed_fd, 2)
+        os.close(printed_fd)
         if request["spawn"]:
             os.set_inheritable(report_fd, True)
             job = json.dumps({"discover": discover, "fetch": request})

@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 
 from .fetching import flush_streams, not_started, reported, run_fetch
 from .loading import Host, load
+from .printed import Printed
 from .processes import (
     adopt_orphans,
     children,
@@ -61,6 +62,7 @@ class Child:
 
     pid: int
     pipe: int
+    printed: Printed
     said: bytes = b""
     status: int | None = None
 
@@ -86,6 +88,8 @@ class Server:
                 if key.data is None:
                     if not self.read_requests():
                         return
+                elif isinstance(key.data, Printed):
+                    self.take(key.data)
                 elif key.data in self.children and self.drain(key.data):
                     self.finish(key.data)
             self.notice_deaths()
@@ -127,6 +131,9 @@ class Server:
                 read_end, write_end = os.pipe()
                 opened.callback(os.close, read_end)
                 opened.callback(os.close, write_end)
+                printed = Printed(request["log"])
+                opened.callback(os.close, printed.pipe)
+                opened.callback(os.close, printed.end)
                 pid = os.fork()
             except OSError as error:  # of descriptors, processes or memory: there may be enough later
                 self.say({"event": "fetched", "id": request["id"], "error": not_started(error)})
@@ -134,19 +141,22 @@ class Server:
             opened.pop_all()
         if pid == 0:
             try:
-                for descriptor in (read_end, self.in_fd, self.out_fd):
+                for descriptor in (read_end, printed.pipe, self.in_fd, self.out_fd):
                     os.close(descriptor)
                 for other in self.children.values():
                     os.close(other.pipe)
-                run_fetch(self.host, self.discover, request, write_end)
+                    os.close(other.printed.pipe)
+                run_fetch(self.host, self.discover, request, write_end, printed.end)
             finally:
                 os._exit(1)  # not even an error leads back into the worker's loop, which would end the siblings
         os.close(write_end)
+        os.close(printed.end)
         os.set_blocking(read_end, False)
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)  # here as well as in the child: whoever comes first
-        self.children[request["id"]] = Child(pid, read_end)
+        self.children[request["id"]] = Child(pid, read_end, printed)
         self.selector.register(read_end, selectors.EVENT_READ, request["id"])
+        self.selector.register(printed.pipe, selectors.EVENT_READ, printed)
 
     def restore_process(self) -> None:
         """Undo what the project's import may have done to what the worker depends on: signals, descriptors 0 to 2."""
@@ -158,6 +168,11 @@ class Server:
                 os.fstat(number)
             except OSError:  # closed: a pipe would take its place, and then a fetch's log the pipe's
                 os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+
+    def take(self, printed: Printed) -> None:
+        """Keep what a fetch has printed; where it has closed its end there is nothing to wait for any more."""
+        if not printed.closed and not printed.take() and printed.ended:
+            self.selector.unregister(printed.pipe)
 
     def drain(self, fetch_id: int) -> bool:
         """Read what a child has said so far; return whether it will say no more."""
@@ -190,6 +205,9 @@ class Server:
         end_children({*self.own, *(other.pid for other in self.children.values())})
         self.selector.unregister(child.pipe)
         os.close(child.pipe)
+        if not child.printed.ended:
+            self.selector.unregister(child.printed.pipe)
+        child.printed.close()
         if child.said.endswith(b"\n"):
             self.say({"event": "fetched", "id": fetch_id, "error": reported(child.said)})
         elif os.WIFSIGNALED(status):

@@ -41,7 +41,8 @@ def test_a_check_is_asked_last_and_can_refuse(place):
     staged = write_tree(place / ".staging/1/Text__a__", {"state": "new"})
     (staged / "state").chmod(0o666)
 
-    def check() -> None:
+    def check(changed: bool) -> None:
+        assert changed
         assert (staged / "state").stat().st_mode & 0o777 == 0o644
         raise StatebakeError(Code.BAD_SETTING, "no")
 
@@ -54,7 +55,7 @@ def test_a_check_is_not_asked_about_what_is_no_state(place):
     """An empty fetch is called empty, whatever a check would say of it."""
     staged = write_tree(place / ".staging/1/Text__a__", {"other": "1"})
     with pytest.raises(StatebakeError) as caught:
-        prepare(fetched(), place, staged, lambda: pytest.fail("asked"))
+        prepare(fetched(), place, staged, lambda _: pytest.fail("asked"))
     assert caught.value.code is Code.FETCH_WROTE_NOTHING
 
 
@@ -73,7 +74,8 @@ def test_a_link_in_place_of_the_directory_is_refused(place):
 def test_a_file_is_hashed_once(tmp_path, monkeypatch):
     """New state is read once, however it comes; the same state once more, where it is already."""
     read = []
-    monkeypatch.setattr(tree, "_sha256", lambda opener, sha256=tree._sha256: read.append(opener) or sha256(opener))
+    sha256 = tree._sha256
+    monkeypatch.setattr(tree, "_sha256", lambda opener, *rest: read.append(opener) or sha256(opener, *rest))
     for number, passes in enumerate((1, 2)):
         staged = write_tree(tmp_path / f".staging/{number}/Text__a__", {"state": "1", "b": "2"})
         os.link(staged / "b", tmp_path / f"outside{number}")

@@ -97,6 +97,58 @@ def test_very_many_attempts(build, tmp_path):
     assert 1800 <= attempts._backoff(2000, 3600.0) <= 5400
 
 
+def test_unchanged_state_is_not_compared(build, tmp_path, monkeypatch):
+    """What has the digest that it had has lost nothing, and is not read again to find that out."""
+    settings = Settings(backoff=0.0, max_shrink=0.1)
+    compared = []
+    monkeypatch.setattr("statebake.refresh.guards.find_losses", lambda *_: compared.append(1) or [])
+    texts = ['{"a": 1}', '{"a": 1}', '{"a": 2}']
+    for number, text in enumerate(texts):
+
+        async def fetch(request: FetchRequest, text: str = text) -> None:
+            request.state_path.write_text(text)
+
+        refresh(FakeWorker(build.discovery("a"), fetch), tmp_path / "state", settings=settings)
+        assert len(compared) == (number == 2)
+
+
+def test_what_is_done_with_takes_no_room(build, tmp_path):
+    """What failed, waits for another attempt, is unchanged, or was replaced is not kept until the refresh ends."""
+    state, seen = tmp_path / "state", {}
+    failing_once = iter([FetchEnd(StatebakeError(Code.FETCH_RAISED, "no", next_step=""), retry=True)])
+
+    async def fetch(request: FetchRequest) -> FetchEnd | None:
+        request.state_path.write_text("same" if request.key == "same" else str(time.monotonic()))
+        if request.key == "last":
+            await asyncio.sleep(0.5)
+            seen.update({path.name: path for path in request.state_path.parent.parent.iterdir()})
+        if request.key == "again":
+            return next(failing_once, None)
+        return await failing()(request) if request.key == "failed" else None
+
+    keys = ["same", "again", "failed", "new", "last"]
+    refresh(FakeWorker(build.discovery(*keys), good), state, settings=Settings(backoff=0.0))
+    refresh(FakeWorker(build.discovery("same"), fetch), state)
+    report = refresh(FakeWorker(build.discovery(*keys), fetch), state, settings=Settings(backoff=30.0), left_s=1.5)
+    assert [item.outcome.value for item in report.keys] == ["unchanged", "failed", "failed", "updated", "updated"]
+    assert [name for name in seen if not name.startswith("~")] == ["last"]
+
+
+def test_a_bug_takes_one_key(build, tmp_path, monkeypatch):
+    """What nobody has thought of fails the key that it happens to: the others go on, and all are reported."""
+    keep = execute.keep_old_state
+
+    def broken(place, *arguments, **named):
+        if place.name == "a":
+            raise ValueError("hunter2")
+        return keep(place, *arguments, **named)
+
+    monkeypatch.setattr(execute, "keep_old_state", broken)
+    report = refresh(FakeWorker(build.discovery("a", "b"), failing()), tmp_path / "state")
+    assert [item.error.code for item in report.keys] == [Code.COMMIT_FAILED, Code.FETCH_RAISED]
+    assert "bug in statebake: ValueError" in report.keys[0].error.message
+
+
 def test_an_interrupt_while_all_wait_to_be_committed(build, tmp_path):
     """A key that failed before, and was fetched in a run that was ended before its commit, still counts as failed."""
     state = tmp_path / "state"

@@ -251,6 +251,55 @@ def test_where_elements_are_lost(write, old, new, said):
     assert shrunk(write("old", {"state": old}), write("new", {"state": state, "rest": "x" * 999}), 0.1).startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            {"columns": {f"t{n}": list(range(20)) for n in range(100)}, "tables": list("abcdefghij") * 4},
+            {"columns": {f"t{n}": list(range(20 - n % 2)) for n in range(100)}, "tables": list("abcdefghij")},
+            "tables: 40 → 10.",
+        ),
+        ({"a": [1] * 4, "b": [1] * 99}, {"a": [1], "b": [1] * 99}, "a: 4 → 1."),
+        ({"a": [1] * 3, "b": [1] * 99}, {"a": [1], "b": [1] * 99}, None),
+        (  # the columns of one table may go, those of most tables may not
+            {"tables": {f"t{n}": {"columns": [1] * 10} for n in range(10)}},
+            {"tables": {f"t{n}": {"columns": [1] * (10 if n else 2)} for n in range(10)}},
+            None,
+        ),
+        (
+            {"tables": {f"t{n}": {"columns": [1] * 10} for n in range(10)}, "rest": [1] * 999},
+            {"tables": {f"t{n}": {"columns": [1] * (2 if n else 10)} for n in range(10)}, "rest": [1] * 999},
+            "tables.t1.columns: 10 → 2.",
+        ),
+    ],
+    ids=["one of two", "most of four", "two of three", "one deep place", "many deep places"],
+)
+def test_a_place_by_itself(write, old, new, said):
+    """A list that lost much is a loss, however much else there is; few elements, or one place deep inside, are none."""
+    before, staged = write("old", {"state": old}), write("new", {"state": new})
+    if said:
+        assert shrunk(before, staged).startswith(said)
+    else:
+        check(staged, Guards(max_shrink=0.2), before)
+
+
+@pytest.mark.parametrize("path", ["state/tables.json", "project/target/manifest.json"])
+def test_json_beside_other_files(write, path):
+    """JSON files are looked into wherever they are in the key directory, as the manifest of a dbt project is."""
+    rest = {"state/x": "y" * 5000, "project/dbt_project.yml": "name: shop"}
+    nodes = {f"model.shop.m{number}": {"name": "m"} for number in range(40)}
+    half = dict(list(nodes.items())[:20])
+    old, new = write("old", {path: {"nodes": nodes}, **rest}), write("new", {path: {"nodes": half}, **rest})
+    assert f"nodes of {path}: 40 → 20 (gone: model.shop.m20, " in shrunk(old, new)
+
+
+def test_what_dbt_says_of_its_last_run(write):
+    """Of what dbt writes only the manifest is compared: a run of one model has fewer results."""
+    rest = {"state": "", "project/dbt_project.yml": "x" * 5000}
+    path = "project/target/run_results.json"
+    check(write("new", {path: [1], **rest}), Guards(max_shrink=0.2), write("old", {path: [1] * 40, **rest}))
+
+
 def test_json_in_a_string_is_a_string(write):
     """A document inside of a string is not looked into."""
     old, new = (
@@ -305,6 +354,30 @@ def test_the_bound_is_inclusive(write, old, new, limit, passes):
         check(staged, Guards(max_shrink=limit), before)
     else:
         shrunk(before, staged, limit)
+
+
+def test_work_that_nobody_waits_for(write, tmp_path):
+    """Parsing, comparing and validating end where the pulse raises, however many elements there still are."""
+    (tmp_path / "shape.json").write_text(json.dumps({"items": {"type": "array", "items": {"type": "integer"}}}))
+    old, new = write("old", {"state": [[n] for n in range(50)]}), write("new", {"state": [[n] for n in range(50)]})
+
+    def pulse() -> None:
+        if next(beats, None) is None:
+            raise KeyboardInterrupt
+
+    for guards in (Guards(max_shrink=0.5), Guards(schema=tmp_path / "shape.json")):
+        for limit in (0, 1, 10, 50):
+            beats = iter(range(limit))
+            with pytest.raises(KeyboardInterrupt):
+                check_content(new, old, guards, key="a", where="", allow_shrink=False, pulse=pulse)
+
+
+def test_a_document_too_large_for_a_schema(write, tmp_path, monkeypatch):
+    """What is too large to be parsed cannot satisfy a schema, and is told so."""
+    (tmp_path / "shape.json").write_text("{}")
+    monkeypatch.setattr("statebake.refresh.json_schema.MAX_JSON_BYTES", 50)
+    said = rejected(write("new", {"state": [10**60]}), Guards(schema=tmp_path / "shape.json"))
+    assert "wrote a `state` that is larger than 64 MiB, the most that is compared" in said
 
 
 def test_large_documents_are_not_parsed(write, monkeypatch):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
-from statebake.worker.errors import describe, is_permanent
+import pytest
+
+from statebake.worker.errors import describe, failure, is_permanent
 
 
 def _raised(mapping):
@@ -21,3 +23,29 @@ def test_a_variable_that_is_not_set():
     assert (is_permanent(unset, None), is_permanent(lacking, None)) == (True, False)
     assert describe(unset) == "KeyError: 'STATEBAKE_IS_NOT_SET', a variable that is not set"
     assert describe(lacking) == "KeyError: 'STATEBAKE_IS_NOT_SET'"
+
+
+def test_half_a_character():
+    """A text that no file can hold is escaped, wherever an exception says it."""
+    said = failure(ValueError("shop \ud83d"), "/project")
+    assert said["message"] == r"ValueError: shop \ud83d"
+    assert said["traceback"].encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "wait", "permanent"),
+    [(403, "60", False), (403, None, True), (403, "0", True), (404, "60", True), (429, None, False)],
+)
+@pytest.mark.parametrize("client", ["requests", "google"])
+def test_a_client_error_that_says_when_to_come_again(client, status, wait, permanent):
+    """It passes, as the limits of GitHub do, whichever client raises it."""
+    headers = {"retry-after": wait} if wait else {}
+    error = ValueError("no")
+    if client == "google":
+        error.resp = type("Response", (dict,), {"status": status})(headers)
+    else:
+        error.response = type(
+            "Response", (), {"status_code": status, "headers": headers, "__bool__": lambda _: False}
+        )()
+    said = failure(error, "/project")
+    assert (said["permanent"], said["retry_after"]) == (permanent, float(wait) if wait else None)
