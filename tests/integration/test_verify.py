@@ -76,6 +76,21 @@ def test_the_policy_of_the_project(root):
     assert {code for code, _ in findings(result)} == {"SB331", "SB332"}
 
 
+def test_the_policy_of_what_has_no_manifest(root):
+    """It holds for the state in it as well, by the project or by the records alone."""
+    lost = rewrite(
+        root / "shop.pex", root / "lost.pex", lambda name, text: None if name.endswith("manifest.json") else text
+    )
+    flags = ("--policy-max-size", "1B", "--require-key", "Text")
+    for cwd in (root / "shop", root):
+        result = verify(root, lost, *flags, cwd=cwd)
+        assert result.code == 3
+        assert [item for item in findings(result) if item[0] in {"SB332", "SB333"}] == [
+            ("SB332", "Text[one]"),
+            ("SB332", "Text[two]"),
+        ]
+
+
 def test_state_that_was_tampered_with(root):
     """A file in the artifact that is not what its manifest says is told with its key."""
     bad = rewrite(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from statebake.check import Snapshot, policy_findings
+from statebake.check import Snapshot, facts_of_project, policy_findings
 from statebake.check.policy import KeyFacts
 from statebake.config import Settings
 from statebake.errors import StatebakeError
@@ -29,15 +29,17 @@ from statebake.verify.truth import Truth
 
 @dataclass(frozen=True)
 class WorkTree:
-    """What the project of an artifact has: the state, and what decides what goes into artifacts."""
+    """What the project of an artifact has: state, what decides what goes into artifacts, and what policy goes by."""
 
     expected: Expected
     facts: ProjectFacts
+    keys: tuple[KeyFacts, ...]
 
 
 def work_tree(opened: OpenProject, snapshot: Snapshot) -> WorkTree:
     """Return what a project has, whose state is in ``snapshot``; raises ``StatebakeError`` as ``facts_here`` does."""
-    return WorkTree(expected_here(opened, snapshot), facts_here(opened, snapshot))
+    keys = facts_of_project(opened.discovery, snapshot)
+    return WorkTree(expected_here(opened, snapshot), facts_here(opened, snapshot), keys)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,14 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from statebake.check import facts_of_manifest, facts_of_project, report_of, status_rows
+from statebake.check import (
+    facts_by_project,
+    facts_of_manifest,
+    facts_of_project,
+    facts_of_records,
+    report_of,
+    status_rows,
+)
 from statebake.check.policy import KeyFacts
 from statebake.config import Settings, module_path
 from statebake.errors import StatebakeError
@@ -40,7 +47,6 @@ from statebake.pipeline.secrets import secrets_of
 from statebake.pipeline.truth import read_against
 from statebake.verify.expected import Expected
 from statebake.verify.strategies import runtime_keys_of
-from statebake.verify.truth import Truth
 
 _ARTIFACT_DIRECTORIES = ("PEX-INFO", "oci-layout")
 
@@ -85,7 +91,7 @@ class Verifier:
         wanted = self._wanted
         manifest = next((state.manifest for state in artifact.states if state.manifest), None)
         found = self._find_truth(artifact, manifest)
-        facts = self._facts(manifest, found.truth) if manifest else ()
+        facts = self._facts(artifact, manifest, found)
         runtime = runtime_keys_of(manifest) if manifest else found.project.runtime if found.project else ()
         load = self._load(artifact, manifest) if wanted.sealed else None
         directory = str(wanted.project.project.directory) if wanted.project else None
@@ -100,11 +106,22 @@ class Verifier:
             return secrets_at_hand(self._env, names=settings.secrets.names)
         return secrets_of(project.project, settings, self._env)
 
-    def _facts(self, manifest: Manifest, truth: Truth) -> tuple[KeyFacts, ...]:
+    def _facts(self, artifact: Artifact, manifest: Manifest | None, found: Found) -> tuple[KeyFacts, ...]:
+        """Return what policy goes by, of the manifest; else of the project, or of the records that are there."""
+        keys = found.truth.keys
+        sizes = {key.key: key.bytes for key in keys if key.bytes}
+        if manifest is None:
+            records = {key.record.key: key.record for state in artifact.states for key in state.keys}
+            own = facts_of_records(records.values(), sizes)
+            if found.project is None:
+                return own
+            here = {key.key: key.digest for key in found.project.keys}
+            same = {key.key for key in keys if key.digest is not None and key.digest == here.get(key.key)}
+            return facts_by_project(self._work_tree.keys, own, sizes, same)
         confirmed = {}
         if self._wanted.project is not None and self._is_of_project(manifest):
             confirmed = _confirmed(self._wanted.project, manifest)
-        return facts_of_manifest(manifest, {key.key: key.bytes for key in truth.keys if key.bytes}, confirmed)
+        return facts_of_manifest(manifest, sizes, confirmed)
 
     def _find_truth(self, artifact: Artifact, manifest: Manifest | None) -> Found:
         """Return the truth; the project is asked only where something is wrong, or no manifest says what to expect."""
