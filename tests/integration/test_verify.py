@@ -76,6 +76,15 @@ def test_the_policy_of_the_project(root):
     assert {code for code, _ in findings(result)} == {"SB331", "SB332"}
 
 
+def test_the_schema_and_what_only_a_load_could_count(root):
+    """State in an artifact is held to its schema; that definitions were not counted is told."""
+    (root / "rules.json").write_text('{"type": "object"}')
+    (root / "shop/statebake.toml").write_text('schema = "../rules.json"\n[policy]\nmin_definitions = 9\n')
+    result = verify(root, root / "shop.pex", cwd=root / "shop")
+    assert (result.code, findings(result)) == (3, [("SB335", "Text[one]"), ("SB335", "Text[two]")])
+    assert [note for note in result.json["reports"][0]["notes"] if "needs a sealed load" in note]
+
+
 def test_the_policy_of_what_has_no_manifest(root):
     """It holds for the state in it as well, by the project or by the records alone."""
     lost = rewrite(

@@ -114,7 +114,7 @@ def report_on(evidence: Evidence, settings: Settings, now: datetime, directory: 
     findings += judge_strategies(unseen, settings.allow_runtime_fetch, artifact.name)
     findings += evidence.searched.findings
     checks = (*truth.checks, *evidence.searched.checks)
-    notes = (*evidence.notes, *evidence.searched.notes)
+    notes = (*evidence.notes, *evidence.searched.notes, *(uncounted(settings) if load is None else ()))
     keys = (*truth.keys, *runtime_results(evidence.runtime, {key.key for key in truth.keys}))
     if load is not None:
         places = {key.key: _places(key, evidence.manifest) for key in keys}
@@ -155,6 +155,15 @@ def how_loaded(load: SealedLoad) -> tuple[str, ...]:
         f"Loaded in {load.seconds:.1f} s under seals: {seals}.",
         f"{tried} refused." if tries else "Nothing tried to fetch.",
     )
+
+
+def uncounted(settings: Settings) -> tuple[str, ...]:
+    """Return what the policy asks for that only a sealed load could tell, a sentence."""
+    wanted = [settings.policy.min_definitions, settings.policy.min_total_definitions]
+    wanted += [section.values.get("policy.min_definitions") for section in settings.keys]
+    if not any(wanted):
+        return ()
+    return ("Definitions were not counted, so that the policy's minimum was not checked: that needs a sealed load.",)
 
 
 def not_seen(load: SealedLoad) -> tuple[str, ...]:

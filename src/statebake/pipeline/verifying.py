@@ -27,6 +27,7 @@ from statebake.model.manifest import Manifest
 from statebake.model.record import read_record
 from statebake.model.report import Report
 from statebake.pipeline import OpenProject, Target, check_state, find_targets, side_by_side
+from statebake.pipeline.artifact_schemas import states_of_artifact
 from statebake.pipeline.hygiene import search_artifact, search_state
 from statebake.pipeline.inspecting import Artifact, find_artifact
 from statebake.pipeline.judging import (
@@ -38,10 +39,12 @@ from statebake.pipeline.judging import (
     how_loaded,
     not_seen,
     report_on,
+    uncounted,
     with_load,
     work_tree,
 )
 from statebake.pipeline.loading import find_place, load_artifact
+from statebake.pipeline.schemas import has_schemas, schema_findings
 from statebake.pipeline.sealing import load_tree, sealed_findings
 from statebake.pipeline.secrets import secrets_of
 from statebake.pipeline.truth import read_against
@@ -49,6 +52,7 @@ from statebake.verify.expected import Expected
 from statebake.verify.strategies import runtime_keys_of
 
 _ARTIFACT_DIRECTORIES = ("PEX-INFO", "oci-layout")
+_UNREAD = "State in an image layout is not held to its schema: load it into an engine, and verify it by its name."
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,14 @@ class Verifier:
         directory = str(wanted.project.project.directory) if wanted.project else None
         searched = search_artifact(artifact, manifest, wanted.settings, self._at_hand, self._env)
         evidence = Evidence(artifact, manifest, found.truth, facts, runtime, load, searched, found.notes)
-        return report_on(evidence, wanted.settings, self._now, directory)
+        report = report_on(evidence, wanted.settings, self._now, directory)
+        broken = schema_findings(states_of_artifact(artifact, facts, wanted.settings, self._env))
+        unread = has_schemas(wanted.settings) and artifact.kind == "layout"
+        return replace(
+            report,
+            findings=errors_first([*report.findings, *broken]),
+            notes=(*report.notes, *([_UNREAD] if unread else [])),
+        )
 
     @cached_property
     def _at_hand(self) -> SecretsAtHand:
@@ -183,7 +194,7 @@ def verify_tree(opened: OpenProject, env: Mapping[str, str], now: datetime, *, s
         notes=(*report.notes, *searched.notes),
     )
     if not sealed:
-        return report
+        return replace(report, notes=(*report.notes, *uncounted(settings)))
     load = load_tree(opened.target, env)
     places = {key: [item.declared_at for item in discovery.components_of(key)] for key in discovery.keys}
     found = sealed_findings(load, places, facts_of_project(discovery, snapshot), settings, str(directory))

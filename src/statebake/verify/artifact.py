@@ -36,6 +36,7 @@ class ArtifactState:
         directories: what is in each key directory, by the directory's name.
         records: the record in each key directory that has one, or why it cannot be read, by the same name.
         owners: of what not everybody may read in an image, who may: a user's number, by path.
+        contents: the file `state` in each key directory that has one, by the same name.
     """
 
     path: str
@@ -46,6 +47,7 @@ class ArtifactState:
     directories: Mapping[str, TreeSummary] = field(default_factory=dict)
     records: Mapping[str, Record | Finding] = field(default_factory=dict)
     owners: Mapping[str, int] = field(default_factory=dict)
+    contents: Mapping[str, FoundFile] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def empty(self) -> bool:
@@ -118,6 +120,7 @@ def artifact_state(
         has_ignore_file=IGNORE_NAME in files,
         directories=summaries,
         records=records,
+        contents={directory: inside[STATE_NAME] for directory, inside in by_dir.items() if STATE_NAME in inside},
     )
 
 
