@@ -139,7 +139,7 @@ def image(docker: Docker, made: Path, root: Path, new_image, dockerfile: str = D
     shutil.copytree(Path(yaml.__file__).parent, context / "site/yaml", ignore=ignored)
     (context / "Dockerfile").write_text(dockerfile)
     tag = new_image(docker)
-    docker.run("build", "--tag", tag, context).ok()
+    docker.run("build", "--network=host", "--tag", tag, context).ok()
     return tag
 
 
@@ -152,6 +152,21 @@ def test_an_image(every_docker, made, new_image, tmp_path):
     assert result.code == 6
     assert any("container engine" in check for check in result.json["reports"][0]["checks"])
     assert every_docker.run("ps", "--all", "--quiet", "--filter", f"ancestor={tag}").ok().out == ""
+
+
+@pytest.mark.needs("docker")
+def test_an_image_whose_python_is_not_on_path(docker, made, new_image, tmp_path):
+    """It is the one beside the program that the image starts, or the one that the command line names."""
+    own = 'RUN mkdir -p /opt/own/bin && ln -s "$(command -v python3)" /opt/own/bin/python\nENV PATH=/nowhere\n'
+    start = 'ENTRYPOINT ["/opt/own/bin/serve", "--port", "80"]\n'
+    tag = image(docker, made, tmp_path, new_image, f"{DOCKERFILE}{own}{start}")
+    sound = {"Text[one]": (True, 3), "Text[two]": (True, 3)}
+    assert keys(verify(tag, "--project", made, cwd=tmp_path, env=docker.env())) == sound
+    (tmp_path / "context/Dockerfile").write_text(f'{DOCKERFILE}{own}ENTRYPOINT ["serve"]\n')
+    docker.run("build", "--network=host", "--tag", tag, tmp_path / "context").ok()
+    assert verify(tag, "--project", made, cwd=tmp_path, env=docker.env()).code == 6
+    named = verify(tag, "--project", made, "--python", "/opt/own/bin/python", cwd=tmp_path, env=docker.env())
+    assert keys(named) == sound
 
 
 @pytest.mark.needs("docker")

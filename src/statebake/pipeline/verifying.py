@@ -64,23 +64,45 @@ class Verification:
         sealed: whether to load the definitions, under seals.
         against: what the state must be the same as: a project's directory, a manifest, an artifact.
         image: whatever file has its name, the artifact is an image in the container engine.
+        python: the interpreter that the command line names, which is inside of an image where the artifact is one.
         project: where the artifact was made, or may have been; ``None``: it is not at hand.
         sure: the user said that it was made there.
+        around: where nobody said so, the projects here: an artifact was made in the one that its manifest names.
     """
 
     settings: Settings
     sealed: bool = False
     against: str | None = None
     image: bool = False
+    python: str | None = None
     project: Target | None = None
     sure: bool = False
+    around: tuple[Target, ...] = ()
+
+    def of(self, manifest: Manifest | None) -> Verification:
+        """Return the same for an artifact with this manifest, by the settings of its project where that is here."""
+        if not self.around:
+            return self
+        known = [target for target in self.around if manifest is None or target.project.name == manifest.project]
+        if not known or (manifest is None and len(known) > 1):
+            return replace(self, around=())
+        return replace(self, settings=known[0].settings, project=known[0], around=())
+
+    def not_of(self, manifest: Manifest | None) -> tuple[str, ...]:
+        """Return that no project here is that of an artifact with this manifest, where that is so, a sentence."""
+        if not self.around or self.of(manifest).project is not None:
+            return ()
+        names = ", ".join(target.project.name for target in self.around)
+        what = f"The artifact is of the project {manifest.project}" if manifest else "The artifact has no manifest"
+        return (f"{what}; no settings of the projects here ({names}) were applied: name its own with --project DIR.",)
 
 
 class Verifier:
-    """Verifies artifacts one after another; the project that they are compared with is opened at most once."""
+    """Verifies artifacts one after another; a project that they are compared with is opened at most once."""
 
     def __init__(self, wanted: Verification, env: Mapping[str, str], now: datetime) -> None:
         self._wanted, self._env, self._now = wanted, env, now
+        self._by_project: dict[Path | None, Verifier] = {}
 
     def verify(self, name: str) -> tuple[Report, ...]:
         """Return the report of an artifact, one for each platform of a layout.
@@ -89,17 +111,25 @@ class Verifier:
         where it is needed.
         """
         artifacts = find_artifact(name, self._env, image=self._wanted.image, look_around=True)
-        return tuple(self._report(artifact) for artifact in artifacts)
+        return tuple(self._report_of(artifact) for artifact in artifacts)
 
-    def _report(self, artifact: Artifact) -> Report:
-        wanted = self._wanted
+    def _report_of(self, artifact: Artifact) -> Report:
         manifest = next((state.manifest for state in artifact.states if state.manifest), None)
+        wanted = self._wanted.of(manifest)
+        directory = wanted.project.project.directory if wanted.project else None
+        verifier = self._by_project.setdefault(directory, Verifier(wanted, self._env, self._now))
+        report = verifier._report(artifact, manifest)
+        return replace(report, notes=(*self._wanted.not_of(manifest), *report.notes))
+
+    def _report(self, artifact: Artifact, manifest: Manifest | None) -> Report:
+        wanted = self._wanted
         found = self._find_truth(artifact, manifest)
         facts = self._facts(artifact, manifest, found)
         runtime = runtime_keys_of(manifest) if manifest else found.project.runtime if found.project else ()
         load = self._load(artifact, manifest) if wanted.sealed else None
-        directory = str(wanted.project.project.directory) if wanted.project else None
-        searched = search_artifact(artifact, manifest, wanted.settings, self._at_hand, self._env)
+        project = wanted.project.project if wanted.project else None
+        directory = str(project.directory) if project else None
+        searched = search_artifact(artifact, manifest, wanted.settings, self._at_hand, self._env, project=project)
         evidence = Evidence(artifact, manifest, found.truth, facts, runtime, load, searched, found.notes)
         report = report_on(evidence, wanted.settings, self._now, directory)
         broken = schema_findings(states_of_artifact(artifact, facts, wanted.settings, self._env))
@@ -176,7 +206,7 @@ class Verifier:
         python = str(settings.python) if settings.python else None
         if artifact.kind == "wheel" and project is not None:
             python = python or project.python
-        return load_artifact(artifact, place, settings, self._env, python=python)
+        return load_artifact(artifact, place, settings, self._env, python=python, in_image=self._wanted.python)
 
 
 def verify_tree(opened: OpenProject, env: Mapping[str, str], now: datetime, *, sealed: bool) -> Report:
