@@ -225,6 +225,9 @@ def test_an_image_without_a_manifest(docker, made, new_image, tmp_path):
     assert [(key["key"], key["verdict"]) for key in report["keys"]] == [("Text[one]", "ok"), ("Text[two]", "ok")]
     told = next(item["message"] for item in report["findings"] if item["code"] == "SB327")
     assert told.endswith("looked for are those of the work tree shop.")
+    (tmp_path / "rules.json").write_text('{"type": "object"}')
+    judged = statebake(*command, "--project", made, "--schema", "rules.json", cwd=tmp_path, env=docker.env())
+    assert [item for item in findings(judged) if item[0] == "SB335"] == [("SB335", "Text[one]"), ("SB335", "Text[two]")]
     shutil.rmtree(tmp_path / "context/src/shop/defs/.local_defs_state/Text__two__")
     docker.run("build", "--tag", tag, tmp_path / "context").ok()
     lost = statebake(*command, "--project", made, cwd=tmp_path, env=docker.env())
