@@ -139,7 +139,7 @@ def image(docker: Docker, made: Path, root: Path, new_image, dockerfile: str = D
     shutil.copytree(Path(yaml.__file__).parent, context / "site/yaml", ignore=ignored)
     (context / "Dockerfile").write_text(dockerfile)
     tag = new_image(docker)
-    docker.run("build", "--tag", tag, context).ok()
+    docker.run("build", "--network=host", "--tag", tag, context).ok()
     return tag
 
 
@@ -152,6 +152,21 @@ def test_an_image(every_docker, made, new_image, tmp_path):
     assert result.code == 6
     assert any("container engine" in check for check in result.json["reports"][0]["checks"])
     assert every_docker.run("ps", "--all", "--quiet", "--filter", f"ancestor={tag}").ok().out == ""
+
+
+@pytest.mark.needs("docker")
+def test_an_image_whose_python_is_not_on_path(docker, made, new_image, tmp_path):
+    """It is the one beside the program that the image starts, or the one that the command line names."""
+    own = 'RUN mkdir -p /opt/own/bin && ln -s "$(command -v python3)" /opt/own/bin/python\nENV PATH=/nowhere\n'
+    start = 'ENTRYPOINT ["/opt/own/bin/serve", "--port", "80"]\n'
+    tag = image(docker, made, tmp_path, new_image, f"{DOCKERFILE}{own}{start}")
+    sound = {"Text[one]": (True, 3), "Text[two]": (True, 3)}
+    assert keys(verify(tag, "--project", made, cwd=tmp_path, env=docker.env())) == sound
+    (tmp_path / "context/Dockerfile").write_text(f'{DOCKERFILE}{own}ENTRYPOINT ["serve"]\n')
+    docker.run("build", "--network=host", "--tag", tag, tmp_path / "context").ok()
+    assert verify(tag, "--project", made, cwd=tmp_path, env=docker.env()).code == 6
+    named = verify(tag, "--project", made, "--python", "/opt/own/bin/python", cwd=tmp_path, env=docker.env())
+    assert keys(named) == sound
 
 
 @pytest.mark.needs("docker")
@@ -210,6 +225,9 @@ def test_an_image_without_a_manifest(docker, made, new_image, tmp_path):
     assert [(key["key"], key["verdict"]) for key in report["keys"]] == [("Text[one]", "ok"), ("Text[two]", "ok")]
     told = next(item["message"] for item in report["findings"] if item["code"] == "SB327")
     assert told.endswith("looked for are those of the work tree shop.")
+    (tmp_path / "rules.json").write_text('{"type": "object"}')
+    judged = statebake(*command, "--project", made, "--schema", "rules.json", cwd=tmp_path, env=docker.env())
+    assert [item for item in findings(judged) if item[0] == "SB335"] == [("SB335", "Text[one]"), ("SB335", "Text[two]")]
     shutil.rmtree(tmp_path / "context/src/shop/defs/.local_defs_state/Text__two__")
     docker.run("build", "--tag", tag, tmp_path / "context").ok()
     lost = statebake(*command, "--project", made, cwd=tmp_path, env=docker.env())

@@ -339,6 +339,32 @@ print('found', *words, file=sys.stderr)
     assert told.mark not in found
 
 
+REFUSED_HALF_WAY = """
+import os, sys
+from pathlib import Path
+from statebake.hosts.sealing import Listener, run_sealed
+told = Listener()
+path, scratch = sys.argv[1:]
+program = "import threading; threading.Thread(target=print).start()"
+env = {"PATH": path}
+run_sealed([sys.executable, "-c", program], told, env=env, cwd="/", scratch=Path(scratch), within_s=30)
+load = told.result()
+print(load.seals, load.ended, os.listdir(scratch), file=sys.stderr)
+"""
+
+
+@pytest.mark.needs("root")
+@pytest.mark.parametrize(
+    "path", ["/nowhere", pytest.param(os.environ["PATH"], id="bwrap", marks=pytest.mark.needs("bwrap"))]
+)
+def test_where_namespaces_are_refused_half_way_the_filter_is_left(path, tmp_path):
+    """A namespace of users that nobody may set up, as Ubuntu has it, leaves the load as it was, under seccomp."""
+    refused = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all", "--no-new-privs"]
+    command = [*refused, sys.executable, "-c", REFUSED_HALF_WAY, path, str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stderr == "('connections refused (seccomp)',) (0, None) []\n"
+
+
 def test_megabytes_of_output_are_no_matter(tmp_path):
     """Only the end of what is printed is kept, and a line without an end does not hold anything up."""
     load = run_code(

@@ -130,6 +130,17 @@ def test_in_state(made: Path, tmp_path: Path) -> None:
     assert result.code == 5
 
 
+def test_paths_of_the_building_machine(made: Path, tmp_path: Path) -> None:
+    """State that names the place where it was fetched to, or a home, is told, wherever the artifact is verified."""
+    text = b"/build/.local_defs_state/.staging/1/x /root/x"
+    pex = with_file(made / "shop.pex", tmp_path / "x.pex", f"{STATE[4:]}/Text__one__/note.txt", text)
+    found = findings(verify(tmp_path, with_file(pex, tmp_path / "y.pex", "shop/x.txt", text), env={"HOME": "/root"}))
+    assert [(severity, message) for severity, code, message in found if code == "SB504"] == [
+        ("warning", f"{STATE[4:]}/Text__one__/note.txt has the path that it was fetched to, at byte 6."),
+        ("warning", f"{STATE[4:]}/Text__one__/note.txt has a path of this user's home directory, at byte 38."),
+    ]
+
+
 def test_one_key_where_all_else_is_off(made: Path, tmp_path: Path) -> None:
     """A key whose own settings ask for the search is searched, though nobody looks at the rest."""
     root = shutil.copytree(made / "shop", tmp_path / "shop")

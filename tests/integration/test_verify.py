@@ -76,6 +76,49 @@ def test_the_policy_of_the_project(root):
     assert {code for code, _ in findings(result)} == {"SB331", "SB332"}
 
 
+def test_whose_settings_count(root):
+    """They are those of the project that the manifest names, in a workspace too; those of another are not applied."""
+    (root / "dg.toml").write_text(
+        'directory_type = "workspace"\n[[workspace.projects]]\npath = "shop"\n[[workspace.projects]]\npath = "other"\n'
+    )
+    for name, rule in (("shop", 'max_size = "1B"'), ("other", 'require_keys = ["Nope"]')):
+        project = root / name
+        project.mkdir(exist_ok=True)
+        (project / "pyproject.toml").touch()
+        if name == "other":
+            (project / "pyproject.toml").write_text('[project]\nname = "other"\n')
+        (project / "statebake.toml").write_text(f"[policy]\n{rule}\n")
+    result = verify(root, "shop.pex")
+    assert (result.code, findings(result)) == (3, [("SB332", "Text[one]"), ("SB332", "Text[two]")])
+    (root / "dg.toml").unlink()
+    result = verify(root, root / "shop.pex", cwd=root / "other").ok()
+    assert "of the project shop; no settings of the projects here (other)" in result.json["reports"][0]["notes"][0]
+
+
+def test_the_schema_and_what_only_a_load_could_count(root):
+    """State in an artifact is held to its schema; that definitions were not counted is told."""
+    (root / "rules.json").write_text('{"type": "object"}')
+    (root / "shop/statebake.toml").write_text('schema = "../rules.json"\n[policy]\nmin_definitions = 9\n')
+    result = verify(root, root / "shop.pex", cwd=root / "shop")
+    assert (result.code, findings(result)) == (3, [("SB335", "Text[one]"), ("SB335", "Text[two]")])
+    assert [note for note in result.json["reports"][0]["notes"] if "needs a sealed load" in note]
+
+
+def test_the_policy_of_what_has_no_manifest(root):
+    """It holds for the state in it as well, by the project or by the records alone."""
+    lost = rewrite(
+        root / "shop.pex", root / "lost.pex", lambda name, text: None if name.endswith("manifest.json") else text
+    )
+    flags = ("--policy-max-size", "1B", "--require-key", "Text")
+    for cwd in (root / "shop", root):
+        result = verify(root, lost, *flags, cwd=cwd)
+        assert result.code == 3
+        assert [item for item in findings(result) if item[0] in {"SB332", "SB333"}] == [
+            ("SB332", "Text[one]"),
+            ("SB332", "Text[two]"),
+        ]
+
+
 def test_state_that_was_tampered_with(root):
     """A file in the artifact that is not what its manifest says is told with its key."""
     bad = rewrite(

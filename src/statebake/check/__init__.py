@@ -4,8 +4,10 @@ from statebake.check.check import CheckReport, check
 from statebake.check.policy import (
     KeyFacts,
     definition_findings,
+    facts_by_project,
     facts_of_manifest,
     facts_of_project,
+    facts_of_records,
     policy_findings,
 )
 from statebake.check.report import report_of
@@ -20,8 +22,10 @@ __all__ = [
     "StatusRow",
     "check",
     "definition_findings",
+    "facts_by_project",
     "facts_of_manifest",
     "facts_of_project",
+    "facts_of_records",
     "policy_findings",
     "read_snapshot",
     "report_of",

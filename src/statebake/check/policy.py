@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from statebake.check.snapshot import Snapshot
@@ -76,9 +76,16 @@ def facts_of_manifest(
     ``sizes``: the bytes of its state that were found, by key. ``confirmed``: when a fetch last confirmed it, by key,
     from records of a work tree with the same digest; a manifest only knows when a state was first fetched.
     """
+    return facts_of_records(manifest.keys, sizes, confirmed)
+
+
+def facts_of_records(
+    records: Iterable[Record], sizes: Mapping[str, int], confirmed: Mapping[str, str] | None = None
+) -> tuple[KeyFacts, ...]:
+    """Return the facts of every key that ``records`` tell of; see ``facts_of_manifest``."""
     known = confirmed or {}
     facts = []
-    for record in manifest.keys:
+    for record in records:
         first = record.components[0] if record.components else ComponentRef("", "")
         facts.append(
             KeyFacts(
@@ -92,6 +99,23 @@ def facts_of_manifest(
             )
         )
     return tuple(facts)
+
+
+def facts_by_project(
+    project: Sequence[KeyFacts], own: Sequence[KeyFacts], sizes: Mapping[str, int], same: Collection[str]
+) -> tuple[KeyFacts, ...]:
+    """Return the facts of an artifact without a manifest: what its ``project`` declares, with what there is of it.
+
+    ``own``: of the records in the artifact. ``same``: the keys whose state is that of the work tree, which then knows
+    when it was confirmed.
+    """
+    told = {one.key: one for one in own}
+    facts = []
+    for one in project:
+        known = one if one.key in same and one.at else told.get(one.key)
+        at, first_fetch = (known.at, known.first_fetch) if known else (None, False)
+        facts.append(replace(one, size=sizes.get(one.key), at=at, first_fetch=first_fetch))
+    return (*facts, *(one for one in own if one.key not in {declared.key for declared in project}))
 
 
 def policy_findings(

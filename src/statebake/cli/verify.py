@@ -57,9 +57,13 @@ def verify_command(  # noqa: PLR0917 - the command's options
     """
     env = environment()
     flags = flags_of(settings)
+    python = str(flags.get("python") or "") or None
+    if artifacts and all(image or not Path(name).exists() for name in artifacts):
+        flags.pop("python", None)  # it is inside of an image, not here
+    wanted = {"image": image, "against": against, "sealed": sealed, "python": python}
     try:
         if artifacts:
-            reports = _of_artifacts(artifacts, projects, flags, env, image=image, against=against, sealed=sealed)
+            reports = _of_artifacts(artifacts, projects, flags, env, **wanted)
         else:
             _must_name_an_artifact(against=against, image=image)
             reports = _of_trees(projects, flags, env, sealed=sealed)
@@ -130,10 +134,11 @@ def _verification(
             where="flag --project",
             next_step="name the one that it was made from",
         )
-    if len(targets) != 1:
-        return Verification(settings=resolve(Path.cwd(), flags, env).settings, **wanted)
-    [target] = targets
-    return Verification(settings=target.settings, project=target, sure=bool(projects), **wanted)
+    if projects:
+        [target] = targets
+        return Verification(settings=target.settings, project=target, sure=True, **wanted)
+    settings = resolve(None, flags, env, cwd=Path.cwd()).settings
+    return Verification(settings=settings, around=tuple(targets), **wanted)
 
 
 def _of_trees(

@@ -66,13 +66,13 @@ class _KeyValue:
 
 
 def resolve(
-    project_dir: Path,
+    project_dir: Path | None,
     flags: Mapping[str, object],
     env: Mapping[str, str],
     *,
     cwd: Path | None = None,
 ) -> ResolvedConfig:
-    """Return the settings of the project in ``project_dir``.
+    """Return the settings of the project in ``project_dir``; ``None``: of no project, by flags and variables alone.
 
     ``flags`` has values by setting name; ``None`` and empty sequences count as not given, as does an empty
     variable in ``env``. Relative paths are taken from the project, those in flags from ``cwd`` where it is
@@ -84,7 +84,8 @@ def resolve(
     """
     if strange := set(flags) - set(BY_NAME):
         raise ValueError(f"flags of no setting: {sorted(strange)}")
-    layers = [_files(project_dir), _environment(env, project_dir), _flags(flags, cwd or project_dir)]
+    base = project_dir or cwd or Path()
+    layers = [_files(project_dir) if project_dir else {}, _environment(env, base), _flags(flags, cwd or base)]
     values = {setting.name: setting.default for setting in SETTINGS}
     origins = dict.fromkeys(values, "default")
     for layer in layers:

@@ -61,6 +61,7 @@ class ImageFacts:
         user: whom it runs as, as its configuration says; empty for root.
         labels: its labels.
         layers: its layers.
+        command: what it starts, its entry point and that one's arguments.
         texts: what its configuration and history say, by where that is: ``variable PATH``, ``label x``, ``history 3``.
     """
 
@@ -74,6 +75,7 @@ class ImageFacts:
     user: str
     labels: Mapping[str, str]
     layers: tuple[Layer, ...]
+    command: tuple[str, ...] = field(default=(), repr=False)
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -92,6 +94,7 @@ def image_facts(reference: str, inspected: Mapping[str, Any], history: Sequence[
         user=str(config.get("User") or ""),
         labels=dict(config.get("Labels") or {}),
         layers=_layers((inspected.get("RootFS") or {}).get("Layers") or [], list(reversed(history))),
+        command=tuple(str(word) for name in ("Entrypoint", "Cmd") for word in config.get(name) or ()),
         texts=texts_of(config, [(item.get("CreatedBy"), item.get("Comment")) for item in reversed(history)]),
     )
 

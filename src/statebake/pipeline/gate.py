@@ -100,9 +100,11 @@ def search_made(
     ``given``: the secrets that its build was given, by their names. ``cache_dir``: where it is remembered which layers
     are clean.
     """
-    settings = opened.target.settings
-    at_hand = secrets_of(opened.target.project, settings, env, given=given)
-    return search_artifact(artifact, manifest, settings, at_hand, env, engine=engine, cache_dir=cache_dir)
+    settings, project = opened.target.settings, opened.target.project
+    at_hand = secrets_of(project, settings, env, given=given)
+    return search_artifact(
+        artifact, manifest, settings, at_hand, env, project=project, engine=engine, cache_dir=cache_dir
+    )
 
 
 def _by_a_known_manifest(truth: Truth) -> tuple[Truth, tuple[str, ...]]:

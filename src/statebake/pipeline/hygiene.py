@@ -17,7 +17,7 @@ from statebake.check import Snapshot
 from statebake.check.snapshot import unreadable as unreadable_state
 from statebake.config import Project, Settings, settings_for
 from statebake.engine import Engine, open_engine
-from statebake.hygiene import Hit, Place, Searcher, SecretsAtHand, judge, unwanted
+from statebake.hygiene import LOCAL_PATH, STAGING_PATH, Hit, Place, Searcher, SecretsAtHand, judge, unwanted
 from statebake.model.discovery import Discovery
 from statebake.model.finding import Finding
 from statebake.model.keys import STATE_DIR_NAME, STATE_LAYER, sanitize_key
@@ -26,7 +26,7 @@ from statebake.model.tree import list_files
 from statebake.model.units import show_bytes
 from statebake.pipeline.clean_layers import CleanLayers
 from statebake.pipeline.inspecting import Artifact
-from statebake.pipeline.secrets import secrets_of, state_searcher
+from statebake.pipeline.secrets import paths_in_artifacts, secrets_of, state_searcher
 from statebake.verify.artifact import unreadable
 from statebake.verify.files import walk_directory
 from statebake.verify.image import SavedImage
@@ -64,22 +64,26 @@ def search_artifact(
     at_hand: SecretsAtHand,
     env: Mapping[str, str],
     *,
+    project: Project | None = None,
     engine: Engine | None = None,
     cache_dir: Path | None = None,
 ) -> Searched:
     """Return what must not be in an artifact and is: in its files, and in the layers and the configuration of an image.
 
-    What looks like a credential and is in a package that somebody else has published is only counted. ``engine``: the
-    one that has the image. Layers that ``cache_dir`` says are clean are not read again. Raises ``StatebakeError`` as
-    reading the artifact does.
+    What looks like a credential and is in a package that somebody else has published is only counted. ``project``: the
+    one that it was made of, whose path its state must not have in it. ``engine``: the one that has the image. Layers
+    that ``cache_dir`` says are clean are not read again. Raises ``StatebakeError`` as reading the artifact does.
     """
     of_keys = (section.values.get("secrets.mode", "off") for section in settings.keys)
     if settings.secrets.mode == "off" and all(mode == "off" for mode in of_keys):
         return Searched(notes=("Secrets were not looked for: secrets.mode is off.",))
-    searcher = Searcher(at_hand.secrets, judge_name=unwanted)
+    paths = paths_in_artifacts(project, env)
+    searcher = Searcher(at_hand.secrets, literals=paths, judge_name=unwanted)
     owner = _Owner(artifact, manifest, settings)
-    clean = CleanLayers(cache_dir, at_hand, owner.places) if cache_dir else None
-    own, foreign = [], set()
+    searched_for = [*owner.places, *(os.fsdecode(path.value) for path in paths)]
+    clean = CleanLayers(cache_dir, at_hand, searched_for) if cache_dir else None
+    own: list[Hit] = []
+    foreign: set[str] = set()
     layers = artifact.image.facts.layers if artifact.image else ()
     known = sum(clean.knows(layer.diff_id) for layer in layers) if clean else 0
     hits = _file_hits(artifact, searcher)
@@ -87,7 +91,7 @@ def search_artifact(
         hits = _engine_hits(engine or open_engine(env), artifact.image, searcher, clean, owner)
     for hit in (*_text_hits(artifact, searcher), *hits):
         if owner.is_public(hit):
-            foreign.add(hit.path)
+            foreign.update([] if _is_path(hit) else [hit.path])
         else:
             own.append(hit)
     notes = [*at_hand.ignored, *_first([note.removeprefix("!") for note in searcher.unread])]
@@ -162,6 +166,8 @@ class _Owner:
         The value of a secret at hand never does.
         """
         _, inside = _split(hit.path)
+        if _is_path(hit):  # which matters in state only
+            return STATE_DIR_NAME not in inside
         if hit.name is not None or inside.endswith(_INSTALLED_FROM) or STATE_DIR_NAME in inside:
             return False
         package = self._package(inside)
@@ -184,6 +190,10 @@ class _Owner:
                 (key, type_), in_key = self._keys[directory], rest
                 settings = settings_for(self._settings, key, type_)
         return Place(key, inside, self._artifact.name, settings.secrets, label, in_key)
+
+
+def _is_path(hit: Hit) -> bool:
+    return hit.rule in {LOCAL_PATH, STAGING_PATH}
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from statebake.check import Snapshot, policy_findings
+from statebake.check import Snapshot, facts_of_project, policy_findings
 from statebake.check.policy import KeyFacts
 from statebake.config import Settings
 from statebake.errors import StatebakeError
@@ -29,15 +29,17 @@ from statebake.verify.truth import Truth
 
 @dataclass(frozen=True)
 class WorkTree:
-    """What the project of an artifact has: the state, and what decides what goes into artifacts."""
+    """What the project of an artifact has: state, what decides what goes into artifacts, and what policy goes by."""
 
     expected: Expected
     facts: ProjectFacts
+    keys: tuple[KeyFacts, ...]
 
 
 def work_tree(opened: OpenProject, snapshot: Snapshot) -> WorkTree:
     """Return what a project has, whose state is in ``snapshot``; raises ``StatebakeError`` as ``facts_here`` does."""
-    return WorkTree(expected_here(opened, snapshot), facts_here(opened, snapshot))
+    keys = facts_of_project(opened.discovery, snapshot)
+    return WorkTree(expected_here(opened, snapshot), facts_here(opened, snapshot), keys)
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def report_on(evidence: Evidence, settings: Settings, now: datetime, directory: 
     findings += judge_strategies(unseen, settings.allow_runtime_fetch, artifact.name)
     findings += evidence.searched.findings
     checks = (*truth.checks, *evidence.searched.checks)
-    notes = (*evidence.notes, *evidence.searched.notes)
+    notes = (*evidence.notes, *evidence.searched.notes, *(uncounted(settings) if load is None else ()))
     keys = (*truth.keys, *runtime_results(evidence.runtime, {key.key for key in truth.keys}))
     if load is not None:
         places = {key.key: _places(key, evidence.manifest) for key in keys}
@@ -153,6 +155,15 @@ def how_loaded(load: SealedLoad) -> tuple[str, ...]:
         f"Loaded in {load.seconds:.1f} s under seals: {seals}.",
         f"{tried} refused." if tries else "Nothing tried to fetch.",
     )
+
+
+def uncounted(settings: Settings) -> tuple[str, ...]:
+    """Return what the policy asks for that only a sealed load could tell, a sentence."""
+    wanted = [settings.policy.min_definitions, settings.policy.min_total_definitions]
+    wanted += [section.values.get("policy.min_definitions") for section in settings.keys]
+    if not any(wanted):
+        return ()
+    return ("Definitions were not counted, so that the policy's minimum was not checked: that needs a sealed load.",)
 
 
 def not_seen(load: SealedLoad) -> tuple[str, ...]:

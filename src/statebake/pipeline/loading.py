@@ -21,11 +21,13 @@ def load_artifact(
     env: Mapping[str, str],
     *,
     python: str | None = None,
+    in_image: str | None = None,
     engine: Engine | None = None,
 ) -> SealedLoad:
     """Load the definitions in ``artifact``, whose state is in ``place``.
 
-    ``python``: an interpreter for what does not say which one it wants. ``engine``: the one that has the image.
+    ``python``: an interpreter for what does not say which one it wants. ``in_image``: one inside of an image; ``None``:
+    that of its command. ``engine``: the one that has the image.
     Raises ``StatebakeError``: ``NOT_SEALED``, ``NO_INTERPRETER``, and what the loads in ``sealing`` raise.
     """
     path = artifact.file
@@ -37,7 +39,7 @@ def load_artifact(
                 where=artifact.name,
                 next_step="load it into the engine, then verify it by its name: docker load --input …",
             )
-        return load_image(engine or open_engine(env), artifact.image.facts, place, settings, env)
+        return load_image(engine or open_engine(env), artifact.image.facts, place, settings, env, python=in_image)
     if artifact.kind == "pex":
         return load_pex(path, place, settings, env, python=python)
     if artifact.kind == "environment":

@@ -32,7 +32,7 @@ class StateToJudge:
 
 def states_of_project(discovery: Discovery, snapshot: Snapshot, settings: Settings) -> Iterator[StateToJudge]:
     """Yield what there is in a work tree of keys with a schema; where none is set, nothing is read."""
-    if settings.schema is None and not any("schema" in section.values for section in settings.keys):
+    if not has_schemas(settings):
         return
     from statebake.refresh.json_schema import judge_state  # few projects have schemas
 
@@ -43,6 +43,11 @@ def states_of_project(discovery: Discovery, snapshot: Snapshot, settings: Settin
         local = first.management_type is DefsStateManagementType.LOCAL_FILESYSTEM
         if schema is not None and local and found is not None and found.summary and not found.summary.empty:
             yield StateToJudge(key, first.declared_at, schema, partial(judge_state, found.path / STATE_NAME))
+
+
+def has_schemas(settings: Settings) -> bool:
+    """Return whether a schema is set for any key."""
+    return settings.schema is not None or any("schema" in section.values for section in settings.keys)
 
 
 def schema_findings(states: Iterable[StateToJudge]) -> list[Finding]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from statebake.check import definition_findings
 from statebake.check.policy import KeyFacts
@@ -26,6 +27,8 @@ from statebake.verify.sealed import SealedRules, definitions_per_key, judge_load
 _ALLOWED = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "PATH", "TZ")
 _LONGEST_LINE = 1 << 20
 _IMAGE_PYTHON = "python3"
+_PYTHON = re.compile(r"python\d*(\.\d+)?")
+_ON_PATH = ("/bin", "/usr/bin", "/usr/local/bin")  # an interpreter there is beside every program
 _NOBODY = "65534:65534"
 _IMAGE_SEALS = (
     "no network (container engine)",
@@ -153,9 +156,15 @@ def _run(
 
 
 def load_image(
-    engine: Engine, image: ImageFacts, place: StatePlace, settings: Settings, env: Mapping[str, str]
+    engine: Engine,
+    image: ImageFacts,
+    place: StatePlace,
+    settings: Settings,
+    env: Mapping[str, str],
+    *,
+    python: str | None = None,
 ) -> SealedLoad:
-    """Load the definitions in an image with its own interpreter.
+    """Load the definitions in an image with its own interpreter: ``python``, or the one that its command starts.
 
     Raises ``StatebakeError``: ``WRONG_PLATFORM`` for an image that is for another processor, ``NOT_SEALED``.
     """
@@ -171,7 +180,7 @@ def load_image(
     project = str(Path(place.state_dir).parent.parent)
     request = LoadRequest(host=place.host, project=project, state_dir=place.state_dir)
     command = seal_command(
-        [_IMAGE_PYTHON],
+        [python or _python_of(engine, image)],
         load_command(["{python}"], request),
         mark=listener.mark,
         within_s=settings.sealed.timeout,
@@ -182,6 +191,20 @@ def load_image(
         for line in _lines(chunks):
             listener.line(line)
     return listener.result()
+
+
+def _python_of(engine: Engine, image: ImageFacts) -> str:
+    """Return the interpreter that an image's command starts, or that is beside the script that it starts."""
+    for word in " ".join(image.command).split():
+        path = PurePosixPath(word)
+        if path.is_absolute() and _PYTHON.fullmatch(path.name):
+            return word
+        if path.parent.name == "bin" and path.is_absolute() and str(path.parent) not in _ON_PATH:
+            beside = str(path.parent / "python")
+            with engine.files(image.id, beside) as stream:
+                if stream is not None:
+                    return beside
+    return _IMAGE_PYTHON
 
 
 def sealed_findings(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from statebake.config import Project, Settings
 from statebake.hygiene import LOCAL_PATH, STAGING_PATH, Literal, Searcher, SecretsAtHand, secrets_at_hand, unwanted
+from statebake.hygiene.parts import password_of_url
 from statebake.model.keys import STAGING_NAME, STATE_DIR_NAME
 from statebake.pipeline.hidden import dotenv
 
@@ -26,6 +27,8 @@ _NO_SOURCES = frozenset({"node_modules", "site-packages", "dbt_packages", "targe
 _LARGEST_SOURCE = 1 << 20
 _MOST_SOURCES = 20_000
 _SHORTEST_PATH = 8
+_SHORTEST_HOME = 5  # /root
+_FETCHED_TO = "the path that it was fetched to"
 
 
 def secrets_of(
@@ -45,26 +48,44 @@ def secrets_of(
     return secrets_at_hand(known, names=settings.secrets.names, read=read)
 
 
-def read_variables(directory: Path, known: Collection[str]) -> frozenset[str]:
-    """Return those of the variables ``known`` that a project's components read and that may be secret."""
+def read_variables(directory: Path, known: Mapping[str, str]) -> frozenset[str]:
+    """Return which of the variables ``known``, by their values, a project's components read and may be secret."""
     found = {name for text in _sources(directory) for name in _READ.findall(text)}
-    names = {name.decode() for name in found} & set(known)
-    return frozenset(name for name in names if not _NO_SECRET.search(name))
+    names = {name.decode() for name in found} & known.keys()
+    return frozenset(name for name in names if not _NO_SECRET.search(name) or _has_credentials(known[name].strip()))
+
+
+def _has_credentials(value: str) -> bool:
+    """Return whether it is a URL with a password; a user's name alone may be a token where HTTP is spoken."""
+    if password_of_url(value) is None:
+        return False
+    scheme, _, rest = value.partition("://")
+    return scheme.lower().endswith(("http", "https")) or ":" in rest.rpartition("@")[0]
 
 
 def state_searcher(project: Project, state_dir: Path, at_hand: SecretsAtHand, env: Mapping[str, str]) -> Searcher:
     """Return what searches the state of a project that is in ``state_dir``, also for paths of this machine."""
-    places = (
-        (state_dir / STAGING_NAME, STAGING_PATH, "the path that it was fetched to"),
-        (project.directory, LOCAL_PATH, "a path of the project on this machine"),
-        (env.get("HOME", ""), LOCAL_PATH, "a path of this user's home directory"),
-    )
-    literals = [
-        Literal(os.fsencode(f"{place}/"), rule, what)
-        for place, rule, what in places
-        if len(str(place)) >= _SHORTEST_PATH
-    ]
+    literals = [_literal(state_dir / STAGING_NAME, STAGING_PATH, _FETCHED_TO), *_paths_here(project, env)]
     return Searcher(at_hand.secrets, literals=literals, judge_name=unwanted)
+
+
+def paths_in_artifacts(project: Project | None, env: Mapping[str, str]) -> list[Literal]:
+    """Return the paths that state in an artifact must not have in it: of where it was fetched to, and of this machine.
+
+    ``project``: the one that it was made of; ``None``: it is not at hand.
+    """
+    return [_literal(Path("/", STATE_DIR_NAME, STAGING_NAME), STAGING_PATH, _FETCHED_TO), *_paths_here(project, env)]
+
+
+def _paths_here(project: Project | None, env: Mapping[str, str]) -> Iterator[Literal]:
+    if project is not None and len(str(project.directory)) >= _SHORTEST_PATH:
+        yield _literal(project.directory, LOCAL_PATH, "a path of the project on this machine")
+    if len(home := env.get("HOME", "").rstrip("/")) >= _SHORTEST_HOME:
+        yield _literal(home, LOCAL_PATH, "a path of this user's home directory")
+
+
+def _literal(place: Path | str, rule: str, what: str) -> Literal:
+    return Literal(os.fsencode(f"{place}/"), rule, what)
 
 
 def _sources(directory: Path) -> Iterator[bytes]:

@@ -9,7 +9,14 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from statebake.check import facts_of_manifest, facts_of_project, report_of, status_rows
+from statebake.check import (
+    facts_by_project,
+    facts_of_manifest,
+    facts_of_project,
+    facts_of_records,
+    report_of,
+    status_rows,
+)
 from statebake.check.policy import KeyFacts
 from statebake.config import Settings, module_path
 from statebake.errors import StatebakeError
@@ -20,6 +27,7 @@ from statebake.model.manifest import Manifest
 from statebake.model.record import read_record
 from statebake.model.report import Report
 from statebake.pipeline import OpenProject, Target, check_state, find_targets, side_by_side
+from statebake.pipeline.artifact_schemas import states_of_artifact
 from statebake.pipeline.hygiene import search_artifact, search_state
 from statebake.pipeline.inspecting import Artifact, find_artifact
 from statebake.pipeline.judging import (
@@ -31,18 +39,20 @@ from statebake.pipeline.judging import (
     how_loaded,
     not_seen,
     report_on,
+    uncounted,
     with_load,
     work_tree,
 )
 from statebake.pipeline.loading import find_place, load_artifact
+from statebake.pipeline.schemas import has_schemas, schema_findings
 from statebake.pipeline.sealing import load_tree, sealed_findings
 from statebake.pipeline.secrets import secrets_of
 from statebake.pipeline.truth import read_against
 from statebake.verify.expected import Expected
 from statebake.verify.strategies import runtime_keys_of
-from statebake.verify.truth import Truth
 
 _ARTIFACT_DIRECTORIES = ("PEX-INFO", "oci-layout")
+_UNREAD = "State in an image layout is not held to its schema: load it into an engine, and verify it by its name."
 
 
 @dataclass(frozen=True)
@@ -54,23 +64,45 @@ class Verification:
         sealed: whether to load the definitions, under seals.
         against: what the state must be the same as: a project's directory, a manifest, an artifact.
         image: whatever file has its name, the artifact is an image in the container engine.
+        python: the interpreter that the command line names, which is inside of an image where the artifact is one.
         project: where the artifact was made, or may have been; ``None``: it is not at hand.
         sure: the user said that it was made there.
+        around: where nobody said so, the projects here: an artifact was made in the one that its manifest names.
     """
 
     settings: Settings
     sealed: bool = False
     against: str | None = None
     image: bool = False
+    python: str | None = None
     project: Target | None = None
     sure: bool = False
+    around: tuple[Target, ...] = ()
+
+    def of(self, manifest: Manifest | None) -> Verification:
+        """Return the same for an artifact with this manifest, by the settings of its project where that is here."""
+        if not self.around:
+            return self
+        known = [target for target in self.around if manifest is None or target.project.name == manifest.project]
+        if not known or (manifest is None and len(known) > 1):
+            return replace(self, around=())
+        return replace(self, settings=known[0].settings, project=known[0], around=())
+
+    def not_of(self, manifest: Manifest | None) -> tuple[str, ...]:
+        """Return that no project here is that of an artifact with this manifest, where that is so, a sentence."""
+        if not self.around or self.of(manifest).project is not None:
+            return ()
+        names = ", ".join(target.project.name for target in self.around)
+        what = f"The artifact is of the project {manifest.project}" if manifest else "The artifact has no manifest"
+        return (f"{what}; no settings of the projects here ({names}) were applied: name its own with --project DIR.",)
 
 
 class Verifier:
-    """Verifies artifacts one after another; the project that they are compared with is opened at most once."""
+    """Verifies artifacts one after another; a project that they are compared with is opened at most once."""
 
     def __init__(self, wanted: Verification, env: Mapping[str, str], now: datetime) -> None:
         self._wanted, self._env, self._now = wanted, env, now
+        self._by_project: dict[Path | None, Verifier] = {}
 
     def verify(self, name: str) -> tuple[Report, ...]:
         """Return the report of an artifact, one for each platform of a layout.
@@ -79,19 +111,34 @@ class Verifier:
         where it is needed.
         """
         artifacts = find_artifact(name, self._env, image=self._wanted.image, look_around=True)
-        return tuple(self._report(artifact) for artifact in artifacts)
+        return tuple(self._report_of(artifact) for artifact in artifacts)
 
-    def _report(self, artifact: Artifact) -> Report:
-        wanted = self._wanted
+    def _report_of(self, artifact: Artifact) -> Report:
         manifest = next((state.manifest for state in artifact.states if state.manifest), None)
+        wanted = self._wanted.of(manifest)
+        directory = wanted.project.project.directory if wanted.project else None
+        verifier = self._by_project.setdefault(directory, Verifier(wanted, self._env, self._now))
+        report = verifier._report(artifact, manifest)
+        return replace(report, notes=(*self._wanted.not_of(manifest), *report.notes))
+
+    def _report(self, artifact: Artifact, manifest: Manifest | None) -> Report:
+        wanted = self._wanted
         found = self._find_truth(artifact, manifest)
-        facts = self._facts(manifest, found.truth) if manifest else ()
+        facts = self._facts(artifact, manifest, found)
         runtime = runtime_keys_of(manifest) if manifest else found.project.runtime if found.project else ()
         load = self._load(artifact, manifest) if wanted.sealed else None
-        directory = str(wanted.project.project.directory) if wanted.project else None
-        searched = search_artifact(artifact, manifest, wanted.settings, self._at_hand, self._env)
+        project = wanted.project.project if wanted.project else None
+        directory = str(project.directory) if project else None
+        searched = search_artifact(artifact, manifest, wanted.settings, self._at_hand, self._env, project=project)
         evidence = Evidence(artifact, manifest, found.truth, facts, runtime, load, searched, found.notes)
-        return report_on(evidence, wanted.settings, self._now, directory)
+        report = report_on(evidence, wanted.settings, self._now, directory)
+        broken = schema_findings(states_of_artifact(artifact, facts, wanted.settings, self._env))
+        unread = has_schemas(wanted.settings) and artifact.kind == "layout"
+        return replace(
+            report,
+            findings=errors_first([*report.findings, *broken]),
+            notes=(*report.notes, *([_UNREAD] if unread else [])),
+        )
 
     @cached_property
     def _at_hand(self) -> SecretsAtHand:
@@ -100,11 +147,22 @@ class Verifier:
             return secrets_at_hand(self._env, names=settings.secrets.names)
         return secrets_of(project.project, settings, self._env)
 
-    def _facts(self, manifest: Manifest, truth: Truth) -> tuple[KeyFacts, ...]:
+    def _facts(self, artifact: Artifact, manifest: Manifest | None, found: Found) -> tuple[KeyFacts, ...]:
+        """Return what policy goes by, of the manifest; else of the project, or of the records that are there."""
+        keys = found.truth.keys
+        sizes = {key.key: key.bytes for key in keys if key.bytes}
+        if manifest is None:
+            records = {key.record.key: key.record for state in artifact.states for key in state.keys}
+            own = facts_of_records(records.values(), sizes)
+            if found.project is None:
+                return own
+            here = {key.key: key.digest for key in found.project.keys}
+            same = {key.key for key in keys if key.digest is not None and key.digest == here.get(key.key)}
+            return facts_by_project(self._work_tree.keys, own, sizes, same)
         confirmed = {}
         if self._wanted.project is not None and self._is_of_project(manifest):
             confirmed = _confirmed(self._wanted.project, manifest)
-        return facts_of_manifest(manifest, {key.key: key.bytes for key in truth.keys if key.bytes}, confirmed)
+        return facts_of_manifest(manifest, sizes, confirmed)
 
     def _find_truth(self, artifact: Artifact, manifest: Manifest | None) -> Found:
         """Return the truth; the project is asked only where something is wrong, or no manifest says what to expect."""
@@ -148,7 +206,7 @@ class Verifier:
         python = str(settings.python) if settings.python else None
         if artifact.kind == "wheel" and project is not None:
             python = python or project.python
-        return load_artifact(artifact, place, settings, self._env, python=python)
+        return load_artifact(artifact, place, settings, self._env, python=python, in_image=self._wanted.python)
 
 
 def verify_tree(opened: OpenProject, env: Mapping[str, str], now: datetime, *, sealed: bool) -> Report:
@@ -166,7 +224,7 @@ def verify_tree(opened: OpenProject, env: Mapping[str, str], now: datetime, *, s
         notes=(*report.notes, *searched.notes),
     )
     if not sealed:
-        return report
+        return replace(report, notes=(*report.notes, *uncounted(settings)))
     load = load_tree(opened.target, env)
     places = {key: [item.declared_at for item in discovery.components_of(key)] for key in discovery.keys}
     found = sealed_findings(load, places, facts_of_project(discovery, snapshot), settings, str(directory))

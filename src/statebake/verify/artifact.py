@@ -46,6 +46,7 @@ class ArtifactState:
         records: the record in each key directory that has one, or why it cannot be read, by the same name.
         owners: of what not everybody may read in an image, who may: a user's number, by path.
         idle: whether there is nothing in its staging directory but what is always there.
+        contents: the file `state` in each key directory that has one, by the same name.
     """
 
     path: str
@@ -57,6 +58,7 @@ class ArtifactState:
     records: Mapping[str, Record | Finding] = field(default_factory=dict)
     owners: Mapping[str, int] = field(default_factory=dict)
     idle: bool = True
+    contents: Mapping[str, FoundFile] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def empty(self) -> bool:
@@ -130,6 +132,7 @@ def artifact_state(
         directories=summaries,
         records=records,
         idle=by_dir.get(STAGING_NAME, {}).keys() <= {LOCK_NAME, LAST_NAME},
+        contents={directory: inside[STATE_NAME] for directory, inside in by_dir.items() if STATE_NAME in inside},
     )
 
 

@@ -54,6 +54,11 @@ class Expected:
     state: str = ""
     runtime: tuple[RuntimeKey, ...] = ()
 
+    @property
+    def has_content(self) -> bool:
+        """Whether it says of any key what its content is."""
+        return any(key.digest for key in self.keys)
+
     def get(self, key: str) -> ExpectedKey | None:
         """Return what is expected of ``key``; ``None``: it is not known here."""
         return self._by_key.get(key)

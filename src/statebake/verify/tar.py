@@ -91,6 +91,15 @@ def read_files(tree: StateTree, stream: BinaryIO, wanted: set[str]) -> dict[str,
     return found
 
 
+def first_file(stream: BinaryIO, where: str) -> bytes | None:
+    """Return the content of the first regular file in a tar archive, which is of one; ``None``: it has none."""
+    with _readable(StateTree("an image", where)):
+        for archive, member in _members(stream):
+            if member.isreg():
+                return cast(IO[bytes], archive.extractfile(member)).read()
+    return None
+
+
 class Ending:
     """A stream for ``tarfile``, which would go on reading behind its end for as long as an entry says that it is.
 

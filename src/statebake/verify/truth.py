@@ -55,7 +55,8 @@ def judge(
         found = find_places(subject.states, subject.around)
         known = known if any(f"/{place}".endswith(f"/{known}") for place in found) else None
     places = (known,) if known else find_places(subject.states, subject.around)
-    if not places:
+    silent = beside is None and not any(state.manifest or state.keys for state in subject.states)
+    if silent or not places:
         return _of_nothing(subject, beside, facts, now)
     several = len(places) > 1
     parts = [_judge_copies(place, subject, beside, facts, now, several=several) for place in places]
@@ -105,18 +106,19 @@ def _judge_copies(
         *told,
         *judge_place(copies, subject, keys, told, host=host, facts=facts),
     ]
-    checks = [f"{_count(len(source.keys))} compared with {source.source}" for source in (*owns, beside) if source]
+    checks = [_compared(source) for source in (*owns, beside) if source]
     return Truth(tuple(findings), tuple(_results(truths)), tuple(checks))
 
 
 def _of_nothing(subject: Subject, beside: Expected | None, facts: ProjectFacts | None, now: datetime) -> Truth:
-    """Return the verdict on an artifact that has no state, where it is not known where it should be."""
+    """Return the verdict on an artifact that has no state, or none that anything is said of."""
     if beside is None:
+        lacks = "no manifest and no record of its state" if subject.states else "no state and no manifest"
         finding = Finding(
             Code.MISSING_STATE,
             Severity.ERROR,
             None,
-            f"{subject.the} carries no state and no manifest, so nothing says which state it should carry.",
+            f"{subject.the} carries {lacks}, so nothing says which state it should carry.",
             subject.name,
             "name the project that it was made from: --project DIR",
         )
@@ -165,6 +167,13 @@ def _results(truths: Sequence[KeyTruth]) -> Iterator[KeyResult]:
         by_key.setdefault(truth.result.key, []).append(truth)
     for found in by_key.values():
         yield next((truth.result for truth in found if truth.result.verdict != "ok"), found[0].result)
+
+
+def _compared(source: Expected) -> str:
+    """Return what was done with the keys of ``source``: where it says nothing of their content, none was compared."""
+    if source.keys and not source.has_content:
+        return f"{_count(len(source.keys))} of {source.source} looked for, whatever the content"
+    return f"{_count(len(source.keys))} compared with {source.source}"
 
 
 def _count(keys: int) -> str:

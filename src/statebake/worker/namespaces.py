@@ -6,7 +6,9 @@ Format: namespaces(7), user_namespaces(7), mount_setattr(2). Every function rais
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -38,7 +40,34 @@ def enter_namespaces(scratch: str, readable: Callable[[], NoReturn]) -> list[str
     as it ends. Every file system is read-only but ``scratch``, which is a directory; of devices there are those that
     hold nothing. Root becomes another user, if ``readable``, which is called as that user in a process of its own, ends
     that with 0; else it keeps its rights as the owner of files, and nothing but these.
+
+    Some systems refuse half-way, after a process cannot go on any more as it was: so another one tries it first, and
+    where ``OSError`` is raised for that, the calling process is untouched.
     """
+    _try(scratch)
+    return _enter(scratch, readable)
+
+
+def _try(scratch: str) -> None:
+    """Enter namespaces in a process that does nothing there; raise ``OSError`` where that fails."""
+    place = tempfile.mkdtemp(dir=scratch)  # who owns ``scratch`` stays as it is
+    child = os.fork()
+    if child == 0:
+        try:
+            _enter(place, lambda: os._exit(0))
+        except OSError as error:
+            os._exit(error.errno or errno.EPERM)
+        except BaseException:  # whatever it is, nobody goes on in two processes
+            os._exit(errno.EPERM)
+        os._exit(0)
+    number = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    os.rmdir(place)  # noqa: PTH106
+    if number:
+        number = number if number in errno.errorcode else errno.EPERM
+        raise OSError(number, os.strerror(number))
+
+
+def _enter(scratch: str, readable: Callable[[], NoReturn]) -> list[str]:
     root = os.geteuid() == 0
     try:
         if root:

@@ -26,6 +26,7 @@ import queue
 import select
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -135,7 +136,7 @@ def _isolate(spec: dict[str, Any], to_parent: socket.socket, by: list[str], miss
         by.extend(namespaces.enter_namespaces(spec["scratch"], lambda: _can_read(spec)))
         _die_with_parent()
     except (OSError, AttributeError) as error:
-        if spec["bwrap"]:
+        if spec["bwrap"] and _can_bwrap(spec):
             _exec_bwrap(spec, to_parent)
         missing.append(
             f"no namespaces ({error}), so that files can be written, and programs that are left behind go on"
@@ -158,6 +159,16 @@ def _can_read(spec: dict[str, Any]) -> NoReturn:
     _exec_in_place(spec, spec["trial"])
 
 
+def _can_bwrap(spec: dict[str, Any]) -> bool:
+    """Return whether ``bwrap`` may make namespaces, and this interpreter starts in them: there is no way back."""
+    trial = [*_bwrap(spec), sys.executable, "-ISc", ""]
+    nothing = subprocess.DEVNULL
+    try:
+        return not subprocess.run(trial, stdin=nothing, stdout=nothing, stderr=nothing, check=False).returncode
+    except OSError:
+        return False
+
+
 def _exec_bwrap(spec: dict[str, Any], to_parent: socket.socket) -> NoReturn:
     """Go on as ``python -m … inside`` below ``bwrap``, which can make namespaces where this process may not."""
     taken = [
@@ -169,11 +180,14 @@ def _exec_bwrap(spec: dict[str, Any], to_parent: socket.socket) -> NoReturn:
     to_parent.set_inheritable(True)
     handed = os.memfd_create("spec", 0)  # not on a command line, which the program could read
     os.write(handed, json.dumps(inside).encode())
+    os.execv(spec["bwrap"], [*_bwrap(spec), *spec["stage"], _BWRAP_STAGE, json.dumps(handed)])  # noqa: S606
+
+
+def _bwrap(spec: dict[str, Any]) -> list[str]:
     nobody = str(namespaces.NOBODY)
     argv = [spec["bwrap"], "--unshare-all", "--unshare-user", "--uid", nobody, "--gid", nobody, "--die-with-parent"]
     argv += ["--ro-bind", "/", "/", "--dev", "/dev", "--tmpfs", _SHARED_MEMORY, "--proc", "/proc"]
-    argv += ["--bind", spec["scratch"], spec["scratch"]]
-    os.execv(spec["bwrap"], [*argv, "--", *spec["stage"], _BWRAP_STAGE, json.dumps(handed)])  # noqa: S606
+    return [*argv, "--bind", spec["scratch"], spec["scratch"], "--"]
 
 
 def inside(handed: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from statebake.check import (
     KeyFacts,
     Snapshot,
     definition_findings,
+    facts_by_project,
     facts_of_manifest,
     facts_of_project,
+    facts_of_records,
     policy_findings,
 )
 from statebake.config import PolicySettings, Settings
@@ -176,6 +179,19 @@ def test_facts_of_an_artifact(build):
     assert (other.size, other.at, other.first_fetch) == (None, "2026-01-09T00:00:00Z", False)
     bare = Manifest("shop", "statebake 1", "native 1", None, (build.record("a", components=()),))
     assert facts_of_manifest(bare, {})[0].where == ""
+
+
+def test_facts_without_a_manifest(build):
+    """The project says which keys there are; it knows when state was confirmed that is the same as its own."""
+    declared = [replace(fact(key), at="2026-01-09T00:00:00Z") for key in ("a", "b", "c")]
+    own = facts_of_records([build.record("b"), build.record("old")], {"b": 7, "old": 8})
+    facts = facts_by_project(declared, own, {"a": 6, "b": 7}, {"a"})
+    assert [(one.key, one.size, one.at) for one in facts] == [
+        ("a", 6, "2026-01-09T00:00:00Z"),
+        ("b", 7, "2026-01-03T03:04:05Z"),
+        ("c", None, None),
+        ("old", 8, "2026-01-03T03:04:05Z"),
+    ]
 
 
 def test_definitions():

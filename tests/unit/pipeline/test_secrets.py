@@ -31,7 +31,7 @@ def test_sources(tmp_path):
     write_tree(tmp_path, {"a.py": "EnvVar('ONE')", "defs/defs.yaml": "x: '{{ env.TWO }}'", "other": "EnvVar('THREE')"})
     (tmp_path / "link.py").symlink_to(tmp_path / "other")
     (tmp_path / "gone.py").symlink_to(tmp_path / "nothing")
-    assert read_variables(tmp_path, {"ONE", "TWO", "THREE"}) == {"ONE", "TWO"}
+    assert read_variables(tmp_path, dict.fromkeys(("ONE", "TWO", "THREE"), "x")) == {"ONE", "TWO"}
 
 
 def test_an_unreadable_source(tmp_path, monkeypatch):
@@ -45,4 +45,21 @@ def test_an_unreadable_source(tmp_path, monkeypatch):
         return read(path)
 
     monkeypatch.setattr(type(tmp_path), "read_bytes", refuse)
-    assert read_variables(tmp_path, {"ONE", "TWO"}) == {"ONE"}
+    assert read_variables(tmp_path, dict.fromkeys(("ONE", "TWO"), "x")) == {"ONE"}
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets"),
+    [
+        ("postgres://dagster:Wq7Kz9Lm2Xv4@db.internal/shop", ["Wq7Kz9Lm2Xv4"]),
+        ("https://Wq7Kz9Lm2Xv4@git.internal/shop.git", ["Wq7Kz9Lm2Xv4"]),
+        ("postgres://dagster_loader@db.internal/shop", []),
+        ("https://api.internal/shop", []),
+    ],
+)
+def test_credentials_in_a_url(tmp_path, url, secrets):
+    """The name of a URL's variable says that it is no secret, unless it has a password in it."""
+    write_tree(tmp_path, {"pyproject.toml": "[project]\nname = 'shop'\n", "defs.yaml": "x: '{{ env.DATABASE_URL }}'"})
+    [project] = find_projects([tmp_path], tmp_path)
+    found = secrets_of(project, Settings(), {"DATABASE_URL": url})
+    assert ([secret.value for secret in found.secrets], found.ignored) == (secrets, ())

@@ -198,11 +198,19 @@ def test_no_manifest(state, records):
     truth = judge(pex(bare), project=project, now=NOW)
     assert found(truth) == [(Code.MISSING_STATE, "b")]
     assert "looked for are those of the work tree shop" in truth.findings[-1].message
+    assert truth.checks[-1] == "2 keys of the work tree shop looked for, whatever the content"
 
 
 def test_nothing_at_all():
     """An artifact with no state, and nothing that says what it should carry, is no sound artifact."""
     assert found(judge(pex(), now=NOW)) == [(Code.MISSING_STATE, None)]
+
+
+def test_state_of_which_nothing_is_said(state):
+    """State with neither a manifest nor a record proves nothing where no project is at hand."""
+    truth = judge(image(replace(state, manifest=None, keys=(), records={})), now=NOW)
+    assert [(item.code, item.key) for item in truth.findings] == [(Code.MISSING_STATE, None)]
+    assert "no manifest and no record of its state" in truth.findings[0].message
 
 
 def test_older_than_the_work_tree(state, records):
