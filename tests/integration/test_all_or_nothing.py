@@ -23,7 +23,6 @@ from support.shown import shown
 from support.trees import read_tree
 from support.versions import Versions
 from support.whole import keys_in
-from support.workspaces import workspace
 
 TOGETHER = ("--all-or-nothing",)
 
@@ -50,15 +49,6 @@ def test_all_are_good(project: Versions) -> None:
     project.assert_nothing_left()
     unchanged = project.refresh("--format", "json", *TOGETHER).ok()
     assert set(outcomes(unchanged).values()) == {"unchanged"}
-
-
-def test_several_projects(tmp_path: Path) -> None:
-    """Projects have no common transaction, so nothing is fetched that would have to be committed together."""
-    workspace(tmp_path, {name: component("it") for name in ("sales", "finance")})
-    result = statebake("refresh", *TOGETHER, cwd=tmp_path)
-    [error] = shown(result.err)
-    assert (result.code, error.code, "and here are 2" in error.message) == (2, "SB103", True)
-    assert not list(tmp_path.rglob("state"))
 
 
 def test_one_fails(project: Versions) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +10,6 @@ from datetime import datetime
 from functools import partial
 
 from statebake.check import read_snapshot, sound_ages
-from statebake.errors import Code, StatebakeError
 from statebake.pipeline import TOOL, OpenProject, Target, hidden_of
 from statebake.pipeline.secrets import secrets_of, state_searcher
 from statebake.progress import Observer
@@ -62,18 +60,7 @@ def selected_here(opened: OpenProject, selection: Selection) -> Selection | None
 def start_run(
     targets: Sequence[Target], env: Mapping[str, str], *, all_or_nothing: bool = False, allow_shrink: bool = False
 ) -> Run:
-    """Return what the refreshes of ``targets`` share; its deadline counts from now.
-
-    Raises ``StatebakeError`` (``BAD_SETTING``) for several projects that would have to be committed together: each has
-    a transaction of its own.
-    """
-    if all_or_nothing and len(targets) > 1:
-        raise StatebakeError(
-            Code.BAD_SETTING,
-            f"--all-or-nothing holds for the keys of one project, and here are {len(targets)}: when one failed, the "
-            "others would be committed all the same.",
-            next_step=f"name one project: --all-or-nothing --project {shlex.quote(str(targets[0].project.directory))}",
-        )
+    """Return what the refreshes of ``targets`` share; its deadline counts from now."""
     deadlines = [target.settings.deadline for target in targets if target.settings.deadline is not None]
     limits = [limit for target in targets for limit in target.settings.limits]
     return Run(
