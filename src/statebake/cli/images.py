@@ -81,7 +81,12 @@ def bake_docker_command(  # noqa: PLR0917 - the command's options
             _must_not_be_given(_BUILDING, given, "--no-build", "leave them out, or leave out --no-build")
         targets = [as_made(target) for target in pipeline.find_targets(projects, flags, env, Path.cwd())]
         options = ImageOptions(
-            *(Path.cwd(), push, refresh_in_build, _here(iidfile), _here(metadata_file)), reuse_state=no_refresh
+            directory=Path.cwd(),
+            push=push,
+            refresh_in_build=refresh_in_build,
+            iidfile=_here(iidfile),
+            metadata_file=_here(metadata_file),
+            reuse_state=no_refresh,
         )
         _one_image_each(targets, options)
         workshops = {} if no_build or dry_run else open_workshops(targets, env)

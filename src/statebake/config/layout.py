@@ -14,7 +14,6 @@ from typing import Any
 from statebake.config.backends import in_hatch
 from statebake.config.toml_file import table_at
 
-_NOTHING: Mapping[str, Any] = {}
 _TARGETS = (("build",), ("build", "targets", "wheel"))
 _ROOTS = (
     ("tool", "pdm", "build", "package-dir"),
@@ -23,7 +22,7 @@ _ROOTS = (
 )
 
 
-def package_roots(pyproject: Mapping[str, Any], hatch: Mapping[str, Any] = _NOTHING) -> tuple[str, ...]:
+def package_roots(pyproject: Mapping[str, Any], hatch: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the directories of a project that packages are said to lie in, each once; ``.`` is the project's own.
 
     ``hatch`` is what is in ``hatch.toml``.
@@ -32,7 +31,7 @@ def package_roots(pyproject: Mapping[str, Any], hatch: Mapping[str, Any] = _NOTH
     return tuple(dict.fromkeys(str(root) for root in found if not root.is_absolute() and ".." not in root.parts))
 
 
-def moves_packages(pyproject: Mapping[str, Any], hatch: Mapping[str, Any] = _NOTHING) -> str | None:
+def moves_packages(pyproject: Mapping[str, Any], hatch: Mapping[str, Any]) -> str | None:
     """Return what says that packages lie in several directories, or are imported by other names than they have there.
 
     ``hatch`` is what is in ``hatch.toml``. ``None``: nothing does, and one directory on the import path has them all.

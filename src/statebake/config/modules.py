@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import re
 from typing import TYPE_CHECKING
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEFS_DIR_NAME = "defs"
+_SAYING = ("pyproject.toml", "hatch.toml")
+"""The files by which build backends are told where packages lie."""
 
 
 def source_roots(directory: Path) -> tuple[Path, ...]:
@@ -22,22 +23,27 @@ def source_roots(directory: Path) -> tuple[Path, ...]:
 
     That is where its build backend is told to look, ``src/``, and the project itself, as far as they are there.
     """
-    file = directory / "pyproject.toml"
-    said: tuple[str, ...] = ()
-    with contextlib.suppress(OSError):
-        said = _said_roots(file, file.stat().st_mtime_ns)
+    said = _said_roots(directory, *(_changed(directory / name) for name in _SAYING))
     places = [*(directory / root for root in said if root != "."), directory / "src"]
     return tuple(dict.fromkeys([*(place for place in places if place.is_dir()), directory]))
 
 
-@functools.lru_cache(maxsize=64)
-def _said_roots(file: Path, _changed_ns: int) -> tuple[str, ...]:
-    """Return the roots that a ``pyproject.toml`` names, read once for each of its states."""
+def _changed(file: Path) -> int:
+    """Return when a file was changed last, in nanoseconds; 0: it is not there."""
     try:
-        found = load_if_there(file)
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@functools.lru_cache(maxsize=64)
+def _said_roots(directory: Path, *_changed_ns: int) -> tuple[str, ...]:
+    """Return the roots that a project's build backend is told, read once for each state of the files that say so."""
+    try:
+        pyproject, hatch = (load_if_there(directory / name) for name in _SAYING)
     except StatebakeError:  # who reads the settings tells what is wrong with it
         return ()
-    return package_roots(found.data) if found else ()
+    return package_roots(pyproject.data if pyproject else {}, hatch.data if hatch else {})
 
 
 def module_path(directory: Path, module: str) -> Path | None:

@@ -26,14 +26,15 @@ _MOST_PLACES = 1000  # directories of a repository that are looked into
 
 def installed_by_uv(project: Project) -> bool:
     """Return whether uv builds and installs a project: there is a sign of uv, and it is a package for it."""
-    return table_at(project.pyproject, "tool", "uv", "package") is not False and sign_of_uv(project) is not None
+    if table_at(project.pyproject, "tool", "uv", "package") is False:
+        return False
+    return (sign_of_uv(project) or source_of(project)) is not None
 
 
 def sign_of_uv(project: Project) -> str | None:
-    """Return how one can see that uv is used for a project, or ``None``.
+    """Return how one can see that uv is used for a project itself, or ``None``.
 
-    That is its lock, its configuration, its build backend, a workspace with the project, or another project of the
-    repository that has this one for a source.
+    That is its lock, its configuration, its build backend, or a workspace with the project. See ``source_of`` as well.
     """
     if name := next((name for name in (LOCK_NAME, "uv.toml") if is_file(project.directory / name)), None):
         return name
@@ -45,7 +46,7 @@ def sign_of_uv(project: Project) -> str | None:
     for place in project.directory.parents:
         if place in {workspace, project.workspace} and is_file(place / LOCK_NAME):
             return f"{LOCK_NAME} of {place.name}"
-    return f"[tool.uv.workspace] of {workspace.name}" if workspace else source_of(project)
+    return f"[tool.uv.workspace] of {workspace.name}" if workspace else None
 
 
 def source_of(project: Project) -> str | None:

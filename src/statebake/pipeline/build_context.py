@@ -19,6 +19,7 @@ from statebake.bake.image.dockerfile import render_dockerfile
 from statebake.bake.image.generated_files import FileStatus, look_at_dockerfile, look_at_ignore_file
 from statebake.bake.image.ignore_rules import Rules, parse_rules
 from statebake.bake.image.inputs import write_inputs
+from statebake.bake.image.made_by import read_made_by
 from statebake.bake.image.plan import INPUTS_DIR, ImagePlan
 from statebake.bake.image.planning import must_start
 from statebake.errors import Code, StatebakeError
@@ -28,7 +29,7 @@ from statebake.model.tree import list_files
 from statebake.model.units import show_bytes
 from statebake.pipeline import OpenProject
 from statebake.pipeline.imaging import ImageParts
-from statebake.pipeline.made_by import call_for, dockerfile_of, made_by_of
+from statebake.pipeline.made_by import call_for, dockerfile_of
 from statebake.progress import Observer
 
 LARGE = 1_000_000_000
@@ -83,7 +84,7 @@ def choose_dockerfile(opened: OpenProject, parts: ImageParts, *, refresh: bool) 
     docker, project, path = target.settings.docker, target.project.directory, dockerfile_of(target)
     call = call_for(target, path, refresh=refresh)
     found = look_at_dockerfile(path, render_dockerfile(plan, docker.template, call), however=True)
-    was = made_by_of(path)
+    was = None if found.old is None else read_made_by(found.old)
     if was is not None and was.refresh and not refresh:
         fetching = shlex.join(["statebake", "bake", "docker", "--refresh-in-build", *call.file])
         raise StatebakeError(

@@ -134,11 +134,8 @@ def prepare_build(
     ignored = given(opened.target, *(f"docker.{name}" for name in _IN_DOCKERFILE))
     if ignored and not inputs.dockerfile.ours:
         observer.warning(f"{inputs.dockerfile.path} is built as it is: {', '.join(ignored)} would change nothing in it")
-    if not inputs.dockerfile.ours or settings.docker.template:
-        why = None
-    else:
-        why = missing_in_image(opened, find_host(settings.host or opened.target.project.host))
-    if why:
+    ours = inputs.dockerfile.ours and settings.docker.template is None
+    if ours and (why := missing_in_image(opened, find_host(settings.host or opened.target.project.host))):
         observer.warning(
             f"The image has the project's files as they are, and nothing that a build makes besides: {why}. "
             "What needs that, needs a docker.template that installs the project."

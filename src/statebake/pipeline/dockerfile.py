@@ -16,8 +16,9 @@ from statebake.bake.image.generated_files import (
     write_generated,
 )
 from statebake.bake.image.inputs import write_inputs
-from statebake.bake.image.made_by import DOCKERFILE, MadeBy
+from statebake.bake.image.made_by import MadeBy
 from statebake.bake.image.planning import must_start
+from statebake.config.settings import DEFAULT_DOCKERFILE
 from statebake.errors import Code, StatebakeError
 from statebake.pipeline import Target
 from statebake.pipeline.imaging import ImageParts
@@ -60,7 +61,7 @@ def look_at(target: Target, parts: ImageParts, output: Path | None = None, *, ho
     """
     project, template = target.project.directory, target.settings.docker.template
     must_start(target.project, target.settings.docker, parts.plan)
-    path = output or project / DOCKERFILE
+    path = output or project / DEFAULT_DOCKERFILE
     call = call_for(target, path, refresh=parts.plan.refresh is not None)
     dockerfile = look_at_dockerfile(path, render_dockerfile(parts.plan, template, call), however=however)
     return GeneratedFiles(parts, (dockerfile, look_at_ignore_file(parts.plan, project, path)), call)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from statebake.config import BY_NAME, Kind, with_detected
+from statebake.config.settings import DEFAULT_DOCKERFILE
 from statebake.config.values import from_variable, parse
 from statebake.errors import Code, StatebakeError
 from statebake.pipeline import Target
@@ -16,19 +17,6 @@ from statebake.pipeline import Target
 if TYPE_CHECKING:
     # Elsewhere imported where it is used: without a Dockerfile, a bake is to begin with the project's import.
     from statebake.bake.image.made_by import MadeBy
-
-_DOCKERFILE = "Dockerfile"
-
-
-def made_by_of(path: Path) -> MadeBy | None:
-    """Return the call that made the Dockerfile at ``path``; ``None`` where statebake did not, or there is none."""
-    if not path.exists():
-        return None
-    from statebake.bake.image.generated_files import read_text
-    from statebake.bake.image.made_by import read_made_by
-
-    text = read_text(path)
-    return None if text is None else read_made_by(text)
 
 
 def as_made(target: Target, path: Path | None = None) -> Target:
@@ -38,7 +26,7 @@ def as_made(target: Target, path: Path | None = None) -> Target:
     for a flag in it that has become wrong.
     """
     path = path or dockerfile_of(target)
-    found = made_by_of(path)
+    found = _made_by_of(path)
     values: dict[str, Any] = {}
     origins = dict(target.config.origins)
     for name, texts in (found.flags if found else {}).items():
@@ -57,14 +45,14 @@ def to_check(target: Target, path: Path | None, *, refresh: bool) -> tuple[Targe
 
     Raises ``StatebakeError`` as ``as_made`` does.
     """
-    path = path or target.project.directory / _DOCKERFILE
-    found = made_by_of(path)
+    path = path or target.project.directory / DEFAULT_DOCKERFILE
+    found = _made_by_of(path)
     return as_made(target, path), refresh or (found is not None and found.refresh)
 
 
 def dockerfile_of(target: Target) -> Path:
     """Return where the Dockerfile is that a bake builds."""
-    return target.settings.docker.file or target.project.directory / _DOCKERFILE
+    return target.settings.docker.file or target.project.directory / DEFAULT_DOCKERFILE
 
 
 def call_for(target: Target, path: Path, *, refresh: bool) -> MadeBy:
@@ -80,6 +68,17 @@ def given(target: Target, *names: str) -> list[str]:
     """Return the flags that this very command was given, of the settings called ``names``."""
     flags = {name: BY_NAME[name].flag for name in names}
     return [flag for name, flag in flags.items() if target.config.origins[name] == f"flag {flag}"]
+
+
+def _made_by_of(path: Path) -> MadeBy | None:
+    """Return the call that made the Dockerfile at ``path``; ``None`` where statebake did not, or there is none."""
+    if not path.exists():
+        return None
+    from statebake.bake.image.generated_files import read_text
+    from statebake.bake.image.made_by import read_made_by
+
+    text = read_text(path)
+    return None if text is None else read_made_by(text)
 
 
 def _is_flag(origin: str) -> bool:

@@ -24,6 +24,7 @@ from statebake.errors import Code, StatebakeError
 from statebake.model.keys import STATE_DIR_NAME
 from statebake.pipeline import Target
 from statebake.pipeline.imaging import plan_image_of
+from statebake.pipeline.made_by import dockerfile_of
 from statebake.setup.docker import DockerReading, docker_facts
 from statebake.setup.facts import docker_files, look_at, look_at_ci, read_exact
 from statebake.setup.plan import SetupPlan, plan_setup
@@ -144,7 +145,7 @@ def _read_docker(target: Target, env: Mapping[str, str]) -> DockerReading:
     """Return what the Docker files say, and the ignore file of the context that the project's image has."""
     directory = target.project.directory
     files = {name: read_exact(directory / name) or "" for name in docker_files(directory, target.settings)}
-    dockerfile = target.settings.docker.file or directory / "Dockerfile"
+    dockerfile = dockerfile_of(target)
     if not files or not _may_be_ignored(directory, dockerfile):
         return DockerReading(files)
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,9 +22,6 @@ from statebake.pipeline.contents import declaration_files
 
 _NO_INTERPRETER = Interpreter("", "", "")
 _LARGEST_MANIFEST = 64 << 20
-_TYPE = re.compile(rb"^type[ \t]*:", re.MULTILINE)
-"""The line that every document of a ``defs.yaml`` has; in what it contains, the same is indented."""
-_CONTENT = re.compile(rb"^[ \t]*(?!---|\.\.\.)[^\s#]", re.MULTILINE)
 _SHOWN = 3
 
 
@@ -177,11 +173,18 @@ def _unknown(build: BuildProject, records: Sequence[Record], defs_dir: Path) -> 
 
 def _declared(file: Path) -> int:
     """Return how many components a file declares, at least; what cannot be read is for the build to refuse."""
+    import yaml
+
+    found = 0
     try:
-        text = file.read_bytes().removeprefix(b"\xef\xbb\xbf")
+        text = file.read_bytes().decode("utf-8-sig", errors="replace")
+        for document in yaml.compose_all(text, Loader=yaml.SafeLoader):
+            found += document.tag != "tag:yaml.org,2002:null"
     except OSError:
         return 0
-    return max(len(_TYPE.findall(text)), 1 if _CONTENT.search(text) else 0)
+    except yaml.YAMLError:
+        return max(found, 1)
+    return found
 
 
 def _nothing(state_dir: Path) -> Iterator[Finding]:

@@ -150,7 +150,8 @@ def look_at(
     pyproject, own, hatch = (_exact(directory / name) for name in ("pyproject.toml", "statebake.toml", "hatch.toml"))
     data = pyproject.toml.data if pyproject else {}
     defs = _defs(project, settings)
-    uv = sign_of_uv(project)
+    own_uv = sign_of_uv(project)
+    uv = own_uv or source_of(project)
     return Facts(
         project=project,
         host=settings.host or project.host,
@@ -169,7 +170,7 @@ def look_at(
         docker=docker or DockerFacts(docker_files(directory, settings)),
         single_module=not isinstance(defs, StatebakeError) and directory / defs in source_roots(directory),
         member=uv_workspace_of(project) is not None,
-        only_a_source=uv is not None and uv == source_of(project),
+        only_a_source=uv is not None and own_uv is None,
     )
 
 

@@ -6,12 +6,12 @@ Each of these is what the backend did when it was tried: setuptools 84, hatchlin
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from statebake.config import backends
 from statebake.config.toml_file import table_at
+from statebake.config.toml_text import toml_value
 from statebake.errors import Code
 from statebake.model.keys import IGNORE_NAME
 from statebake.verify.cause import Cause, ProjectFacts, first_match
@@ -170,17 +170,8 @@ def _poetry_includes(facts: ProjectFacts, files: Sequence[str]) -> list[str]:
 def _tables(facts: ProjectFacts, paths: Iterable[str]) -> str:
     """Return what poetry's ``include`` becomes with these paths: what it has already stays."""
     found = table_at(facts.pyproject, "tool", "poetry", "include")
-    already = [_toml(item) for item in found] if isinstance(found, list) else []
-    return "[" + ", ".join([*already, *(f'{{ path = "{path}", format = ["sdist", "wheel"] }}' for path in paths)]) + "]"
-
-
-def _toml(value: object) -> str:
-    """Return a value of ``include`` as TOML, on one line."""
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{name} = {_toml(item)}" for name, item in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    return json.dumps(value)
+    already = found if isinstance(found, list) else []
+    return toml_value([*already, *({"path": path, "format": ["sdist", "wheel"]} for path in paths)])
 
 
 def _only_include(facts: ProjectFacts, files: Sequence[str]) -> Cause | None:
@@ -201,7 +192,8 @@ def _only_include(facts: ProjectFacts, files: Sequence[str]) -> Cause | None:
 
 
 def _strings(values: Iterable[str]) -> str:
-    return "[" + ", ".join(f'"{value}"' for value in dict.fromkeys(values)) + "]"
+    """Return a list of TOML with each value once."""
+    return toml_value(list(dict.fromkeys(values)))
 
 
 def _names(facts: ProjectFacts, files: Sequence[str]) -> list[str]:

@@ -37,7 +37,7 @@ ROOTS = [
 @pytest.mark.parametrize(("text", "expected"), ROOTS)
 def test_roots(text, expected):
     """Every backend's way to say where packages lie is known; what is outside of the project is none."""
-    assert package_roots(tomllib.loads(text)) == expected
+    assert package_roots(tomllib.loads(text), {}) == expected
 
 
 MOVES = [
@@ -53,7 +53,7 @@ MOVES = [
 @pytest.mark.parametrize(("text", "expected"), MOVES)
 def test_what_only_a_build_knows(text, expected):
     """Packages with other names, or from several directories, are told from those that a copy has as well."""
-    found = moves_packages(tomllib.loads(text))
+    found = moves_packages(tomllib.loads(text), {})
     assert found == expected or (expected and expected in found)
 
 
@@ -78,8 +78,8 @@ _VALUES = st.recursive(st.none() | st.integers() | st.text(), lambda it: st.list
 )
 def test_anything_else(tool):
     """Whatever stands there instead is for the backend to judge."""
-    package_roots({"tool": tool})
-    moves_packages({"tool": tool})
+    package_roots({"tool": tool}, {})
+    moves_packages({"tool": tool}, {})
 
 
 def test_a_package_is_found_there(tmp_path):
@@ -96,6 +96,10 @@ def test_a_package_is_found_there(tmp_path):
     (tmp_path / "src").mkdir()
     assert source_roots(tmp_path) == (tmp_path / "python", tmp_path / "src", tmp_path)
     (tmp_path / "src").rmdir()
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "hatch.toml").write_text('[build.targets.wheel]\npackages = ["lib/shop"]\n')
+    assert source_roots(tmp_path) == (tmp_path / "lib", tmp_path / "python", tmp_path)
+    (tmp_path / "hatch.toml").unlink()
     file.write_text("[")
     os.utime(file, ns=(2, 2))
     assert source_roots(tmp_path) == (tmp_path,)

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from statebake.bake.image.generated import how_made
 from statebake.bake.image.quoting import comment
 from statebake.config import BY_NAME
+from statebake.config.settings import DEFAULT_DOCKERFILE
 
 MAKING = (
     *("host", "module", "defs_module", "packages", "lock"),
@@ -20,7 +21,6 @@ MAKING = (
     "docker.builder_compat",
 )
 """The settings that a Dockerfile is made by. Not ``python``, which is a path of one machine."""
-DOCKERFILE = "Dockerfile"
 _HINT = "# settings: [tool.statebake.docker]; `statebake explain SB115` says how to change this file"
 _COMMAND = ["statebake", "dockerfile"]
 _NAMES = {BY_NAME[name].flag: name for name in MAKING}
@@ -37,7 +37,7 @@ class MadeBy:
     """
 
     flags: Mapping[str, Sequence[str]] = field(default_factory=lambda: MappingProxyType({}))
-    output: str = DOCKERFILE
+    output: str = DEFAULT_DOCKERFILE
     refresh: bool = False
 
     @property
@@ -59,16 +59,16 @@ class MadeBy:
     @property
     def file(self) -> list[str]:
         """The arguments by which ``bake docker`` builds the file."""
-        return [] if self.output == DOCKERFILE else ["--file", self.output]
+        return [] if self.output == DEFAULT_DOCKERFILE else ["--file", self.output]
 
     def build(self, prefix: str) -> str:
         """Return what ``docker build`` is given; ``prefix``: the project's path in the context, with a slash."""
         context = "/".join([".."] * prefix.count("/")) or "."
-        named = ["-f", self.output] if prefix or self.output != DOCKERFILE else []
+        named = ["-f", self.output] if prefix or self.output != DEFAULT_DOCKERFILE else []
         return shlex.join([*named, context])
 
     def _words(self) -> Iterator[str]:
-        if self.output != DOCKERFILE:
+        if self.output != DEFAULT_DOCKERFILE:
             yield from ("--output", self.output)
         if self.refresh:
             yield "--refresh-in-build"
@@ -95,7 +95,7 @@ def _read(words: Sequence[str]) -> MadeBy:
     if list(words[:2]) != _COMMAND:
         raise ValueError
     flags: dict[str, list[str]] = {}
-    output, refresh, rest = DOCKERFILE, False, iter(words[2:])
+    output, refresh, rest = DEFAULT_DOCKERFILE, False, iter(words[2:])
     for word in rest:
         flag, equals, value = word.partition("=")
         if flag == "--refresh-in-build":
