@@ -182,7 +182,7 @@ def _declared(file: Path) -> int:
             found += document.tag != "tag:yaml.org,2002:null"
     except OSError:
         return 0
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         return max(found, 1)
     return found
 

@@ -7,7 +7,7 @@ import pytest
 from statebake.config import find_projects
 from statebake.config.backends import wheel_carries_state
 from statebake.config.toml_file import tomllib
-from statebake.config.uv_use import installed_by_uv, is_workspace_of, sign_of_uv
+from statebake.config.uv_use import installed_by_uv, is_workspace_of, sign_of_uv, source_of
 from support.trees import write_tree
 
 PLAIN = "[project]\nname = 'shop'\n"
@@ -70,9 +70,9 @@ def test_a_source_of_another_project(tmp_path, files, sign):
     """uv is in use where a project near the top of the repository has this one for a source, by its path."""
     write_tree(tmp_path / "all", {"libs/shop/pyproject.toml": PLAIN, ".gitignore": "old/*\n", **files})
     [project] = find_projects([tmp_path / "all/libs/shop"], tmp_path)
-    assert sign_of_uv(project) is None  # no repository, so nobody knows where to look
+    assert source_of(project) is None  # no repository, so nobody knows where to look
     (tmp_path / "all/.git").mkdir()
-    assert sign_of_uv(project) == sign
+    assert (sign_of_uv(project), source_of(project)) == (None, sign)
     assert installed_by_uv(project) is (sign is not None)
 
 
