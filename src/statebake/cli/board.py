@@ -28,6 +28,7 @@ _MARKS = {
 _SIGN_OF_LIFE_S = 60.0
 _WIDEST_STEP = 100
 _WIDEST_ERROR = 200
+_LONGEST_ERROR = 10_000
 
 
 @dataclass
@@ -117,13 +118,16 @@ class Board:
                 Text(self._phase(row, now), style="yellow" if row.until else "cyan"),
                 human.seconds(now - row.since),
                 f"attempt {row.attempt}" if row.attempt > 1 else "",
-                Text(row.why, style="dim"),
             )
             for name, row in shown
         ]
-        lines = columns(("", " ", "  ", "   ", "    "), cells, right=("  ",))[1:] if cells else []
-        for line in lines:
-            line.truncate(self.console.size.width, overflow="ellipsis")
+        lines = columns(("", " ", "  ", "   "), cells, right=("  ",))[1:] if cells else []
+        width, taken = self.console.size.width, 2 + max((line.cell_len for line in lines), default=0)
+        for line, (_, row) in zip(lines, shown, strict=True):
+            if row.why:
+                line.pad_right(taken - line.cell_len)
+                line.append(_end(row.why, width - taken), style="dim")
+            line.truncate(width, overflow="ellipsis")
         more = len(self.rows) - len(shown)
         waiting = self.total - self.ended - len(self.rows)
         parts = [f"{self.ended} of {self.total} done"]
@@ -183,10 +187,11 @@ class Progress(Observer):
 
     def fetch_again(self, key: str, attempt: int, error: StatebakeError, wait_s: float) -> None:
         now = time.monotonic()
-        message = self._redacted(error.message).removeprefix(f"The fetch of {key} ")
-        why = human.clip(message.rstrip("."), _WIDEST_ERROR)
-        self._board.rows[self._prefix + key] = _Row("", now, attempt, now + wait_s, why)
-        line = Text.assemble(("  ↻ ", "yellow"), f"{self._prefix}{key}  attempt {attempt} {why}")
+        why = self._redacted(error.message).removeprefix(f"The fetch of {key} ").rstrip(".")
+        self._board.rows[self._prefix + key] = _Row("", now, attempt, now + wait_s, human.clip(why, _LONGEST_ERROR))
+        line = Text.assemble(
+            ("  ↻ ", "yellow"), f"{self._prefix}{key}  attempt {attempt} {human.clip(why, _WIDEST_ERROR)}"
+        )
         line.append(f"; again in {human.seconds(wait_s)}", style="yellow")
         self._board.print(line)
 
@@ -220,6 +225,11 @@ class Progress(Observer):
         if self._verbose and outcome.printed and outcome.error is None:
             for text in self._redacted(outcome.printed).splitlines():
                 self._board.print(Text(f"    | {human.clip(text, 400)}", style="dim"))
+
+
+def _end(text: str, room: int) -> str:
+    """Return the end of a text, where programs say the cause, in ``room`` characters."""
+    return text if len(text) <= room else f"…{text[len(text) - max(room - 1, 0) :]}"
 
 
 def _step_line(title: str, seconds: float | None) -> Text:
