@@ -203,6 +203,7 @@ _METAVARS = {
     Kind.COUNT: "N",
     Kind.NATURAL: "N",
     Kind.DURATION: "TIME",
+    Kind.AGE: "TIME",
     Kind.SIZE: "SIZE",
     Kind.SHARE: "PERCENT",
     Kind.PATH: "FILE",

@@ -38,6 +38,8 @@ def plan(opened: OpenProject, selection: Selection, now: datetime, *, only_faile
         selection = replace(selection, failed=frozenset(failed))
     timed = settings.max_age is not None or any("max_age" in section.values for section in settings.keys)
     ages = sound_ages(read_snapshot(opened.state_dir), now) if timed else {}
+    if not opened.target.config.origins["max_age"].startswith("flag "):  # whoever names a key wants it fetched
+        ages = {key: age for key, age in ages.items() if key not in selection.keys}
     refresh_plan = plan_refresh(opened.discovery, settings, selection, ages)
     for schema in dict.fromkeys(fetch.settings.schema for fetch in refresh_plan.fetches):
         if schema is not None:

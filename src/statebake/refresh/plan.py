@@ -89,7 +89,7 @@ def plan_refresh(
             continue  # but what cannot be fetched at all, as above, fails each time
         elif components[0].management_type is not DefsStateManagementType.LOCAL_FILESYSTEM:
             skipped.append(SkippedKey(key, _WHY_SKIPPED[components[0].management_type]))
-        elif age is not None and own.max_age is not None and 0 <= age < own.max_age:
+        elif age is not None and _is_fresh(age, own):
             skipped.append(SkippedKey(key, "fresh", age_s=age))
         else:
             fetches.append(PlannedFetch(key, sanitize_key(key), components, own))
@@ -102,6 +102,12 @@ def plan_refresh(
         blocked=tuple(blocked),
         bystanders=discovery.failures if narrowed else (),
     )
+
+
+def _is_fresh(age_s: float, settings: Settings) -> bool:
+    """Return whether state need not be fetched again; what the policy calls too old must be, however it is set."""
+    limits = [limit for limit in (settings.max_age, settings.policy.max_age) if limit is not None]
+    return settings.max_age is not None and 0 <= age_s < min(limits)
 
 
 _WHY_SKIPPED = {

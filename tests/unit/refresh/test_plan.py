@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from statebake.config import Settings
+from statebake.config import PolicySettings, Settings
 from statebake.config.settings import KeySettings
 from statebake.errors import Code, StatebakeError
 from statebake.model.state_config import DefsStateManagementType
@@ -124,6 +124,14 @@ def test_fresh_keys_are_left_alone(build):
     plan = planned(build.discovery("new", "late", "older", "ahead", "none"), settings=settings, ages=ages)
     assert [(item.key, item.age_s) for item in plan.skipped] == [("new", 59.0), ("older", 599.0)]
     assert [fetch.key for fetch in plan.fetches] == ["late", "ahead", "none"]
+
+
+def test_what_the_policy_calls_too_old_is_fetched(build):
+    """A check would not let it pass, however long ``max_age`` is; with a ``max_age`` of zero everything is old."""
+    settings = Settings(max_age=60.0, policy=PolicySettings(max_age=10.0))
+    assert [fetch.key for fetch in planned(build.discovery("a"), settings=settings, ages={"a": 11.0}).fetches] == ["a"]
+    assert planned(build.discovery("a"), settings=settings, ages={"a": 9.0}).fetches == ()
+    assert planned(build.discovery("a"), settings=Settings(max_age=0.0), ages={"a": 0.0}).skipped == ()
 
 
 def test_settings_of_a_key(build):
