@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from statebake.errors import StatebakeError
 from statebake.model.outcome import KeyOutcome
 
@@ -14,6 +16,9 @@ class Observer:
 
     def warning(self, text: str) -> None:
         """Report what the user should look at although nothing failed."""
+
+    def hide(self, values: Iterable[str]) -> None:
+        """Report what must not be shown from now on, though no variable's name says so."""
 
     def step_prints(self, line: str) -> None:
         """Report a line that a step of a build printed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group, RenderableType
@@ -14,9 +14,11 @@ from rich.text import Text
 from statebake.check.check import short
 from statebake.cli import human
 from statebake.cli.console import columns
+from statebake.cli.view import View
 from statebake.errors import StatebakeError
 from statebake.model.outcome import KeyOutcome, Outcome
 from statebake.progress import Observer
+from statebake.redact import redactor
 
 _MARKS = {
     Outcome.UPDATED: ("✓", "green"),
@@ -145,17 +147,21 @@ class Board:
 class Progress(Observer):
     """Puts one project's events on the board; ``prefix`` names the project where there are several.
 
-    ``redacted`` takes secrets out of somebody else's text before it is shortened: a part of one is not recognized.
+    ``view`` knows the secrets, which are taken out of somebody else's text before it is shortened: a part of one is not
+    recognized.
     """
 
-    def __init__(
-        self, board: Board, err: Console, prefix: str, redacted: Callable[[str], str], *, verbose: bool
-    ) -> None:
+    def __init__(self, board: Board, err: Console, prefix: str, view: View, *, verbose: bool) -> None:
         self._board = board
         self._err = err
         self._prefix = prefix
-        self._redacted = redacted
+        self._view = view
+        self._redacted = redactor(view.env)
         self._verbose = verbose
+
+    def hide(self, values: Iterable[str]) -> None:
+        self._view.hide(values)
+        self._redacted = redactor(self._view.env)
 
     def stage(self, title: str) -> None:
         self._err.print(f"{title} …", style="dim")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -251,13 +251,16 @@ def _clean(value: Any, redact: Callable[[str], str]) -> Any:
 
 
 class _Warnings(Observer):
-    """Hears the warnings of the stages; progress is nothing for a document."""
+    """Hears the warnings of the stages, and what is secret; progress is nothing for a document."""
 
     def __init__(self, view: JsonView) -> None:
         self._view = view
 
     def warning(self, text: str) -> None:
         self._view.warnings([text])
+
+    def hide(self, values: Iterable[str]) -> None:
+        self._view.hide(values)
 
 
 def error_json(error: StatebakeError) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from statebake.errors import Code, StatebakeError
 from statebake.model.finding import Severity
 from statebake.model.outcome import Outcome
 from statebake.progress import Observer
-from statebake.redact import redact, redactor
+from statebake.redact import redact
 
 if TYPE_CHECKING:
     from statebake.check import CheckReport, StatusRow
@@ -61,7 +61,7 @@ class TextView(View):
 
     def observer(self, target: Target) -> Observer:
         prefix = f"{target.project.name}: " if self._several else ""
-        return Progress(self._board, self._err, prefix, redactor(self.env), verbose=self._verbose)
+        return Progress(self._board, self._err, prefix, self, verbose=self._verbose)
 
     def warning(self, text: str) -> None:
         self._err.print(Text(f"warning: {text}", style="yellow"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +52,11 @@ class View(ABC):
         from statebake.pipeline import hidden_of
 
         self.env.update(hidden_of(targets, self.env))
+
+    def hide(self, values: Iterable[str]) -> None:
+        """Learn what else is secret."""
+        for value in values:
+            self.env[f"SECRET {len(self.env)}"] = value
 
     @abstractmethod
     def refresh_started(self, target: Target, plan: RefreshPlan) -> None:

@@ -77,14 +77,20 @@ def start_run(
 
 
 async def refresh(opened: OpenProject, refresh_plan: RefreshPlan, run: Run, observer: Observer) -> RefreshReport:
-    """Do what the plan says; see ``execute_refresh``. What is fetched is searched for the secrets of ``run.env``."""
+    """Do what the plan says; see ``execute_refresh``.
+
+    What is fetched is searched for the secrets of ``run.env``, those that components read among them, and so they are
+    hidden from what is shown or written down.
+    """
     project = opened.target.project
     at_hand = await asyncio.to_thread(secrets_of, project, opened.target.settings, run.env)
+    hidden = {f"SECRET_{number}": secret.value for number, secret in enumerate(at_hand.secrets)}
+    observer.hide(hidden.values())
     report = await execute_refresh(
         refresh_plan,
         opened.worker,
         opened.state_dir,
-        run=run,
+        run=replace(run, mask=lambda text: run.mask(redact(text, hidden))),
         observer=observer,
         searcher=state_searcher(project, opened.state_dir, at_hand, run.env),
     )
