@@ -54,9 +54,10 @@ class JsonView(View):
         self._document.setdefault("warnings", []).append(text)
 
     def refresh_started(self, target: Target, plan: RefreshPlan) -> None:
-        pass
+        self._project(target)["findings"] = [_finding(item) for item in plan.findings]
 
     def refresh_plan(self, target: Target, plan: RefreshPlan) -> None:
+        self._project(target)["findings"] = [_finding(item) for item in plan.findings]
         self._project(target)["refresh_plan"] = {
             "fetches": [
                 {"key": fetch.key, "type": fetch.component.type, "declared_at": fetch.component.declared_at}

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from statebake.check import read_snapshot, sound_ages
+from statebake.check import idle_settings, read_snapshot, sound_ages
 from statebake.pipeline import TOOL, OpenProject, Target, hidden_of
 from statebake.pipeline.secrets import secrets_of, state_searcher
 from statebake.progress import Observer
@@ -28,8 +28,10 @@ from statebake.refresh import (
 )
 
 
-def plan(opened: OpenProject, selection: Selection, now: datetime, *, only_failed: bool = False) -> RefreshPlan:
-    """Return what a refresh of the selected keys would do.
+def plan(
+    opened: OpenProject, selection: Selection, now: datetime, *, only_failed: bool = False, alone: bool = True
+) -> RefreshPlan:
+    """Return what a refresh of the selected keys would do; ``alone``: no other project is refreshed with this one.
 
     Raises ``StatebakeError``: ``UNKNOWN_KEY``; ``BAD_SETTING`` or ``EXTRA_NOT_INSTALLED`` for a schema.
     """
@@ -44,7 +46,8 @@ def plan(opened: OpenProject, selection: Selection, now: datetime, *, only_faile
     for schema in dict.fromkeys(fetch.settings.schema for fetch in refresh_plan.fetches):
         if schema is not None:
             must_be_schema(schema)
-    return refresh_plan
+    alone = alone and opened.target.project.workspace is None
+    return replace(refresh_plan, findings=tuple(idle_settings(opened.target.config, opened.discovery, alone=alone)))
 
 
 def selected_here(opened: OpenProject, selection: Selection) -> Selection | None:

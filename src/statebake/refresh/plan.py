@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from statebake.config import Settings, settings_for
 from statebake.errors import Code, StatebakeError
 from statebake.model.discovery import Component, Discovery, LoadFailure, SourceConflict
+from statebake.model.finding import Finding
 from statebake.model.keys import collisions, key_problem, sanitize_key, show_key, why_collide
 from statebake.model.state_config import DefsStateManagementType
 from statebake.refresh.select import Selection, select
@@ -54,12 +55,14 @@ class RefreshPlan:
         skipped: keys whose strategy keeps no state in the project, or whose state is fresh enough.
         blocked: what makes the refresh fail, whatever is fetched.
         bystanders: components that cannot be loaded, where only other keys were asked for.
+        findings: settings that do nothing.
     """
 
     fetches: tuple[PlannedFetch, ...]
     skipped: tuple[SkippedKey, ...]
     blocked: tuple[BlockedKey, ...]
     bystanders: tuple[LoadFailure, ...]
+    findings: tuple[Finding, ...] = ()
 
 
 def plan_refresh(
