@@ -186,6 +186,18 @@ def test_prints(tmp_path: Path) -> None:
     assert keys_of(as_json)["Text[good]"]["printed"] == "spoken by good\nsighed by good"
 
 
+def test_all_that_is_printed(tmp_path: Path) -> None:
+    """``--verbose`` shows all of it, of every attempt; without it, an error says how much there was before its end."""
+    text = "for n in range(100): print('line', n)\nraise ConnectionError('gone')"
+    project = native_project(tmp_path, code_component("it", text))
+    loud = statebake("refresh", "--retries", "1", "--verbose", cwd=project)
+    assert [loud.out.count(f"    | line {n}\n") for n in range(100)] == [2] * 100
+    assert "· Text[it]  printed by attempt 2\n" in loud.out
+    quiet = statebake("refresh", "--retries", "0", cwd=project)
+    assert "line" not in quiet.out
+    assert the_error(quiet.err).detail[:2] == ["… 80 lines before (--verbose shows them)", "line 80"]
+
+
 def test_secrets_in_prints(tmp_path: Path) -> None:
     """They are masked in what is shown of any fetch, also where many lines or few characters are left of a print."""
     noise = "import os\nfor n in range(3000):\n    print(f'{n} ' + os.environ['SHOP_TOKEN'] * 9)\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group, RenderableType
@@ -31,6 +31,7 @@ _SIGN_OF_LIFE_S = 60.0
 _WIDEST_STEP = 100
 _WIDEST_ERROR = 200
 _LONGEST_ERROR = 10_000
+_LONGEST_LINE = 10_000
 
 
 @dataclass
@@ -191,6 +192,13 @@ class Progress(Observer):
         if self._verbose:
             self._board.print(Text(f"  · {self._prefix}{key}  fetching", style="dim"))
 
+    def fetch_printed(self, key: str, attempt: int, read: Callable[[], str]) -> None:
+        if not self._verbose or not (printed := self._redacted(read()).rstrip()):
+            return
+        lines = [f"    | {human.clip(line, _LONGEST_LINE)}" for line in printed.splitlines()]
+        again = f" by attempt {attempt}" if attempt > 1 else ""
+        self._board.print(Text("\n".join([f"  · {self._prefix}{key}  printed{again}", *lines]), style="dim"))
+
     def fetch_again(self, key: str, attempt: int, error: StatebakeError, wait_s: float) -> None:
         now = time.monotonic()
         why = self._redacted(error.message).removeprefix(f"The fetch of {key} ").rstrip(".")
@@ -228,9 +236,6 @@ class Progress(Observer):
         if outcome.pruned:
             line.append(f"  without {human.count(outcome.pruned, 'file')}", style="dim")
         self._board.print(line)
-        if self._verbose and outcome.printed and outcome.error is None:
-            for text in self._redacted(outcome.printed).splitlines():
-                self._board.print(Text(f"    | {human.clip(text, 400)}", style="dim"))
 
 
 def _end(text: str, room: int) -> str:

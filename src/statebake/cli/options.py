@@ -101,9 +101,7 @@ def selection_options(function: F) -> F:
 def run_options(function: F) -> F:
     """Add the options that say how a refresh goes."""
     for option in (
-        click.option(
-            "--verbose", "-v", is_flag=True, help="Show what every fetch printed, not only those that failed."
-        ),
+        click.option("--verbose", "-v", is_flag=True, help="Show all that every attempt to fetch printed."),
         click.option("--allow-shrink", is_flag=True, help="Accept state that lost more than max_shrink."),
         click.option("--all-or-nothing", is_flag=True, help="Commit all keys of a project, or none when one fails."),
     ):
