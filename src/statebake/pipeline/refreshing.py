@@ -10,6 +10,8 @@ from datetime import datetime
 from functools import partial
 
 from statebake.check import idle_settings, read_snapshot, sound_ages
+from statebake.config import ResolvedConfig
+from statebake.config.schema import key_setting
 from statebake.pipeline import TOOL, OpenProject, Target, hidden_of
 from statebake.pipeline.secrets import secrets_of, state_searcher
 from statebake.progress import Observer
@@ -26,6 +28,7 @@ from statebake.refresh import (
     read_failures,
     unmatched,
 )
+from statebake.refresh.ignore import parse_rules
 
 
 def plan(
@@ -33,9 +36,11 @@ def plan(
 ) -> RefreshPlan:
     """Return what a refresh of the selected keys would do; ``alone``: no other project is refreshed with this one.
 
-    Raises ``StatebakeError``: ``UNKNOWN_KEY``; ``BAD_SETTING`` or ``EXTRA_NOT_INSTALLED`` for a schema.
+    Raises ``StatebakeError``: ``UNKNOWN_KEY``; ``BAD_SETTING`` for a schema or an ``exclude`` that is none, or
+    ``EXTRA_NOT_INSTALLED``.
     """
     settings = opened.target.settings
+    must_be_patterns(opened.target.config)
     if only_failed and (failed := read_failures(opened.state_dir)) is not None:
         selection = replace(selection, failed=frozenset(failed))
     timed = settings.max_age is not None or any("max_age" in section.values for section in settings.keys)
@@ -48,6 +53,13 @@ def plan(
             must_be_schema(schema)
     alone = alone and opened.target.project.workspace is None
     return replace(refresh_plan, findings=tuple(idle_settings(opened.target.config, opened.discovery, alone=alone)))
+
+
+def must_be_patterns(config: ResolvedConfig) -> None:
+    """Raise ``BAD_SETTING`` where an ``exclude`` has a pattern that is none: before the fetches, not after them."""
+    parse_rules(config.settings.exclude, config.origins["exclude"])
+    for section in config.settings.keys:
+        parse_rules(section.values.get("exclude", ()), config.origins.get(key_setting(section.pattern, "exclude")))
 
 
 def selected_here(opened: OpenProject, selection: Selection) -> Selection | None:
