@@ -90,7 +90,8 @@ def selection_options(function: F) -> F:
             multiple=True,
             metavar="PATTERN",
             help="Only keys that match: a pattern (*, ?) of the key or of its component's class, type:CLASS, "
-            "path:FILE or key:KEY. Several, with spaces or by repeating the option: any of them.",
+            "path:FILE or key:KEY. Several, with spaces or by repeating the option: any of them. A space in one is "
+            "written as in a shell: in quotation marks, or after a backslash.",
         ),
         click.option("--key", "-k", "keys", multiple=True, help="Only this key; can be given several times."),
     ):

@@ -161,12 +161,23 @@ def test_settings_of_a_key(build):
         (["path:src/shop/defs/things/defs.yaml"], ["Text[a]", "Text[b]", "other"]),
         (["path:src/shop/defs"], ["Text[a]", "Text[b]", "other"]),
         (["path:src/*/things/*"], ["Text[a]", "Text[b]", "other"]),
+        (["'Text[c d]' other"], ["Text[c d]", "other"]),
+        (['"Text[c d]"', r"key:Text[c\ ?]"], ["Text[c d]"]),
     ],
 )
 def test_patterns(build, texts, keys):
     """``--select`` takes patterns of keys, classes and files; several are a union."""
-    plan = planned(build.discovery("Text[a]", "Text[b]", "other"), patterns=split_patterns(texts))
+    known = [*(["Text[c d]"] if "Text[c d]" in keys else []), "Text[a]", "Text[b]", "other"]
+    plan = planned(build.discovery(*known), patterns=split_patterns(texts))
     assert [fetch.key for fetch in plan.fetches] == keys
+
+
+@pytest.mark.parametrize("text", ["", "  ", "''", "a ''", "it's"])
+def test_no_pattern(text):
+    """An option that says nothing does not select everything."""
+    with pytest.raises(StatebakeError) as caught:
+        split_patterns(["Text[a]", text])
+    assert caught.value.code is Code.BAD_SETTING
 
 
 @pytest.mark.parametrize("text", ["Text[c]", "Text[ab]", "key:Text", "type:Text[a]", "path:src/sho", "tag:x", "text*"])
