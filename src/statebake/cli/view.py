@@ -141,6 +141,9 @@ class View(ABC):
     def error(self, error: StatebakeError, target: Target | None = None) -> None:
         """Show the error that ended the command, or the work on one of several projects."""
 
+    def interrupted(self) -> None:  # noqa: B027 - most views have shown everything by then
+        """Show what was done before the command was interrupted, where it is only known at the end."""
+
     def finish(self) -> None:  # noqa: B027 - most views have shown everything by then
         """Show what is only known at the end."""
 
@@ -172,6 +175,9 @@ def open_view(output_format: str, env: Mapping[str, str], *, verbose: bool = Fal
         view.error(error)
         view.finish()
         raise ShownError(error) from error
+    except KeyboardInterrupt:
+        view.interrupted()
+        raise
     view.finish()
 
 
