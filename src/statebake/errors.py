@@ -46,6 +46,7 @@ class Code(Enum):
     EDITED_BY_HAND = "SB115"
     BAD_TEMPLATE = "SB116"
     NO_BACKEND = "SB117"
+    IDLE_SETTING = "SB118"
     # 2xx: the project's own code and declarations
     BAD_YAML = "SB201"
     BAD_TYPE = "SB202"

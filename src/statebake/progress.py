@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from statebake.errors import StatebakeError
 from statebake.model.outcome import KeyOutcome
 
@@ -15,6 +17,9 @@ class Observer:
     def warning(self, text: str) -> None:
         """Report what the user should look at although nothing failed."""
 
+    def hide(self, values: Iterable[str]) -> None:
+        """Report what must not be shown from now on, though no variable's name says so."""
+
     def step_prints(self, line: str) -> None:
         """Report a line that a step of a build printed."""
 
@@ -26,6 +31,9 @@ class Observer:
 
     def fetch_begins(self, key: str, attempt: int) -> None:
         """Report that an attempt begins; the first one is 1."""
+
+    def fetch_printed(self, key: str, attempt: int, read: Callable[[], str]) -> None:
+        """Report that an attempt has ended, however it did; ``read`` returns what it printed."""
 
     def fetch_again(self, key: str, attempt: int, error: StatebakeError, wait_s: float) -> None:
         """Report that an attempt failed, and that there is another one after ``wait_s`` seconds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -84,7 +85,7 @@ def _all_forms(secrets: frozenset[str]) -> tuple[str, ...]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield the ways in which a secret turns up in messages: as it is, stripped, on one line, quoted, escaped."""
+    """Yield the ways in which a secret turns up in messages: as it is, on one line, quoted, escaped, in base64."""
     lines = [line for line in secret.splitlines() if len(line) >= _LINE]  # a tail may have only some of them
     for text in (secret, secret.strip(), " ".join(secret.split()), *lines):
         yield text
@@ -93,3 +94,25 @@ def _forms(secret: str) -> Iterator[str]:
         yield repr(text)[1:-1]
         for encode in (quote, quote_plus):
             yield encode(text, safe="", errors="surrogateescape")
+    for text in {secret, secret.strip()}:  # base64 is what `Authorization: Basic` has
+        yield from (form.decode("ascii") for form in base64_forms(encoded(text)))
+
+
+def encoded(text: str) -> bytes:
+    """Return the bytes of a variable's value, or of part of it; those that are no UTF-8 are as they were."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a character, which JSON can have
+        return text.encode("utf-8", "surrogatepass")
+
+
+def base64_forms(data: bytes) -> Iterator[bytes]:
+    """Yield what base64 makes of ``data`` within more, in both alphabets, at each of three offsets.
+
+    RFC 4648, section 4: three bytes are four characters. Only those characters count that have no bit of another byte.
+    """
+    for before, unsure in enumerate((0, 2, 3)):
+        whole = (before + len(data)) * 8 // 6
+        padded = bytes(before) + data + bytes(3)
+        yield base64.b64encode(padded)[unsure:whole]
+        yield base64.urlsafe_b64encode(padded)[unsure:whole]

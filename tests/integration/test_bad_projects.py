@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import subprocess
 import sys
 import venv
 from collections.abc import Callable
@@ -410,6 +411,10 @@ def test_a_module_of_the_definitions_cannot_be_imported(host: HostKit, case: str
     else:
         assert result.code == 4
         project.assert_refreshed()
+        pasted = subprocess.run(error.next_step or "", shell=True, cwd="/", capture_output=True, text=True, check=False)
+        assert pasted.returncode != 0
+        assert "No module named" not in pasted.stderr
+        assert case == "exits" or says in pasted.stderr
 
 
 LEAKS = {

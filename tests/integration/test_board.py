@@ -186,6 +186,18 @@ def test_prints(tmp_path: Path) -> None:
     assert keys_of(as_json)["Text[good]"]["printed"] == "spoken by good\nsighed by good"
 
 
+def test_all_that_is_printed(tmp_path: Path) -> None:
+    """``--verbose`` shows all of it, of every attempt; without it, an error says how much there was before its end."""
+    text = "for n in range(100): print('line', n)\nraise ConnectionError('gone')"
+    project = native_project(tmp_path, code_component("it", text))
+    loud = statebake("refresh", "--retries", "1", "--verbose", cwd=project)
+    assert [loud.out.count(f"    | line {n}\n") for n in range(100)] == [2] * 100
+    assert "· Text[it]  printed by attempt 2\n" in loud.out
+    quiet = statebake("refresh", "--retries", "0", cwd=project)
+    assert "line" not in quiet.out
+    assert the_error(quiet.err).detail[:2] == ["… 80 lines before (--verbose shows them)", "line 80"]
+
+
 def test_secrets_in_prints(tmp_path: Path) -> None:
     """They are masked in what is shown of any fetch, also where many lines or few characters are left of a print."""
     noise = "import os\nfor n in range(3000):\n    print(f'{n} ' + os.environ['SHOP_TOKEN'] * 9)\n"
@@ -203,13 +215,16 @@ def test_secrets_in_prints(tmp_path: Path) -> None:
 
 
 def test_an_exception_of_fifty_megabytes(tmp_path: Path) -> None:
-    """It is shortened, and takes neither long nor much."""
+    """It is shortened in the middle, for the cause mostly comes last, and takes neither long nor much."""
     text = code_component("it", "raise ValueError('x' * (50 << 20) + 'the end')")
     project = native_project(tmp_path, text)
     begun = time.monotonic()
-    result = statebake("refresh", "--retries", "0", cwd=project, timeout=60)
+    result = statebake("refresh", "--retries", "1", cwd=project, timeout=60)
     assert time.monotonic() - begun < 15
-    assert the_error(result.err).message.startswith("The fetch of Text[it] failed: ValueError: xxx")
+    message = the_error(result.err).message
+    assert message.startswith("The fetch of Text[it] failed: ValueError: xxx")
+    assert re.search(r"x … x+the end \(\d+ characters\)$", message)
+    assert re.search(r"attempt 1 failed: ValueError: x+ … x+the end \(\d+ characters\); again in", result.out)
     assert len(result.err) < 5000
 
 

@@ -145,6 +145,22 @@ def test_a_schema_without_the_extra(tmp_path: Path) -> None:
     assert not list(state_dir(project).glob("Text*"))
 
 
+@pytest.mark.parametrize(
+    ("files", "flags", "where"),
+    [
+        ({}, ["--exclude", "!"], "flag --exclude"),
+        ({"statebake.toml": '[keys."Other"]\nexclude = ["a\\nb"]\n'}, [], "statebake.toml:2"),
+    ],
+)
+def test_a_pattern_that_is_none(files: dict[str, str], flags: list[str], where: str, tmp_path: Path) -> None:
+    """It is told of before anything is fetched, with the place that has it."""
+    seen = tmp_path / "seen"
+    project = native_project(tmp_path / "it", code_component("it", f"Path({str(seen)!r}).touch()"), files)
+    result = statebake("refresh", *flags, cwd=project)
+    error = the_error(result.err)
+    assert (result.code, error.code, error.where, seen.exists()) == (2, "SB103", where, False)
+
+
 def test_nothing_is_left(tmp_path: Path) -> None:
     """Where all that was fetched is excluded, the setting is named, and what it took out."""
     text = code_component("it", "state_path.mkdir()\n(state_path / 'a').write_text('x')")

@@ -74,6 +74,29 @@ def test_ages_for_some_keys(tmp_path: Path) -> None:
     refresh(project).ok()
     assert fetched(refresh(project)) == {"other"}
     assert fetched(refresh(project, "--max-age", "1h")) == set()
+    assert fetched(refresh(project, "--max-age", "0s")) == {"slow", "other"}
+
+
+def test_settings_that_do_nothing(tmp_path: Path) -> None:
+    """A misspelt pattern is told of by a refresh, by its plan and by a check, and fails none of them."""
+    project = native_project(tmp_path, documents(component("slow")))
+    write_tree(project, {"statebake.toml": '[keys."Text[solw]"]\nmax_age = "1h"\n'})
+    for command in (["refresh", "--dry-run"], ["refresh"], ["check"]):
+        result = statebake(*command, cwd=project).ok()
+        assert 'warning[SB118]: keys."Text[solw]" matches no key' in result.err
+        [shop] = json.loads(statebake(*command, "--format", "json", cwd=project).ok().out)["projects"]
+        [told] = (shop.get("check") or shop)["findings"]
+        assert (told["code"], told["where"]) == ("SB118", "statebake.toml:2")
+
+
+def test_a_key_that_is_named_is_fetched(tmp_path: Path) -> None:
+    """Though it is fresh by the configuration: so what a check advises is done. ``--max-age`` beside it counts."""
+    project = native_project(tmp_path, documents(component("it"), component("other")))
+    write_tree(project, {"statebake.toml": 'max_age = "1h"\n'})
+    refresh(project).ok()
+    assert fetched(refresh(project)) == set()
+    assert fetched(refresh(project, "--key", "Text[it]")) == {"it"}
+    assert fetched(refresh(project, "--key", "Text[it]", "--max-age", "1h")) == set()
 
 
 def test_fresh_keys_on_a_terminal(tmp_path: Path) -> None:

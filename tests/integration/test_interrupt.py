@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -146,7 +147,7 @@ def test_an_impatient_interrupt(templates: dict[HostKit, Path], tmp_path: Path) 
 
 
 def test_an_interrupted_refresh_in_json(templates: dict[HostKit, Path], tmp_path: Path) -> None:
-    """With ``--format json`` an interrupt prints nothing that is only half a document."""
+    """With ``--format json`` what became of the keys is one whole document, which names those that had not ended."""
     with running(NATIVE, templates, tmp_path, "sleeps") as run:
         run.stop(signal.SIGINT)
         env = {"STARTED": str(tmp_path / "again"), MARK: run.mark}
@@ -154,7 +155,13 @@ def test_an_interrupted_refresh_in_json(templates: dict[HostKit, Path], tmp_path
         wait_until((tmp_path / "again").exists, "the slow fetch")
         process.send_signal(signal.SIGINT)
         result = finish(process, timeout=20)
-        assert (result.code, result.out) == (130, "")
+        document = json.loads(result.out)
+        assert (result.code, document["interrupted"]) == (130, True)
+        [found] = [project["refresh"] for project in document["projects"]]
+        assert {item["outcome"] for item in found["keys"]} <= {"unchanged"}
+        assert "Text[slow]" in found["unfinished"]
+        ended = [item["key"] for item in found["keys"]]
+        assert sorted([*ended, *found["unfinished"]]) == ["Text[first]", "Text[slow]", "Text[third]"]
 
 
 @pytest.mark.parametrize("host", ONE_DAGSTER)

@@ -191,6 +191,20 @@ def test_what_a_project_calls_secret_is_not_shown(tmp_path: Path) -> None:
         assert VALUE[::-1] not in result.out + result.err
 
 
+@pytest.mark.parametrize("shape", ["text", "json"])
+def test_what_components_read_is_not_shown(shape: str, tmp_path: Path) -> None:
+    """What the search knows from declarations is taken out of what fetches print, and of the reason of a stale key."""
+    project = project_with(tmp_path, NATIVE, 'on_failure = "stale"\n')
+    basic = base64.b64encode(f"bot:{VALUE}".encode()).decode()
+    raising = f"print({basic!r}); raise RuntimeError({VALUE!r})"
+    NATIVE.declare(project, [NATIVE.code("it", raising), NATIVE.text("other", source="{{ env.SHOP_X }}")])
+    result = statebake("refresh", "--format", shape, "--retries", "1", cwd=project, env={"SHOP_X": VALUE})
+    said = result.out + result.err + (NATIVE.state_dir(project) / "Text__it__/.statebake.json").read_text()
+    assert "RuntimeError" in said
+    assert VALUE not in said
+    assert basic[8:-4] not in said
+
+
 def test_what_is_cut_is_masked_before(tmp_path: Path) -> None:
     """A secret on which a long line of a fetch is cut leaves no part of itself."""
     cut = [f"{'x' * (length - len(VALUE) // 2)} {VALUE} {'y' * 100}" for length in (176, 198, 398)]

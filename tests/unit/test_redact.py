@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -48,6 +49,14 @@ def test_no_form_of_a_secret_survives(secret):
         core = form.strip("'\"")
         assume(len(core) >= 6)
         assert core not in redact(f"before {form} after", env)
+
+
+@pytest.mark.parametrize("before", ["", "bot:", "token:", "u:"])
+def test_a_secret_in_base64(before):
+    """What ``Authorization: Basic`` has is taken out, wherever in it the secret begins."""
+    text = redact(f"Basic {b64encode(before.encode() + b'hunter2hunter2:x').decode()}", {"API_TOKEN": "hunter2hunter2"})
+    assert MASK in text
+    assert len(text) < len("Basic ****") + 15
 
 
 @pytest.mark.parametrize(

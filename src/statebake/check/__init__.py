@@ -1,6 +1,7 @@
 """Judging the state in a work tree."""
 
 from statebake.check.check import CheckReport, check
+from statebake.check.idle import idle_settings
 from statebake.check.policy import (
     KeyFacts,
     definition_findings,
@@ -26,6 +27,7 @@ __all__ = [
     "facts_of_manifest",
     "facts_of_project",
     "facts_of_records",
+    "idle_settings",
     "policy_findings",
     "read_snapshot",
     "report_of",

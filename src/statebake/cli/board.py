@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group, RenderableType
@@ -14,9 +14,11 @@ from rich.text import Text
 from statebake.check.check import short
 from statebake.cli import human
 from statebake.cli.console import columns
+from statebake.cli.view import View
 from statebake.errors import StatebakeError
 from statebake.model.outcome import KeyOutcome, Outcome
 from statebake.progress import Observer
+from statebake.redact import redactor
 
 _MARKS = {
     Outcome.UPDATED: ("✓", "green"),
@@ -28,6 +30,8 @@ _MARKS = {
 _SIGN_OF_LIFE_S = 60.0
 _WIDEST_STEP = 100
 _WIDEST_ERROR = 200
+_LONGEST_ERROR = 10_000
+_LONGEST_LINE = 10_000
 
 
 @dataclass
@@ -117,13 +121,16 @@ class Board:
                 Text(self._phase(row, now), style="yellow" if row.until else "cyan"),
                 human.seconds(now - row.since),
                 f"attempt {row.attempt}" if row.attempt > 1 else "",
-                Text(row.why, style="dim"),
             )
             for name, row in shown
         ]
-        lines = columns(("", " ", "  ", "   ", "    "), cells, right=("  ",))[1:] if cells else []
-        for line in lines:
-            line.truncate(self.console.size.width, overflow="ellipsis")
+        lines = columns(("", " ", "  ", "   "), cells, right=("  ",))[1:] if cells else []
+        width, taken = self.console.size.width, 2 + max((line.cell_len for line in lines), default=0)
+        for line, (_, row) in zip(lines, shown, strict=True):
+            if row.why:
+                line.pad_right(taken - line.cell_len)
+                line.append(_end(row.why, width - taken), style="dim")
+            line.truncate(width, overflow="ellipsis")
         more = len(self.rows) - len(shown)
         waiting = self.total - self.ended - len(self.rows)
         parts = [f"{self.ended} of {self.total} done"]
@@ -141,17 +148,21 @@ class Board:
 class Progress(Observer):
     """Puts one project's events on the board; ``prefix`` names the project where there are several.
 
-    ``redacted`` takes secrets out of somebody else's text before it is shortened: a part of one is not recognized.
+    ``view`` knows the secrets, which are taken out of somebody else's text before it is shortened: a part of one is not
+    recognized.
     """
 
-    def __init__(
-        self, board: Board, err: Console, prefix: str, redacted: Callable[[str], str], *, verbose: bool
-    ) -> None:
+    def __init__(self, board: Board, err: Console, prefix: str, view: View, *, verbose: bool) -> None:
         self._board = board
         self._err = err
         self._prefix = prefix
-        self._redacted = redacted
+        self._view = view
+        self._redacted = redactor(view.env)
         self._verbose = verbose
+
+    def hide(self, values: Iterable[str]) -> None:
+        self._view.hide(values)
+        self._redacted = redactor(self._view.env)
 
     def stage(self, title: str) -> None:
         self._err.print(f"{title} …", style="dim")
@@ -181,12 +192,20 @@ class Progress(Observer):
         if self._verbose:
             self._board.print(Text(f"  · {self._prefix}{key}  fetching", style="dim"))
 
+    def fetch_printed(self, key: str, attempt: int, read: Callable[[], str]) -> None:
+        if not self._verbose or not (printed := self._redacted(read()).rstrip()):
+            return
+        lines = [f"    | {human.clip(line, _LONGEST_LINE)}" for line in printed.splitlines()]
+        again = f" by attempt {attempt}" if attempt > 1 else ""
+        self._board.print(Text("\n".join([f"  · {self._prefix}{key}  printed{again}", *lines]), style="dim"))
+
     def fetch_again(self, key: str, attempt: int, error: StatebakeError, wait_s: float) -> None:
         now = time.monotonic()
-        message = self._redacted(error.message).removeprefix(f"The fetch of {key} ")
-        why = human.clip(message.rstrip("."), _WIDEST_ERROR)
-        self._board.rows[self._prefix + key] = _Row("", now, attempt, now + wait_s, why)
-        line = Text.assemble(("  ↻ ", "yellow"), f"{self._prefix}{key}  attempt {attempt} {why}")
+        why = self._redacted(error.message).removeprefix(f"The fetch of {key} ").rstrip(".")
+        self._board.rows[self._prefix + key] = _Row("", now, attempt, now + wait_s, human.clip(why, _LONGEST_ERROR))
+        line = Text.assemble(
+            ("  ↻ ", "yellow"), f"{self._prefix}{key}  attempt {attempt} {human.clip(why, _WIDEST_ERROR)}"
+        )
         line.append(f"; again in {human.seconds(wait_s)}", style="yellow")
         self._board.print(line)
 
@@ -217,9 +236,11 @@ class Progress(Observer):
         if outcome.pruned:
             line.append(f"  without {human.count(outcome.pruned, 'file')}", style="dim")
         self._board.print(line)
-        if self._verbose and outcome.printed and outcome.error is None:
-            for text in self._redacted(outcome.printed).splitlines():
-                self._board.print(Text(f"    | {human.clip(text, 400)}", style="dim"))
+
+
+def _end(text: str, room: int) -> str:
+    """Return the end of a text, where programs say the cause, in ``room`` characters."""
+    return text if len(text) <= room else f"…{text[len(text) - max(room - 1, 0) :]}"
 
 
 def _step_line(title: str, seconds: float | None) -> Text:

@@ -75,7 +75,10 @@ def in_project(next_step: str, directory: Path) -> str:
 def clip(text: str, limit: int) -> str:
     """Return at most ``limit`` characters of a line of somebody else's, and nothing that would control a terminal.
 
-    A text that is cut says how long it was.
+    A text that is cut says how long it was. It is cut in the middle: programs say the cause last.
     """
     plain = _CONTROL_CODES.sub("", text)
-    return plain if len(plain) <= limit else f"{plain[:limit]}… ({len(plain)} characters)"
+    if len(plain) <= limit:
+        return plain
+    first = limit // 2
+    return f"{plain[:first]} … {plain[first - limit :]} ({len(plain)} characters)"

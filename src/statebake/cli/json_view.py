@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from statebake.cli.image_view import inputs_json, report_json, written_json
 from statebake.cli.json_text import FORMAT, dump_json
 from statebake.cli.view import View
 from statebake.errors import StatebakeError
+from statebake.model.outcome import KeyOutcome
 from statebake.progress import Observer
 from statebake.redact import redactor
 
@@ -41,9 +42,10 @@ class JsonView(View):
         super().__init__(env)
         self._document: dict[str, Any] = {"format": FORMAT, "statebake": __version__}
         self._projects: dict[Path, dict[str, Any]] = {}
+        self._refreshes: dict[Path, dict[str, KeyOutcome | None]] = {}  # how each key ended, if it has
 
-    def observer(self, target: Target) -> Observer:  # noqa: ARG002
-        return _Warnings(self)
+    def observer(self, target: Target) -> Observer:
+        return _Progress(self, self._refreshes.setdefault(target.project.directory, {}))
 
     def work_on(self, targets: Sequence[Target]) -> None:
         super().work_on(targets)
@@ -54,9 +56,11 @@ class JsonView(View):
         self._document.setdefault("warnings", []).append(text)
 
     def refresh_started(self, target: Target, plan: RefreshPlan) -> None:
-        pass
+        self._project(target)["findings"] = [_finding(item) for item in plan.findings]
+        self._refreshes[target.project.directory] = dict.fromkeys(fetch.key for fetch in plan.fetches)
 
     def refresh_plan(self, target: Target, plan: RefreshPlan) -> None:
+        self._project(target)["findings"] = [_finding(item) for item in plan.findings]
         self._project(target)["refresh_plan"] = {
             "fetches": [
                 {"key": fetch.key, "type": fetch.component.type, "declared_at": fetch.component.declared_at}
@@ -80,24 +84,7 @@ class JsonView(View):
         timing = {"discovery_s": discovery_s, "fetch_s": report.fetch_s, "total_s": total}
         self._project(target)["timing"] = timing
         self._project(target)["refresh"] = {
-            "keys": [
-                {
-                    "key": item.key,
-                    "outcome": item.outcome.value,
-                    "duration_s": item.duration_s,
-                    "attempts": item.attempts,
-                    "note": item.note,
-                    "kept": item.kept,
-                    "before": item.before.to_json() if item.before else None,
-                    "printed": item.printed,
-                    "pruned": item.pruned,
-                    "scrubbed": list(item.scrubbed),
-                    "warnings": [_finding(warning) for warning in item.warnings],
-                    "record": item.record.to_json() if item.record else None,
-                    "error": error_json(item.error) if item.error else None,
-                }
-                for item in report.keys
-            ],
+            "keys": [_outcome(item) for item in report.keys],
             "not_loaded": [error_json(failure.error) for failure in report.bystanders],
             "notes": list(report.notes),
         }
@@ -227,6 +214,16 @@ class JsonView(View):
         print_error(error, open_console(self.env, stderr=True), self.env)
         (self._document if target is None else self._project(target))["error"] = error_json(error)
 
+    def interrupted(self) -> None:
+        """Print what has become of the keys, of refreshes only: half a check proves nothing."""
+        for directory, keys in self._refreshes.items():
+            ended = [_outcome(item) for item in keys.values() if item is not None]
+            unfinished = [key for key, item in keys.items() if item is None]
+            self._projects[directory].setdefault("refresh", {"keys": ended, "unfinished": unfinished})
+        if self._refreshes:
+            self._document["interrupted"] = True
+            self.finish()
+
     def finish(self) -> None:
         if self._projects:
             self._document["projects"] = list(self._projects.values())
@@ -250,14 +247,39 @@ def _clean(value: Any, redact: Callable[[str], str]) -> Any:
     return value if isinstance(value, (int, float)) or value is None else redact(str(value))
 
 
-class _Warnings(Observer):
-    """Hears the warnings of the stages; progress is nothing for a document."""
+class _Progress(Observer):
+    """Hears the warnings of the stages, what is secret, and how keys end: all that is known after an interrupt."""
 
-    def __init__(self, view: JsonView) -> None:
+    def __init__(self, view: JsonView, keys: dict[str, KeyOutcome | None]) -> None:
         self._view = view
+        self._keys = keys
+
+    def fetch_ends(self, outcome: KeyOutcome) -> None:
+        self._keys[str(outcome.key)] = outcome
 
     def warning(self, text: str) -> None:
         self._view.warnings([text])
+
+    def hide(self, values: Iterable[str]) -> None:
+        self._view.hide(values)
+
+
+def _outcome(item: KeyOutcome) -> dict[str, Any]:
+    return {
+        "key": item.key,
+        "outcome": item.outcome.value,
+        "duration_s": item.duration_s,
+        "attempts": item.attempts,
+        "note": item.note,
+        "kept": item.kept,
+        "before": item.before.to_json() if item.before else None,
+        "printed": item.printed,
+        "pruned": item.pruned,
+        "scrubbed": list(item.scrubbed),
+        "warnings": [_finding(warning) for warning in item.warnings],
+        "record": item.record.to_json() if item.record else None,
+        "error": error_json(item.error) if item.error else None,
+    }
 
 
 def error_json(error: StatebakeError) -> dict[str, Any]:

@@ -90,7 +90,8 @@ def selection_options(function: F) -> F:
             multiple=True,
             metavar="PATTERN",
             help="Only keys that match: a pattern (*, ?) of the key or of its component's class, type:CLASS, "
-            "path:FILE or key:KEY. Several, with spaces or by repeating the option: any of them.",
+            "path:FILE or key:KEY. Several, with spaces or by repeating the option: any of them. A space in one is "
+            "written as in a shell: in quotation marks, or after a backslash.",
         ),
         click.option("--key", "-k", "keys", multiple=True, help="Only this key; can be given several times."),
     ):
@@ -101,9 +102,7 @@ def selection_options(function: F) -> F:
 def run_options(function: F) -> F:
     """Add the options that say how a refresh goes."""
     for option in (
-        click.option(
-            "--verbose", "-v", is_flag=True, help="Show what every fetch printed, not only those that failed."
-        ),
+        click.option("--verbose", "-v", is_flag=True, help="Show all that every attempt to fetch printed."),
         click.option("--allow-shrink", is_flag=True, help="Accept state that lost more than max_shrink."),
         click.option("--all-or-nothing", is_flag=True, help="Commit all keys of a project, or none when one fails."),
     ):
@@ -203,6 +202,7 @@ _METAVARS = {
     Kind.COUNT: "N",
     Kind.NATURAL: "N",
     Kind.DURATION: "TIME",
+    Kind.AGE: "TIME",
     Kind.SIZE: "SIZE",
     Kind.SHARE: "PERCENT",
     Kind.PATH: "FILE",

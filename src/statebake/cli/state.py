@@ -72,7 +72,8 @@ def refresh_command(  # noqa: PLR0917 - the command's options
             here = selection if len(targets) == 1 else refreshing.selected_here(opened, selection)
             if here is None:
                 return Exit.OK
-            plan = refreshing.plan(opened, here, datetime.now(timezone.utc), only_failed=only_failed)
+            now, alone = datetime.now(timezone.utc), len(targets) == 1
+            plan = refreshing.plan(opened, here, now, only_failed=only_failed, alone=alone)
             if dry_run:
                 view.refresh_plan(target, plan)
                 return Exit.REFRESH if plan.blocked else Exit.OK
@@ -148,7 +149,7 @@ def check_command(
 ) -> int:
     """Prove that every key has its state. Fetches nothing. Exit code 3 says that something is missing or wrong."""
     from statebake import pipeline
-    from statebake.check import report_of, status_rows
+    from statebake.check import idle_settings, report_of, status_rows
     from statebake.cli.reports.reporting import reporting
     from statebake.pipeline.caches import find_stale_caches
 
@@ -166,7 +167,9 @@ def check_command(
 
         async def work(opened: OpenProject) -> tuple[Discovery, Snapshot, CheckReport]:
             snapshot, report = pipeline.check_state(opened, ahead)
-            report = report.plus(find_stale_caches(opened))
+            alone = len(targets) == 1 and opened.target.project.workspace is None
+            idle = idle_settings(opened.target.config, opened.discovery, alone=alone)
+            report = report.plus([*find_stale_caches(opened), *idle])
             if write_manifest and not report.exit:
                 from statebake.pipeline import baking
 

@@ -23,7 +23,7 @@ from statebake.errors import Code, StatebakeError
 from statebake.model.finding import Severity
 from statebake.model.outcome import Outcome
 from statebake.progress import Observer
-from statebake.redact import redact, redactor
+from statebake.redact import redact
 
 if TYPE_CHECKING:
     from statebake.check import CheckReport, StatusRow
@@ -61,7 +61,7 @@ class TextView(View):
 
     def observer(self, target: Target) -> Observer:
         prefix = f"{target.project.name}: " if self._several else ""
-        return Progress(self._board, self._err, prefix, redactor(self.env), verbose=self._verbose)
+        return Progress(self._board, self._err, prefix, self, verbose=self._verbose)
 
     def warning(self, text: str) -> None:
         self._err.print(Text(f"warning: {text}", style="yellow"))
@@ -69,6 +69,8 @@ class TextView(View):
     def refresh_started(self, target: Target, plan: RefreshPlan) -> None:
         python = f"{human.path(Path(target.python))} ({target.python_origin})"
         self._heading(target, f"refreshing {human.count(len(plan.fetches), 'key')} with {python}")
+        for finding in plan.findings:
+            self._finding(finding, target)
 
     def refresh_plan(self, target: Target, plan: RefreshPlan) -> None:
         self._heading(target, f"would fetch {human.count(len(plan.fetches), 'key')}")
@@ -76,6 +78,8 @@ class TextView(View):
             self._out.print(f"  {fetch.key}  by {fetch.component.type}  {fetch.component.declared_at}")
         for skipped in plan.skipped:
             self._out.print(f"  {skipped.key}  skipped: {_why_skipped(skipped.note, skipped.age_s)}")
+        for finding in plan.findings:
+            self._finding(finding, target)
         for blocked in plan.blocked:
             self._error(blocked.error, target)
 

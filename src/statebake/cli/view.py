@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +52,11 @@ class View(ABC):
         from statebake.pipeline import hidden_of
 
         self.env.update(hidden_of(targets, self.env))
+
+    def hide(self, values: Iterable[str]) -> None:
+        """Learn what else is secret."""
+        for value in values:
+            self.env[f"SECRET {len(self.env)}"] = value
 
     @abstractmethod
     def refresh_started(self, target: Target, plan: RefreshPlan) -> None:
@@ -136,6 +141,9 @@ class View(ABC):
     def error(self, error: StatebakeError, target: Target | None = None) -> None:
         """Show the error that ended the command, or the work on one of several projects."""
 
+    def interrupted(self) -> None:  # noqa: B027 - most views have shown everything by then
+        """Show what was done before the command was interrupted, where it is only known at the end."""
+
     def finish(self) -> None:  # noqa: B027 - most views have shown everything by then
         """Show what is only known at the end."""
 
@@ -167,6 +175,9 @@ def open_view(output_format: str, env: Mapping[str, str], *, verbose: bool = Fal
         view.error(error)
         view.finish()
         raise ShownError(error) from error
+    except KeyboardInterrupt:
+        view.interrupted()
+        raise
     view.finish()
 
 

@@ -8,7 +8,7 @@ from statebake.config.build_project import BuildProject, find_build_project
 from statebake.config.cascade import ResolvedConfig, resolve
 from statebake.config.detect import configure, find_defs_dir, with_detected
 from statebake.config.dg import DgProject
-from statebake.config.environment import unknown_variables
+from statebake.config.environment import did_you_mean, unknown_variables
 from statebake.config.interpreter import (
     Interpreter,
     VirtualEnvironment,
@@ -62,6 +62,7 @@ __all__ = [
     "choose_python",
     "configure",
     "configured_python",
+    "did_you_mean",
     "environments",
     "find_build_project",
     "find_defs_dir",

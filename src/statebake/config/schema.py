@@ -27,6 +27,7 @@ class Kind(Enum):
     COUNT = "whole number, 1 or more"
     NATURAL = "whole number, 0 or more"
     DURATION = "duration such as `90s`, `15m`, `2h`, `1d`"
+    AGE = "duration such as `90s`, `15m`, `2h`, `1d`, or `0s`"
     SIZE = "size such as `500B`, `20kB`, `2GB`, `1GiB`"
     SHARE = "percentage such as `20%`"
     FAILURE_POLICY = "`fail` or `stale`"
@@ -165,9 +166,10 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "max_age",
-        Kind.DURATION,
+        Kind.AGE,
         None,
-        "Keys whose state was fetched or confirmed within this time are not fetched again.",
+        "Keys whose state was fetched or confirmed within this time are not fetched again; with `0s` all are. A key "
+        "that `--key` names is fetched in any case, unless `--max-age` is given as well.",
         "--max-age",
         "every key is fetched",
         per_key=True,

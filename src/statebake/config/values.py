@@ -75,7 +75,7 @@ def show(kind: Kind, value: object) -> str:
         return mask(shlex.join(item.value if isinstance(item, Enum) else item for item in value))
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, float) and kind is Kind.DURATION:
+    if isinstance(value, float) and kind in {Kind.DURATION, Kind.AGE}:
         return _largest(value, _SECONDS) if value % 1 == 0 else f"{value:g}s"
     if isinstance(value, int) and kind is Kind.SIZE:
         return _largest(value, _BYTES)
@@ -85,9 +85,10 @@ def show(kind: Kind, value: object) -> str:
 
 
 def _largest(value: float, units: Mapping[str, int]) -> str:
-    """Return ``value`` in the largest of the units that it is a whole number of."""
+    """Return ``value`` in the largest of the units that it is a whole number of, zero in the smallest."""
     unit, factor = max(
-        ((unit, factor) for unit, factor in units.items() if value % factor == 0), key=lambda one: one[1]
+        ((unit, factor) for unit, factor in units.items() if value % factor == 0),
+        key=lambda one: one[1] if value else -one[1],
     )
     return f"{value / factor:.0f}{unit}"
 
@@ -184,6 +185,10 @@ def _duration(value: object, _base: Path) -> float:
     return seconds
 
 
+def _age(value: object, base: Path) -> float:
+    return 0.0 if _quantity(value, _SECONDS, "s") == 0 else _duration(value, base)
+
+
 def _size(value: object, _base: Path) -> int:
     return round(_quantity(value, _BYTES, "B"))
 
@@ -229,6 +234,7 @@ _PARSERS: dict[Kind, Callable[[object, Path], object]] = {
     Kind.COUNT: _count,
     Kind.NATURAL: _natural,
     Kind.DURATION: _duration,
+    Kind.AGE: _age,
     Kind.SIZE: _size,
     Kind.SHARE: _share,
     Kind.BUILDER_COMPAT: _one_of("buildkit", "docker-20.10", "buildah", "classic"),

@@ -152,7 +152,17 @@ def taken_along(request: FetchRequest, how: str, last_words: str) -> FetchEnd:
 
 
 def log_tail(log: Path) -> str | None:
-    """Return the end of what a fetch printed, or ``None`` where it printed nothing."""
+    """Return the end of what a fetch printed, and how much there is before, or ``None`` where it printed nothing."""
     with contextlib.suppress(OSError), log.open("rb") as stream:
-        return read_tail(stream) or None
+        end = read_tail(stream)
+        stream.seek(0)
+        before = len(stream.read().splitlines()) - len(end.splitlines())
+        return f"… {before} lines before (--verbose shows them)\n{end}" if before > 0 and end else end or None
     return None
+
+
+def read_log(log: Path) -> str:
+    """Return all that is kept of what a fetch printed, see ``worker/printed.py``."""
+    with contextlib.suppress(OSError):
+        return log.read_bytes().decode("utf-8", "replace")
+    return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import json
 import re
@@ -11,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, quote_plus
 
-from statebake.hygiene.secrets import Secret, encoded
+from statebake.hygiene.secrets import Secret
+from statebake.redact import base64_forms, encoded
 
 PLAIN = "plain text"
 BASE64 = ("base64", "base64url")
@@ -71,7 +71,7 @@ def _all_forms(secret: Secret) -> Iterator[tuple[str, bytes]]:
     yield PLAIN, data
     if secret.part == "a line of":  # of a key: it is wrapped otherwise, not encoded once more
         return
-    for number, form_64 in enumerate(_base64(data)):
+    for number, form_64 in enumerate(base64_forms(data)):
         yield BASE64[number % 2], form_64
     yield "hex", data.hex().encode()
     yield "hex", data.hex().upper().encode()
@@ -82,18 +82,6 @@ def _all_forms(secret: Secret) -> Iterator[tuple[str, bytes]]:
             yield encoding, encoded(form)
     for form_16 in _utf_16(text):
         yield "UTF-16", form_16
-
-
-def _base64(data: bytes) -> Iterator[bytes]:
-    """Yield what base64 makes of ``data`` within more, in both alphabets, at each of three offsets.
-
-    RFC 4648, section 4: three bytes are four characters. Only those characters count that have no bit of another byte.
-    """
-    for before, unsure in enumerate((0, 2, 3)):
-        whole = (before + len(data)) * 8 // 6
-        padded = bytes(before) + data + bytes(3)
-        yield base64.b64encode(padded)[unsure:whole]
-        yield base64.urlsafe_b64encode(padded)[unsure:whole]
 
 
 def _url(data: bytes) -> Iterator[str]:

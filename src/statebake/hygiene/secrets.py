@@ -81,11 +81,3 @@ def _parts(name: str, value: str) -> Iterator[Secret]:
     for part, text in parts_of(value):
         if len(text) >= SHORTEST and why_not(text) is None:
             yield Secret(name, text, part)
-
-
-def encoded(text: str) -> bytes:
-    """Return the bytes of a variable's value, or of part of it; those that are no UTF-8 are as they were."""
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # half a character, which JSON can have
-        return text.encode("utf-8", "surrogatepass")

@@ -22,12 +22,12 @@ _VARIABLE = re.compile(
 
 def hidden_variables(projects: Iterable[tuple[Project, Settings]], env: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of projects that are secret, by names that say so, to be redacted with those of ``env``."""
-    found = {}
+    found: dict[str, str] = {}
     for project, settings in projects:
-        for number, variables in enumerate((dotenv(project.directory / ".env"), env)):
+        for variables in (dotenv(project.directory / ".env"), env):
             for name, value in variables.items():
                 if looks_secret(name) or any(matches(pattern, name) for pattern in settings.secrets.names):
-                    found[f"SECRET_{number}_{name}"] = value
+                    found[f"SECRET_{len(found)}_{name}"] = value
     return found
 
 

@@ -9,7 +9,9 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from statebake.check import read_snapshot, sound_ages
+from statebake.check import idle_settings, read_snapshot, sound_ages
+from statebake.config import ResolvedConfig
+from statebake.config.schema import key_setting
 from statebake.pipeline import TOOL, OpenProject, Target, hidden_of
 from statebake.pipeline.secrets import secrets_of, state_searcher
 from statebake.progress import Observer
@@ -26,23 +28,38 @@ from statebake.refresh import (
     read_failures,
     unmatched,
 )
+from statebake.refresh.ignore import parse_rules
 
 
-def plan(opened: OpenProject, selection: Selection, now: datetime, *, only_failed: bool = False) -> RefreshPlan:
-    """Return what a refresh of the selected keys would do.
+def plan(
+    opened: OpenProject, selection: Selection, now: datetime, *, only_failed: bool = False, alone: bool = True
+) -> RefreshPlan:
+    """Return what a refresh of the selected keys would do; ``alone``: no other project is refreshed with this one.
 
-    Raises ``StatebakeError``: ``UNKNOWN_KEY``; ``BAD_SETTING`` or ``EXTRA_NOT_INSTALLED`` for a schema.
+    Raises ``StatebakeError``: ``UNKNOWN_KEY``; ``BAD_SETTING`` for a schema or an ``exclude`` that is none, or
+    ``EXTRA_NOT_INSTALLED``.
     """
     settings = opened.target.settings
+    must_be_patterns(opened.target.config)
     if only_failed and (failed := read_failures(opened.state_dir)) is not None:
         selection = replace(selection, failed=frozenset(failed))
     timed = settings.max_age is not None or any("max_age" in section.values for section in settings.keys)
     ages = sound_ages(read_snapshot(opened.state_dir), now) if timed else {}
+    if not opened.target.config.origins["max_age"].startswith("flag "):  # whoever names a key wants it fetched
+        ages = {key: age for key, age in ages.items() if key not in selection.keys}
     refresh_plan = plan_refresh(opened.discovery, settings, selection, ages)
     for schema in dict.fromkeys(fetch.settings.schema for fetch in refresh_plan.fetches):
         if schema is not None:
             must_be_schema(schema)
-    return refresh_plan
+    alone = alone and opened.target.project.workspace is None
+    return replace(refresh_plan, findings=tuple(idle_settings(opened.target.config, opened.discovery, alone=alone)))
+
+
+def must_be_patterns(config: ResolvedConfig) -> None:
+    """Raise ``BAD_SETTING`` where an ``exclude`` has a pattern that is none: before the fetches, not after them."""
+    parse_rules(config.settings.exclude, config.origins["exclude"])
+    for section in config.settings.keys:
+        parse_rules(section.values.get("exclude", ()), config.origins.get(key_setting(section.pattern, "exclude")))
 
 
 def selected_here(opened: OpenProject, selection: Selection) -> Selection | None:
@@ -75,14 +92,20 @@ def start_run(
 
 
 async def refresh(opened: OpenProject, refresh_plan: RefreshPlan, run: Run, observer: Observer) -> RefreshReport:
-    """Do what the plan says; see ``execute_refresh``. What is fetched is searched for the secrets of ``run.env``."""
+    """Do what the plan says; see ``execute_refresh``.
+
+    What is fetched is searched for the secrets of ``run.env``, those that components read among them, and so they are
+    hidden from what is shown or written down.
+    """
     project = opened.target.project
     at_hand = await asyncio.to_thread(secrets_of, project, opened.target.settings, run.env)
+    hidden = {f"SECRET_{number}": secret.value for number, secret in enumerate(at_hand.secrets)}
+    observer.hide(hidden.values())
     report = await execute_refresh(
         refresh_plan,
         opened.worker,
         opened.state_dir,
-        run=run,
+        run=replace(run, mask=lambda text: run.mask(redact(text, hidden))),
         observer=observer,
         searcher=state_searcher(project, opened.state_dir, at_hand, run.env),
     )

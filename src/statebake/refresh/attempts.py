@@ -7,10 +7,11 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from statebake.errors import Code, StatebakeError
-from statebake.hosts import FetchRequest, Worker, log_tail
+from statebake.hosts import FetchRequest, Worker, log_tail, read_log
 from statebake.model.finding import Finding
 from statebake.progress import Observer
 from statebake.refresh.plan import PlannedFetch
@@ -59,7 +60,10 @@ async def fetch_with_retries(
             attempts.log = request.log
             observer.fetch_begins(fetch.key, attempts.count)
             began = time.monotonic()
-            end = await worker.fetch(request, settings.timeout)
+            try:
+                end = await worker.fetch(request, settings.timeout)
+            finally:
+                observer.fetch_printed(fetch.key, attempts.count, partial(read_log, request.log))
             attempts.duration_s = round(time.monotonic() - began, 3)
         attempts.error = end.error
         if end.error is None:

@@ -33,12 +33,12 @@ class IgnoreRule:
         return found is not None and not found.groupdict().get("ps_d")  # the slash after a directory above
 
 
-def parse_rules(patterns: Sequence[str]) -> tuple[IgnoreRule, ...]:
-    """Return the rules that ``patterns`` are; blank ones and comments are none.
+def parse_rules(patterns: Sequence[str], where: str | None = None) -> tuple[IgnoreRule, ...]:
+    """Return the rules that ``patterns`` are, which are set at ``where``; blank ones and comments are none.
 
     Raises ``StatebakeError`` (``BAD_SETTING``) for a pattern that could never match.
     """
-    return tuple(rule for pattern in patterns if (rule := _parse(pattern)))
+    return tuple(rule for pattern in patterns if (rule := _parse(pattern, where)))
 
 
 def is_ignored(rules: Sequence[IgnoreRule], path: str, *, is_dir: bool) -> bool | None:
@@ -50,14 +50,14 @@ def is_ignored(rules: Sequence[IgnoreRule], path: str, *, is_dir: bool) -> bool 
     return next((not rule.negated for rule in reversed(rules) if rule.matches(path, is_dir=is_dir)), None)
 
 
-def _parse(pattern: str) -> IgnoreRule | None:
+def _parse(pattern: str, where: str | None) -> IgnoreRule | None:
     from pathspec import GitIgnoreSpec
 
     line = _trim(pattern)
     if not line or line.startswith("#"):
         return None
     if any(sign in line for sign in "\n\r\0"):
-        raise _bad(pattern, "it has more than one line")
+        raise _bad(pattern, "it has more than one line", where)
     negated = line.startswith("!")
     glob = line[1:] if negated else line
     directories_only = glob.endswith("/")
@@ -66,15 +66,15 @@ def _parse(pattern: str) -> IgnoreRule | None:
         if glob.endswith(" ") and not glob.endswith("\\ "):  # no space at the end of a line, so it counts
             glob = f"{glob[:-1]}[ ]"
     if not glob.strip("/"):
-        raise _bad(pattern, "there is nothing in it that could match")
+        raise _bad(pattern, "there is nothing in it that could match", where)
     if negated and glob.startswith(("!", "#")):
         glob = f"\\{glob}"  # only the first sign of a line is special
     try:
         [compiled] = GitIgnoreSpec.from_lines([glob]).patterns
     except ValueError as error:
-        raise _bad(pattern, "its glob cannot be read") from error
+        raise _bad(pattern, "its glob cannot be read", where) from error
     if compiled.include is None or compiled.regex is None:
-        raise _bad(pattern, "its glob cannot be read")
+        raise _bad(pattern, "its glob cannot be read", where)
     return IgnoreRule(compiled.regex, negated, directories_only, anchored="/" in glob)
 
 
@@ -89,9 +89,10 @@ def _trim(line: str) -> str:
     return line[:kept]
 
 
-def _bad(pattern: str, why: str) -> StatebakeError:
+def _bad(pattern: str, why: str, where: str | None) -> StatebakeError:
     return StatebakeError(
         Code.BAD_SETTING,
         f"`exclude` has the pattern {pattern!r}, which is none: {why}.",
+        where=where,
         next_step="write it as a line of a .gitignore file; see: git help gitignore",
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from statebake.config import Settings, settings_for
 from statebake.errors import Code, StatebakeError
 from statebake.model.discovery import Component, Discovery, LoadFailure, SourceConflict
+from statebake.model.finding import Finding
 from statebake.model.keys import collisions, key_problem, sanitize_key, show_key, why_collide
 from statebake.model.state_config import DefsStateManagementType
 from statebake.refresh.select import Selection, select
@@ -54,12 +55,14 @@ class RefreshPlan:
         skipped: keys whose strategy keeps no state in the project, or whose state is fresh enough.
         blocked: what makes the refresh fail, whatever is fetched.
         bystanders: components that cannot be loaded, where only other keys were asked for.
+        findings: settings that do nothing.
     """
 
     fetches: tuple[PlannedFetch, ...]
     skipped: tuple[SkippedKey, ...]
     blocked: tuple[BlockedKey, ...]
     bystanders: tuple[LoadFailure, ...]
+    findings: tuple[Finding, ...] = ()
 
 
 def plan_refresh(
@@ -89,7 +92,7 @@ def plan_refresh(
             continue  # but what cannot be fetched at all, as above, fails each time
         elif components[0].management_type is not DefsStateManagementType.LOCAL_FILESYSTEM:
             skipped.append(SkippedKey(key, _WHY_SKIPPED[components[0].management_type]))
-        elif age is not None and own.max_age is not None and 0 <= age < own.max_age:
+        elif age is not None and _is_fresh(age, own):
             skipped.append(SkippedKey(key, "fresh", age_s=age))
         else:
             fetches.append(PlannedFetch(key, sanitize_key(key), components, own))
@@ -102,6 +105,12 @@ def plan_refresh(
         blocked=tuple(blocked),
         bystanders=discovery.failures if narrowed else (),
     )
+
+
+def _is_fresh(age_s: float, settings: Settings) -> bool:
+    """Return whether state need not be fetched again; what the policy calls too old must be, however it is set."""
+    limits = [limit for limit in (settings.max_age, settings.policy.max_age) if limit is not None]
+    return settings.max_age is not None and 0 <= age_s < min(limits)
 
 
 _WHY_SKIPPED = {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from statebake.config import selects
+from statebake.errors import Code, StatebakeError
 from statebake.model.discovery import Component, Discovery, unknown_keys
 from statebake.model.patterns import matches
 from statebake.model.state_config import DefsStateManagementType
@@ -35,8 +37,31 @@ class Selection:
 
 
 def split_patterns(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the patterns of ``--select`` options: several may stand in one, separated by spaces."""
-    return tuple(pattern for text in texts for pattern in text.split())
+    """Return the patterns of ``--select`` options: several may stand in one, separated by spaces.
+
+    A space that belongs to a pattern is written as in a shell: between quotation marks, or after a backslash. Raises
+    ``StatebakeError`` (``BAD_SETTING``) for an option without a pattern, which would select everything.
+    """
+    return tuple(pattern for text in texts for pattern in _split(text))
+
+
+def _split(text: str) -> list[str]:
+    try:
+        patterns = shlex.split(text)
+    except ValueError as error:
+        raise _no_pattern(text, "a quotation in it does not end") from error
+    if not all(patterns) or not patterns:
+        raise _no_pattern(text, "that is no pattern")
+    return patterns
+
+
+def _no_pattern(text: str, why: str) -> StatebakeError:
+    return StatebakeError(
+        Code.BAD_SETTING,
+        f"--select is {text!r}: {why}.",
+        where="flag --select",
+        next_step="leave it out for all keys, or name some: --select \"'Tables[my shop]' Fivetran*\"",
+    )
 
 
 def select(discovery: Discovery, selection: Selection) -> list[str]:

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from statebake.errors import Code, StatebakeError
 from statebake.runtime.component import StateBackedComponent
-from statebake.runtime.suggest import did_you_mean
+from statebake.runtime.suggest import did_you_mean, import_again
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _import(module_name: str, type_name: str, where: str) -> ModuleType:
             Code.BAD_TYPE,
             f"The type {type_name!r} cannot be imported: {type(error).__name__}: {error}",
             where=where,
-            next_step=f"python -c 'import {module_name}'",
+            next_step=import_again(module_name),
             detail=origin(error),
         ) from error
 

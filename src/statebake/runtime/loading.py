@@ -54,6 +54,7 @@ def find_defs(package: str | ModuleType) -> DefsLocation:
     from pathlib import Path
 
     from statebake.runtime.class_lookup import origin
+    from statebake.runtime.suggest import import_again
 
     if isinstance(package, str):
         try:
@@ -63,7 +64,7 @@ def find_defs(package: str | ModuleType) -> DefsLocation:
                 Code.PROJECT_IMPORT,
                 f"The package {package!r} cannot be imported: {type(error).__name__}: {error}",
                 where=origin(error),
-                next_step=f"python -c 'import {package}'",
+                next_step=import_again(package),
             ) from error
     else:
         module = package

@@ -5,6 +5,7 @@ from __future__ import annotations
 from statebake.errors import Code, StatebakeError
 from statebake.runtime.class_lookup import origin
 from statebake.runtime.instances import ComponentInstance, component_instance
+from statebake.runtime.suggest import import_again, run_again
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def instances_in(file: Path, module_name: str | None) -> list[ComponentInstance]
             Code.PROJECT_IMPORT,
             f"{file.name} cannot be imported: {type(error).__name__}: {error}",
             where=origin(error, str(file)) or f"{file}:1",
-            next_step=f"python -c 'import {module_name}'" if module_name else f"python {file}",
+            next_step=import_again(module_name) if module_name else run_again(str(file)),
             detail=origin(error),
         ) from error
     imported = getattr(module, "__file__", None)

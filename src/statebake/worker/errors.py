@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -31,6 +32,10 @@ _PERMANENT = (
     SystemExit,
     TypeError,
 )
+# As dbt begins what it says of a project: `type` of CompilationError, ParsingError and ValidationError in dbt_common
+# and dbt; by dagster-dbt after "Errors parsed from dbt logs". Its "Runtime Error" may be a network that is away.
+_DBT = frozenset({"dagster_dbt", "dbt", "dbt_common"})
+_BROKEN_DBT_PROJECT = re.compile(r"^\s*(?:Compilation|Parsing|Validation) Error\b", re.MULTILINE)
 
 
 class HostError(Exception):
@@ -48,25 +53,36 @@ def failure(error: BaseException, project: str) -> dict[str, Any]:
     except BaseException:  # its own attributes fail, or are something else than their names say
         status, headers = None, {}
     pause = retry_after(headers)
-    too_many = status == 403 and pause  # as GitHub answers where there were too many requests
     return {
         "type": error.__class__.__name__,
         "message": writable(describe(error)),
         "traceback": writable(short_traceback(error, project)),
-        "permanent": is_permanent(error, status) and not too_many,
+        "permanent": is_permanent(error, status, pause),
         "retry_after": pause,
     }
 
 
-def is_permanent(error: BaseException, status: int | None) -> bool:
-    """Return whether the same fetch would fail in the same way again."""
+def is_permanent(error: BaseException, status: int | None, pause: float | None = None) -> bool:
+    """Return whether the same fetch would fail in the same way again; ``pause``: what its ``Retry-After`` asks for."""
     if isinstance(error, (ConnectionError, TimeoutError)):  # whatever an earlier attempt of its own was answered
+        return False
+    if status == 403 and pause:  # as GitHub answers where there were too many requests
         return False
     if status is not None:
         return 400 <= status < 500 and status not in _PASSING_4XX
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
         return True
-    return isinstance(error, _PERMANENT) or is_ours(error) or is_unset_variable(error)
+    return isinstance(error, _PERMANENT) or is_ours(error) or is_unset_variable(error) or is_broken_dbt(error)
+
+
+def is_broken_dbt(error: BaseException) -> bool:
+    """Return whether an exception says that dbt cannot parse or compile a project."""
+    if error.__class__.__module__.partition(".")[0] not in _DBT:
+        return False
+    try:
+        return bool(_BROKEN_DBT_PROJECT.search(str(error)))
+    except Exception:  # its own ``__str__`` fails
+        return False
 
 
 def is_unset_variable(error: BaseException) -> bool:
@@ -152,7 +168,7 @@ def describe(error: BaseException) -> str:
     if is_unset_variable(error):
         text += ", a variable that is not set"
     if len(text) > _LONGEST:
-        text = f"{text[:_LONGEST]} …"
+        text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"  # programs say the cause last
     return f"{error.__class__.__name__}: {text}" if text else error.__class__.__name__
 
 

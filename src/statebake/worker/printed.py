@@ -7,6 +7,7 @@ import os
 
 _KEPT = 1 << 20  # bytes; there are never more than twice as many in the file
 _CHUNK = 1 << 16
+_CUT = "… (what came before is not kept)\n".encode()
 
 
 class Printed:
@@ -52,9 +53,11 @@ class Printed:
         log = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if self._size + len(chunk) > 2 * _KEPT:
-                kept = os.pread(log, _KEPT, self._size - _KEPT)
+                _, _, kept = os.pread(log, _KEPT, self._size - _KEPT).partition(
+                    b"\n"
+                )  # no half a line: see `read_tail`
                 os.ftruncate(log, 0)
-                self._size = os.pwrite(log, kept, 0)
+                self._size = os.pwrite(log, _CUT + kept, 0)
             self._size += os.pwrite(log, chunk, self._size)
         finally:
             os.close(log)

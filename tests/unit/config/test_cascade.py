@@ -366,6 +366,7 @@ def test_rows(tmp_path):
 WRONG = {
     Kind.NATURAL: ["-1", "1.5", "x"],
     Kind.DURATION: ["0", "-1s", "1w", "s", "1h30m", "nan", "1e3", "99999d"],
+    Kind.AGE: ["-1s", "1w", "s", "99999d"],
     Kind.SIZE: ["-1", "1XB", "MB", "1,5MB"],
     Kind.SHARE: ["0.2", "20", "101%", "-1%", "%"],
     Kind.FAILURE_POLICY: ["Fail", "keep"],

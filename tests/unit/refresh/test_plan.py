@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from statebake.config import Settings
+from statebake.config import PolicySettings, Settings
 from statebake.config.settings import KeySettings
 from statebake.errors import Code, StatebakeError
 from statebake.model.state_config import DefsStateManagementType
@@ -126,6 +126,14 @@ def test_fresh_keys_are_left_alone(build):
     assert [fetch.key for fetch in plan.fetches] == ["late", "ahead", "none"]
 
 
+def test_what_the_policy_calls_too_old_is_fetched(build):
+    """A check would not let it pass, however long ``max_age`` is; with a ``max_age`` of zero everything is old."""
+    settings = Settings(max_age=60.0, policy=PolicySettings(max_age=10.0))
+    assert [fetch.key for fetch in planned(build.discovery("a"), settings=settings, ages={"a": 11.0}).fetches] == ["a"]
+    assert planned(build.discovery("a"), settings=settings, ages={"a": 9.0}).fetches == ()
+    assert planned(build.discovery("a"), settings=Settings(max_age=0.0), ages={"a": 0.0}).skipped == ()
+
+
 def test_settings_of_a_key(build):
     """Each fetch has the settings of the tables that match it, by key or by class; a later table counts more."""
     settings = Settings(
@@ -153,12 +161,23 @@ def test_settings_of_a_key(build):
         (["path:src/shop/defs/things/defs.yaml"], ["Text[a]", "Text[b]", "other"]),
         (["path:src/shop/defs"], ["Text[a]", "Text[b]", "other"]),
         (["path:src/*/things/*"], ["Text[a]", "Text[b]", "other"]),
+        (["'Text[c d]' other"], ["Text[c d]", "other"]),
+        (['"Text[c d]"', r"key:Text[c\ ?]"], ["Text[c d]"]),
     ],
 )
 def test_patterns(build, texts, keys):
     """``--select`` takes patterns of keys, classes and files; several are a union."""
-    plan = planned(build.discovery("Text[a]", "Text[b]", "other"), patterns=split_patterns(texts))
+    known = [*(["Text[c d]"] if "Text[c d]" in keys else []), "Text[a]", "Text[b]", "other"]
+    plan = planned(build.discovery(*known), patterns=split_patterns(texts))
     assert [fetch.key for fetch in plan.fetches] == keys
+
+
+@pytest.mark.parametrize("text", ["", "  ", "''", "a ''", "it's"])
+def test_no_pattern(text):
+    """An option that says nothing does not select everything."""
+    with pytest.raises(StatebakeError) as caught:
+        split_patterns(["Text[a]", text])
+    assert caught.value.code is Code.BAD_SETTING
 
 
 @pytest.mark.parametrize("text", ["Text[c]", "Text[ab]", "key:Text", "type:Text[a]", "path:src/sho", "tag:x", "text*"])

@@ -25,6 +25,21 @@ def test_a_variable_that_is_not_set():
     assert describe(lacking) == "KeyError: 'STATEBAKE_IS_NOT_SET'"
 
 
+@pytest.mark.parametrize(
+    ("module", "message", "permanent"),
+    [
+        ("dagster_dbt.errors", "`dbt parse`\n\nErrors parsed from dbt logs:\n\nCompilation Error\n  no node", True),
+        ("dbt.exceptions", "Parsing Error in model a", True),
+        ("dagster_dbt.errors", "`dbt deps`\n\nErrors parsed from dbt logs:\n\nRuntime Error\n  no host", False),
+        ("shop.errors", "Compilation Error", False),
+    ],
+)
+def test_a_broken_dbt_project(module, message, permanent):
+    """What dbt cannot parse or compile does not get better by waiting; a network that it needs does."""
+    error = type("DagsterDbtCliRuntimeError", (Exception,), {"__module__": module})(message)
+    assert is_permanent(error, None) == permanent
+
+
 def test_half_a_character():
     """A text that no file can hold is escaped, wherever an exception says it."""
     said = failure(ValueError("shop \ud83d"), "/project")
