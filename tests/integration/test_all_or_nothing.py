@@ -1,4 +1,4 @@
-"""``--all-or-nothing``: the selected keys of a project become new together, or none of them does."""
+"""``--all-or-nothing``: the selected keys become new together, or none of them does."""
 
 from __future__ import annotations
 
@@ -101,14 +101,43 @@ def test_the_content_is_refused(project: Versions) -> None:
     project.assert_nothing_left()
 
 
-def test_projects_are_on_their_own(tmp_path: Path) -> None:
-    """All of a project: another one does not wait for it."""
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({}, "SB401"),
+        ({"src/shop/components.py": "raise ImportError('no')"}, "SB202"),
+        ({"pyproject.toml": "[project]\nname = 'shop'\n[tool.statebake]\nmodule = 'nowhere'\n"}, "SB206"),
+        ({"src/shop/defs/things/defs.yaml": "type: nowhere.Nothing"}, "SB202"),
+    ],
+    ids=["a fetch fails", "no import", "no module", "a component that is not there"],
+)
+def test_several_projects(tmp_path: Path, files: dict[str, str], told: str) -> None:
+    """All projects are committed, or none, whatever is wrong with one of them."""
     good = native_project(tmp_path / "good", component("one"))
-    bad = native_project(tmp_path / "bad", documents(component("one"), code_component("two", "raise ValueError('no')")))
-    result = statebake("refresh", "--project", good, "--project", bad, *TOGETHER, cwd=tmp_path)
+    other = native_project(tmp_path / "other", documents(component("two"), code_component("bad", "raise ValueError()")))
+    projects = ("--project", good, "--project", other)
+    whole = ("refresh", *projects, *TOGETHER, "--retries", "0")
+    for path, text in files.items():
+        (other / path).write_text(text)
+    result = statebake(*whole, "--format", "json", cwd=tmp_path)
     assert result.code == 4
-    assert (state_dir(good) / "Text__one__/state").exists()
-    assert not (state_dir(bad) / "Text__one__").exists()
+    assert told in result.out
+    held = result.json["projects"][0]["refresh"]["keys"][0]
+    assert (held["outcome"], held["note"]) == ("held back", "another project failed")
+    assert not list(state_dir(good).glob("Text*")) + list(state_dir(other).glob("Text*"))
+    text = statebake(*whole, cwd=tmp_path).out
+    assert "✗ shop: 1 held back" in text
+    assert "next: mend the other project, then the same command again" in text
+
+
+def test_a_project_that_nothing_is_asked_of(tmp_path: Path) -> None:
+    """A project whose keys are not asked for does not hold the others back."""
+    good = native_project(tmp_path / "good", component("one"))
+    other = native_project(tmp_path / "other", code_component("bad", "raise ValueError()"))
+    projects = ("--project", good, "--project", other)
+    statebake("refresh", *projects, *TOGETHER, "--key", "Text[one]", cwd=tmp_path).ok()
+    assert [path.name for path in state_dir(good).glob("Text*")] == ["Text__one__"]
+    assert not state_dir(other).exists()
 
 
 # --- a swap that fails -----------------------------------------------------------------------------------------------

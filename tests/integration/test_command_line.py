@@ -512,8 +512,11 @@ def test_unknown_keys_are_all_named(workspace: Path) -> None:
     alone = statebake("refresh", *selected, cwd=workspace / "sound")
     assert "'Text[nobody]' or 'Text[sonud]'" in the_error(alone.err).message
     assert not list(workspace.rglob("fetched"))
+    for name in ("broken", "sound"):
+        (workspace / name / "src/shop/__init__.py").write_text("open('imports', 'a').write('one')\n")
     statebake("refresh", "--key", "Text[sound]", cwd=workspace).ok()
     assert [path.parent.name for path in workspace.rglob("fetched")] == ["sound"]
+    assert [path.read_text() for path in workspace.rglob("imports")] == ["one", "one"]
 
 
 def test_a_misspelt_variable_is_warned_of_once(workspace: Path) -> None:

@@ -104,7 +104,7 @@ def run_options(function: F) -> F:
     for option in (
         click.option("--verbose", "-v", is_flag=True, help="Show all that every attempt to fetch printed."),
         click.option("--allow-shrink", is_flag=True, help="Accept state that lost more than max_shrink."),
-        click.option("--all-or-nothing", is_flag=True, help="Commit all keys of a project, or none when one fails."),
+        click.option("--all-or-nothing", is_flag=True, help="Commit all keys, or none when one fails."),
     ):
         function = option(function)
     return function

@@ -23,14 +23,12 @@ from statebake.cli.projects import for_each
 from statebake.cli.reports import Output, report_options
 from statebake.cli.view import open_view
 from statebake.errors import Code, Exit, StatebakeError
-from statebake.model.discovery import Discovery, unknown_keys
+from statebake.model.discovery import Discovery
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from statebake.check import CheckReport, Snapshot
     from statebake.pipeline import OpenProject, Target
-    from statebake.refresh import Run, Selection
+    from statebake.refresh import Selection
 
 _DISCOVERY = ("host", "python", "module", "defs_module")
 
@@ -64,15 +62,19 @@ def refresh_command(  # noqa: PLR0917 - the command's options
     with open_view(output_format, env, verbose=verbose) as view:
         targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
         run = refreshing.start_run(targets, env, all_or_nothing=all_or_nothing, allow_shrink=allow_shrink)
-        if len(targets) > 1:
-            _must_match(selection, targets, env, run)
+        alone = len(targets) == 1
+        unknown: list[StatebakeError] = []
 
         async def work(opened: OpenProject) -> int:
             target = opened.target
-            here = selection if len(targets) == 1 else refreshing.selected_here(opened, selection)
+            try:
+                here = selection if alone else await refreshing.selected_here(opened, selection, run)
+            except StatebakeError as error:  # which all of them find, and which is told once
+                unknown.append(error)
+                return Exit.OK
             if here is None:
                 return Exit.OK
-            now, alone = datetime.now(timezone.utc), len(targets) == 1
+            now = datetime.now(timezone.utc)
             plan = refreshing.plan(opened, here, now, only_failed=only_failed, alone=alone)
             if dry_run:
                 view.refresh_plan(target, plan)
@@ -82,26 +84,10 @@ def refresh_command(  # noqa: PLR0917 - the command's options
             view.refresh_report(target, report, opened.discovery_s)
             return report.exit
 
-        return for_each(targets, env, view, work, lambda _, code: code, run=run)
-
-
-def _must_match(selection: Selection, targets: Sequence[Target], env: Mapping[str, str], run: Run) -> None:
-    """Raise ``UNKNOWN_KEY`` for what no project has, before anything is fetched."""
-    from statebake import pipeline
-    from statebake.refresh import unmatched
-
-    if not selection.keys and not selection.patterns:
-        return
-
-    async def discover(opened: OpenProject) -> Discovery:
-        return opened.discovery
-
-    ended = pipeline.side_by_side(targets, env, discover, run=run)
-    found = [one for one in ended if not isinstance(one, StatebakeError)]
-    missing = [set(unmatched(one, selection)) for one in found]
-    if unknown := sorted(set.intersection(*missing)) if missing else []:
-        known = {key for one in found for key in one.keys}
-        raise unknown_keys(unknown, known, [failure for one in found for failure in one.failures])
+        code = for_each(targets, env, view, work, lambda _, code: code, run=run)
+        if unknown:
+            raise unknown[0]
+        return code
 
 
 @click.command("status", short_help="Show every key: age, size, digest and health.")

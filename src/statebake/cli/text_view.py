@@ -122,10 +122,12 @@ class TextView(View):
         parts = [f"{counts[outcome]} {outcome.value}" for outcome in Outcome if counts[outcome]]
         nothing = "nothing to refresh" if report.known else "there are no state-backed components"
         text = f"{target.project.name}: {', '.join(parts) or nothing}"
-        mark = _BAD if report.failed else _ODD if counts[Outcome.STALE] or not (parts or report.known) else _OK
+        mark = _BAD if report.exit else _ODD if counts[Outcome.STALE] or not (parts or report.known) else _OK
         took = f"  {human.seconds(discovery_s + report.fetch_s)}" if parts else ""
         self._out.print(Text.assemble(mark, text, (took, "dim")))
-        if counts[Outcome.HELD_BACK]:
+        if counts[Outcome.HELD_BACK] and not report.failed:
+            self._out.print("  next: mend the other project, then the same command again", style="dim")
+        elif counts[Outcome.HELD_BACK]:
             again = "statebake refresh --failed --all-or-nothing"
             self._out.print(f"  next: {_in_project(again, target)}", style="dim")
         elif len(report.failed) > 1:

@@ -113,8 +113,8 @@ def side_by_side(
 ) -> list[T | StatebakeError]:
     """Open every project, each in its own interpreter, do ``work``, and return what it returned or raised.
 
-    ``run`` has the deadline, which counts for discovery as well. An interrupt ends all that runs and raises
-    ``KeyboardInterrupt``; a second one ends the process at once.
+    ``run`` has the deadline, which counts for discovery as well, and where projects wait for each other. An interrupt
+    ends all that runs and raises ``KeyboardInterrupt``; a second one ends the process at once.
     """
 
     async def one(target: Target, opening: asyncio.Semaphore) -> T | StatebakeError:
@@ -125,6 +125,9 @@ def side_by_side(
                 return await work(opened)
         except StatebakeError as error:
             return error
+        finally:
+            if run is not None:
+                run.over_for(target.project.directory)
 
     async def every() -> list[T | StatebakeError]:
         opening = asyncio.Semaphore(max(2, os.cpu_count() or 1))  # importing is work for the processor

@@ -12,11 +12,13 @@ from functools import partial
 from statebake.check import idle_settings, read_snapshot, sound_ages
 from statebake.config import ResolvedConfig
 from statebake.config.schema import key_setting
+from statebake.model.discovery import unknown_keys
 from statebake.pipeline import TOOL, OpenProject, Target, hidden_of
 from statebake.pipeline.secrets import secrets_of, state_searcher
 from statebake.progress import Observer
 from statebake.redact import redact
 from statebake.refresh import (
+    Meeting,
     RefreshPlan,
     RefreshReport,
     Run,
@@ -62,16 +64,27 @@ def must_be_patterns(config: ResolvedConfig) -> None:
         parse_rules(section.values.get("exclude", ()), config.origins.get(key_setting(section.pattern, "exclude")))
 
 
-def selected_here(opened: OpenProject, selection: Selection) -> Selection | None:
-    """Return the part of a selection for several projects that is about this one; ``None`` where nothing is."""
+async def selected_here(opened: OpenProject, selection: Selection, run: Run) -> Selection | None:
+    """Return the part of a selection for several projects that is about this one, when all have been discovered.
+
+    ``None``: nothing is, and nobody need wait for it. Raises ``StatebakeError`` (``UNKNOWN_KEY``) for what none has.
+    """
+    if not selection.keys and not selection.patterns:
+        return selection
+    found = [one for one in await run.discovered.come(opened.target.project.directory, opened.discovery) if one]
+    if unknown := sorted(set.intersection(*(set(unmatched(one, selection)) for one in found))):
+        known = {key for one in found for key in one.keys}
+        raise unknown_keys(unknown, known, [failure for one in found for failure in one.failures])
     foreign = set(unmatched(opened.discovery, selection))
     here = replace(
         selection,
         keys=tuple(key for key in selection.keys if key not in foreign),
         patterns=tuple(pattern for pattern in selection.patterns if pattern not in foreign),
     )
-    lost = (selection.keys and not here.keys) or (selection.patterns and not here.patterns)
-    return None if lost else here
+    if (selection.keys and not here.keys) or (selection.patterns and not here.patterns):
+        run.fetched.leave(opened.target.project.directory, True)
+        return None
+    return here
 
 
 def start_run(
@@ -88,6 +101,8 @@ def start_run(
         allow_shrink=allow_shrink,
         mask=partial(redact, env={**env, **hidden_of(targets, env)}),
         env=env,
+        discovered=Meeting(target.project.directory for target in targets),
+        fetched=Meeting(target.project.directory for target in targets),
     )
 
 
@@ -108,5 +123,6 @@ async def refresh(opened: OpenProject, refresh_plan: RefreshPlan, run: Run, obse
         run=replace(run, mask=lambda text: run.mask(redact(text, hidden))),
         observer=observer,
         searcher=state_searcher(project, opened.state_dir, at_hand, run.env),
+        agree=partial(run.agree, project.directory),
     )
     return replace(report, notes=at_hand.ignored)

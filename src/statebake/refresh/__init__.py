@@ -4,6 +4,7 @@ from statebake.model.outcome import KeyOutcome, Outcome
 from statebake.refresh.execute import execute_refresh
 from statebake.refresh.history import read_failures
 from statebake.refresh.json_schema import must_be_schema
+from statebake.refresh.meeting import Meeting
 from statebake.refresh.plan import BlockedKey, PlannedFetch, RefreshPlan, SkippedKey, plan_refresh
 from statebake.refresh.report import RefreshReport
 from statebake.refresh.run import Run
@@ -13,6 +14,7 @@ from statebake.refresh.slots import Slots
 __all__ = [
     "BlockedKey",
     "KeyOutcome",
+    "Meeting",
     "Outcome",
     "PlannedFetch",
     "RefreshPlan",

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -41,6 +41,11 @@ _TICK_S = 0.2
 COMMITS = 16  # threads: most of a commit is waiting for the disk
 
 
+async def alone(good: bool) -> bool:
+    """Return what a project that is refreshed alone agrees on with itself."""
+    return good
+
+
 async def execute_refresh(
     plan: RefreshPlan,
     worker: Worker,
@@ -49,10 +54,12 @@ async def execute_refresh(
     run: Run,
     observer: Observer,
     searcher: Searcher | None = None,
+    agree: Callable[[bool], Awaitable[bool]] = alone,
 ) -> RefreshReport:
     """Fetch and commit every key of ``plan``; a key that fails leaves its old state and the other keys alone.
 
-    ``searcher`` searches what was fetched for secrets, on several threads. When the refresh is cancelled, everything
+    ``searcher`` searches what was fetched for secrets, on several threads. ``agree`` is told whether all is well here,
+    where all keys are committed together, and says whether it is everywhere. When the refresh is cancelled, everything
     that runs is ended first. Raises ``StatebakeError`` only where nothing could be done: ``LOCKED``, ``READ_ONLY``,
     ``COMMIT_FAILED``.
     """
@@ -62,9 +69,11 @@ async def execute_refresh(
         observer.refresh_begins(len(plan.fetches))
         try:
             with open_staging(state_dir) as staging:
-                outcomes = await _Refresh(plan, worker, state_dir, staging, run, observer, searcher).all_keys()
+                outcomes = await _Refresh(plan, worker, state_dir, staging, run, observer, searcher, agree).all_keys()
         finally:
             observer.refresh_ends()
+    elif run.all_or_nothing:
+        await agree(not plan.blocked)
     return RefreshReport(
         keys=(
             *(outcomes[fetch.key] for fetch in plan.fetches),
@@ -91,6 +100,7 @@ class _Refresh:
     run: Run
     observer: Observer
     searcher: Searcher | None
+    agree: Callable[[bool], Awaitable[bool]]
     outcomes: dict[str, KeyOutcome] = field(default_factory=dict)
     ready: dict[str, tuple[Prepared, KeyOutcome]] = field(default_factory=dict)  # to be committed together
     returned: set[str] = field(default_factory=set)  # no deadline ends what comes after the fetch
@@ -287,10 +297,12 @@ class _Refresh:
         )
 
     async def commit_together(self) -> None:
-        """Commit every key, or none when one failed or could not be fetched at all."""
-        if self.plan.blocked or any(item.outcome is Outcome.FAILED for item in self.outcomes.values()):
+        """Commit every key, or none when one failed or could not be fetched at all, in any of the projects."""
+        good = not self.plan.blocked and not any(item.outcome is Outcome.FAILED for item in self.outcomes.values())
+        if not await self.agree(good):
+            note = "another project failed" if good else "another key failed"
             for _, outcome in self.ready.values():
-                held = replace(outcome, outcome=Outcome.HELD_BACK, record=outcome.before, note="another key failed")
+                held = replace(outcome, outcome=Outcome.HELD_BACK, record=outcome.before, note=note)
                 self.end(replace(held, kept=held.record is not None))
             return
         try:

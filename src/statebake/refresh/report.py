@@ -33,4 +33,5 @@ class RefreshReport:
         """The exit code of a refresh that ended so."""
         if any(item.error is not None and item.error.code.exit is Exit.SECRET for item in self.failed):
             return Exit.SECRET
-        return Exit.REFRESH if self.failed else Exit.OK
+        held_back = any(item.outcome is Outcome.HELD_BACK for item in self.keys)
+        return Exit.REFRESH if self.failed or held_back else Exit.OK
