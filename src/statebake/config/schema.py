@@ -143,7 +143,8 @@ SETTINGS: tuple[Setting, ...] = (
         "retries",
         Kind.NATURAL,
         DEFAULT_RETRIES,
-        "How often a failed fetch is tried again. What cannot succeed (HTTP 401 or 404, a bug) is not.",
+        "How often a failed fetch is tried again. What cannot succeed (HTTP 401 or 404, a bug, a broken dbt model) is "
+        "not.",
         "--retries",
         per_key=True,
     ),
