@@ -23,7 +23,7 @@ async def refresh_before(opened: OpenProject, run: Run, view: View, *, dry_run: 
     from statebake.refresh import Selection
 
     target = opened.target
-    plan = refreshing.plan(opened, Selection(), datetime.now(timezone.utc))
+    plan = refreshing.plan(opened, Selection(), datetime.now(timezone.utc), run)
     if dry_run:
         view.refresh_plan(target, plan)
         return Exit.REFRESH if plan.blocked else Exit.OK

@@ -62,20 +62,19 @@ def refresh_command(  # noqa: PLR0917 - the command's options
     with open_view(output_format, env, verbose=verbose) as view:
         targets = pipeline.find_targets(projects, flags_of(settings), env, Path.cwd())
         run = refreshing.start_run(targets, env, all_or_nothing=all_or_nothing, allow_shrink=allow_shrink)
-        alone = len(targets) == 1
         unknown: list[StatebakeError] = []
 
         async def work(opened: OpenProject) -> int:
             target = opened.target
             try:
-                here = selection if alone else await refreshing.selected_here(opened, selection, run)
+                here = selection if run.alone else await refreshing.selected_here(opened, selection, run)
             except StatebakeError as error:  # which all of them find, and which is told once
                 unknown.append(error)
                 return Exit.OK
             if here is None:
                 return Exit.OK
             now = datetime.now(timezone.utc)
-            plan = refreshing.plan(opened, here, now, only_failed=only_failed, alone=alone)
+            plan = refreshing.plan(opened, here, now, run, only_failed=only_failed)
             if dry_run:
                 view.refresh_plan(target, plan)
                 return Exit.REFRESH if plan.blocked else Exit.OK

@@ -102,7 +102,7 @@ def _with_interpreter(
     async def work(opened: OpenProject) -> tuple[RefreshReport | None, FoundState | None]:
         report = None
         if wanted:
-            refresh_plan = plan(opened, Selection(), datetime.now(timezone.utc))
+            refresh_plan = plan(opened, Selection(), datetime.now(timezone.utc), run)
             report = await refresh(opened, refresh_plan, run, observer)
             if report.exit:
                 return report, None

@@ -34,9 +34,9 @@ from statebake.refresh.ignore import parse_rules
 
 
 def plan(
-    opened: OpenProject, selection: Selection, now: datetime, *, only_failed: bool = False, alone: bool = True
+    opened: OpenProject, selection: Selection, now: datetime, run: Run, *, only_failed: bool = False
 ) -> RefreshPlan:
-    """Return what a refresh of the selected keys would do; ``alone``: no other project is refreshed with this one.
+    """Return what a refresh of the selected keys would do.
 
     Raises ``StatebakeError``: ``UNKNOWN_KEY``; ``BAD_SETTING`` for a schema or an ``exclude`` that is none, or
     ``EXTRA_NOT_INSTALLED``.
@@ -53,7 +53,7 @@ def plan(
     for schema in dict.fromkeys(fetch.settings.schema for fetch in refresh_plan.fetches):
         if schema is not None:
             must_be_schema(schema)
-    alone = alone and opened.target.project.workspace is None
+    alone = run.alone and opened.target.project.workspace is None
     return replace(refresh_plan, findings=tuple(idle_settings(opened.target.config, opened.discovery, alone=alone)))
 
 
@@ -101,6 +101,7 @@ def start_run(
         allow_shrink=allow_shrink,
         mask=partial(redact, env={**env, **hidden_of(targets, env)}),
         env=env,
+        alone=len(targets) == 1,
         discovered=Meeting(target.project.directory for target in targets),
         fetched=Meeting(target.project.directory for target in targets),
     )

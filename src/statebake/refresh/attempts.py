@@ -85,11 +85,14 @@ def _backoff(attempt: int, first_s: float) -> float:
 
 
 def out_of_time(fetch: PlannedFetch, attempts: Attempts) -> StatebakeError:
-    """Return the error of a key whose attempts the deadline has ended."""
+    """Return the error of a key whose attempts, or what comes between these and the commit, the deadline has ended."""
+    fetched = attempts.duration_s is not None and attempts.error is None
     before = f"Its last attempt, number {attempts.count}: {attempts.error.message}" if attempts.error else None
     return StatebakeError(
         Code.OUT_OF_TIME,
-        f"The fetch of {fetch.key} had not ended when the deadline of the refresh came.",
+        f"What was fetched of {fetch.key} had not been checked when the deadline of the refresh came."
+        if fetched
+        else f"The fetch of {fetch.key} had not ended when the deadline of the refresh came.",
         where=fetch.component.declared_at,
         next_step="allow more time with --deadline, or more fetches side by side with --jobs",
         detail=before,

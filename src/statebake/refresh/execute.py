@@ -103,7 +103,7 @@ class _Refresh:
     agree: Callable[[bool], Awaitable[bool]]
     outcomes: dict[str, KeyOutcome] = field(default_factory=dict)
     ready: dict[str, tuple[Prepared, KeyOutcome]] = field(default_factory=dict)  # to be committed together
-    returned: set[str] = field(default_factory=set)  # no deadline ends what comes after the fetch
+    returned: set[str] = field(default_factory=set)  # a thread works on these, which ends itself: see ``pulse``
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(COMMITS, thread_name_prefix="commit"))
     out_of_time: bool = False
     over: threading.Event = field(default_factory=threading.Event)  # nobody waits for the threads' work any more
@@ -208,7 +208,7 @@ class _Refresh:
         from statebake.refresh.search import StateSearch
 
         staged, settings = self.staging / fetch.name, fetch.settings
-        search = StateSearch(self.searcher, settings.secrets, self.pulse)
+        search = StateSearch(self.searcher, settings.secrets, self.in_time)
         if settings.secrets.scrub:
             attempts.scrubbed = scrub(staged)
         patterns = (*SCRUBBED, *settings.exclude) if settings.secrets.scrub else settings.exclude
@@ -235,10 +235,10 @@ class _Refresh:
                 key=fetch.key,
                 where=fetched.where,
                 allow_shrink=self.run.allow_shrink,
-                pulse=self.pulse,
+                pulse=self.in_time,
             )
 
-        reread = partial(read_each, pulse=self.pulse)
+        reread = partial(read_each, pulse=self.in_time)
         try:
             return prepare(fetched, self.state_dir, staged, check, search.read, read_old=reread)
         except StatebakeError as error:
@@ -332,6 +332,12 @@ class _Refresh:
         """End a thread's work that nobody waits for any more, by raising."""
         if self.over.is_set():
             raise asyncio.CancelledError
+
+    def in_time(self) -> None:
+        """The same, and what the deadline ends as well: all that comes before a commit."""
+        if self.out_of_time:
+            raise asyncio.CancelledError
+        self.pulse()
 
     async def threaded(self, function: Callable[..., T], *arguments: object) -> T:
         """Run what waits for the disk in a thread."""

@@ -31,6 +31,7 @@ class Run:
         mask: takes secrets out of a text that is written down.
         env: the environment, whose secrets must not get into the state.
         now: the time of records.
+        alone: whether there is only one project.
         discovered: where projects tell what they have.
         fetched: where projects tell whether all is well, before keys are committed together.
     """
@@ -43,6 +44,7 @@ class Run:
     mask: Callable[[str], str] = str
     env: Mapping[str, str] = field(default_factory=dict)
     now: Callable[[], datetime] = utc_now
+    alone: bool = True
     discovered: Meeting[Discovery] = field(default_factory=Meeting)
     fetched: Meeting[bool] = field(default_factory=Meeting)
 

@@ -15,6 +15,7 @@ from statebake.errors import Code, StatebakeError
 from statebake.hosts import FetchEnd, FetchRequest
 from statebake.progress import Observer
 from statebake.refresh import Outcome, Run, Selection, Slots, attempts, execute, execute_refresh, plan_refresh
+from support.trees import read_tree
 
 
 class FakeWorker:
@@ -56,6 +57,23 @@ def test_a_deadline_that_is_over(build, tmp_path):
     report = refresh(worker, tmp_path / "state", left_s=0.0)
     assert [item.error.code for item in report.keys] == [Code.OUT_OF_TIME] * 2
     assert worker.requests == []
+
+
+def test_a_deadline_ends_what_follows_a_fetch(build, tmp_path, monkeypatch):
+    """What is being checked when the time is over is not committed, and the old state stays."""
+
+    def endless(*_, pulse, **__):
+        while True:
+            pulse()
+            time.sleep(0.01)
+
+    refresh(FakeWorker(build.discovery("a"), good), tmp_path / "state")
+    before = read_tree(tmp_path / "state" / "a")
+    monkeypatch.setattr(execute, "check_content", endless)
+    [item] = refresh(FakeWorker(build.discovery("a"), good), tmp_path / "state", left_s=0.3).keys
+    assert (item.error.code, item.kept) == (Code.OUT_OF_TIME, True)
+    assert "had not been checked" in item.error.message
+    assert read_tree(tmp_path / "state" / "a") == before
 
 
 def test_a_deadline_while_a_key_is_kept_as_stale(build, tmp_path, monkeypatch):

@@ -107,11 +107,11 @@ def test_an_empty_project_has_an_empty_plan(build):
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_the_exit_code_of_a_refresh(build, outcome):
-    """A refresh fails when a key failed, and only then; bystanders do not count."""
+    """A refresh fails when a key failed or was held back, and only then; bystanders do not count."""
     report = RefreshReport(
         keys=(KeyOutcome("a", Outcome.UPDATED), KeyOutcome("b", outcome)), bystanders=(build.failure(),)
     )
-    assert report.exit == (4 if outcome is Outcome.FAILED else 0)
+    assert report.exit == (4 if outcome in {Outcome.FAILED, Outcome.HELD_BACK} else 0)
     assert [item.key for item in report.failed] == (["b"] if outcome is Outcome.FAILED else [])
 
 
