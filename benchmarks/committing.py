@@ -13,7 +13,7 @@ from statebake.model.record import ComponentRef
 from statebake.model.settle import Fetched, settle
 from statebake.model.state_config import DefsStateManagementType
 from statebake.model.transaction import open_staging
-from statebake.refresh.execute import COMMITS
+from statebake.refresh.one_key import COMMITS
 
 
 def commit_keys(state_dir: Path, staged: list[Path]) -> None:

@@ -14,7 +14,7 @@ from statebake.config import Settings
 from statebake.errors import Code, StatebakeError
 from statebake.hosts import FetchEnd, FetchRequest
 from statebake.progress import Observer
-from statebake.refresh import Outcome, Run, Selection, Slots, attempts, execute, execute_refresh, plan_refresh
+from statebake.refresh import Outcome, Run, Selection, Slots, attempts, execute_refresh, one_key, plan_refresh
 from support.trees import read_tree
 
 
@@ -69,7 +69,7 @@ def test_a_deadline_ends_what_follows_a_fetch(build, tmp_path, monkeypatch):
 
     refresh(FakeWorker(build.discovery("a"), good), tmp_path / "state")
     before = read_tree(tmp_path / "state" / "a")
-    monkeypatch.setattr(execute, "check_content", endless)
+    monkeypatch.setattr(one_key, "check_content", endless)
     [item] = refresh(FakeWorker(build.discovery("a"), good), tmp_path / "state", left_s=0.3).keys
     assert (item.error.code, item.kept) == (Code.OUT_OF_TIME, True)
     assert "had not been checked" in item.error.message
@@ -80,13 +80,13 @@ def test_a_deadline_while_a_key_is_kept_as_stale(build, tmp_path, monkeypatch):
     """What comes after a fetch is no more ended by the deadline, and the refresh goes to its end."""
     state = tmp_path / "state"
     refresh(FakeWorker(build.discovery("a", "b"), good), state)
-    keep = execute.keep_old_state
+    keep = one_key.keep_old_state
 
     def slow(*arguments, **named):
         time.sleep(0.5)
         return keep(*arguments, **named)
 
-    monkeypatch.setattr(execute, "keep_old_state", slow)
+    monkeypatch.setattr(one_key, "keep_old_state", slow)
     settings = Settings(backoff=0.0, on_failure="stale")
     report = refresh(FakeWorker(build.discovery("a", "b"), failing()), state, settings=settings, left_s=0.2)
     assert [item.outcome for item in report.keys] == [Outcome.STALE] * 2
@@ -94,13 +94,13 @@ def test_a_deadline_while_a_key_is_kept_as_stale(build, tmp_path, monkeypatch):
 
 def test_a_deadline_while_a_key_is_committed(build, tmp_path, monkeypatch):
     """A commit that has begun is finished."""
-    commit = execute.commit
+    commit = one_key.commit
 
     def slow(*arguments):
         time.sleep(0.5)
         commit(*arguments)
 
-    monkeypatch.setattr(execute, "commit", slow)
+    monkeypatch.setattr(one_key, "commit", slow)
     report = refresh(FakeWorker(build.discovery("a"), good), tmp_path / "state", left_s=0.2)
     assert [item.outcome for item in report.keys] == [Outcome.UPDATED]
 
@@ -154,14 +154,14 @@ def test_what_is_done_with_takes_no_room(build, tmp_path):
 
 def test_a_bug_takes_one_key(build, tmp_path, monkeypatch):
     """What nobody has thought of fails the key that it happens to: the others go on, and all are reported."""
-    keep = execute.keep_old_state
+    keep = one_key.keep_old_state
 
     def broken(place, *arguments, **named):
         if place.name == "a":
             raise ValueError("hunter2")
         return keep(place, *arguments, **named)
 
-    monkeypatch.setattr(execute, "keep_old_state", broken)
+    monkeypatch.setattr(one_key, "keep_old_state", broken)
     report = refresh(FakeWorker(build.discovery("a", "b"), failing()), tmp_path / "state")
     assert [item.error.code for item in report.keys] == [Code.COMMIT_FAILED, Code.FETCH_RAISED]
     assert "bug in statebake: ValueError" in report.keys[0].error.message
