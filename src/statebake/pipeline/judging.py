@@ -137,10 +137,15 @@ def _has_built(load: SealedLoad, key: str) -> bool:
 
 
 def with_load(keys: Sequence[KeyResult], load: SealedLoad) -> tuple[KeyResult, ...]:
-    """Return the results with what a sealed load saw of each key."""
-    counts = definitions_per_key(load)
+    """Return the results with what a sealed load saw of each key; of one that did not end, what it told until then."""
+    counts, ended = definitions_per_key(load), load.seconds is not None
     return tuple(
-        replace(key, opened=sanitize_key(key.key) in load.opened, definitions=counts.get(key.key, 0)) for key in keys
+        replace(
+            key,
+            opened=sanitize_key(key.key) in load.opened if ended else None,
+            definitions=counts.get(key.key, 0 if ended else None),
+        )
+        for key in keys
     )
 
 

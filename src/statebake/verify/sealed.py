@@ -49,10 +49,11 @@ def judge_load(load: SealedLoad, rules: SealedRules, where: str) -> tuple[Findin
 
 
 def definitions_per_key(load: SealedLoad) -> dict[str, int]:
-    """Return how many definitions the components of each key yielded together."""
+    """Return how many definitions the components of each key yielded together, of those that were built."""
     found: dict[str, int] = {}
     for component in distinct(load.components):
-        found[component.key] = found.get(component.key, 0) + (component.definitions or 0)
+        if component.definitions is not None:
+            found[component.key] = found.get(component.key, 0) + component.definitions
     return found
 
 
@@ -111,7 +112,14 @@ def _failed(load: SealedLoad, rules: SealedRules, where: str) -> Iterator[Findin
         )
     elif load.seconds is None:
         last = f" The last that it printed: {load.log.splitlines()[-1]}" if load.log else ""
-        yield _error(Code.LOAD_FAILED, f"The load {_how(load)}.{last}", where, "run it yourself to see the reason")
+        of = f" in the component of {at_work.key}" if at_work else ""
+        yield _error(
+            Code.LOAD_FAILED,
+            f"The load {_how(load)}{of}.{last}",
+            _place(at_work, rules) if at_work else where,
+            "run it yourself to see the reason",
+            at_work.key if at_work else None,
+        )
 
 
 def _how(load: SealedLoad) -> str:
