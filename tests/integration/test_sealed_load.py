@@ -121,6 +121,7 @@ def test_too_few_definitions(tmp_path):
     result = verify(project(tmp_path / "it", loads("one", READ), loads("two", READ), settings=settings))
     assert result.code == 6
     assert [found[:2] for found in findings(result)] == [("SB605", "Text[one]"), ("SB605", None)]
+    assert result.json["reports"][0]["keys"][0]["verdict"] == "too few definitions"
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,13 @@ def _failed(load: SealedLoad, rules: SealedRules, where: str) -> Iterator[Findin
             f"give it more time, or find what it waits for: --sealed-timeout {rules.within_s * 2:g}s",
             at_work.key if at_work else None,
         )
+    elif _is_for_another(load):
+        yield _error(
+            Code.WRONG_INTERPRETER,
+            "This PEX is made for another interpreter than those of this machine.",
+            where,
+            "run it where that is installed, or name one: --python",
+        )
     elif load.failure:
         broken = next((item for item in load.components if item.error), None)
         own = Code.__members__.get(load.failure["code"] or "")
@@ -103,13 +110,6 @@ def _failed(load: SealedLoad, rules: SealedRules, where: str) -> Iterator[Findin
             where,
             "find what in it prints the events of a sealed load, and take that out",
         )
-    elif load.seconds is None and any(words in load.log for words in _NO_PEX_PYTHON):
-        yield _error(
-            Code.WRONG_INTERPRETER,
-            "This PEX is made for another interpreter than those of this machine.",
-            where,
-            "run it where that is installed, or name one: --python",
-        )
     elif load.seconds is None:
         last = f" The last that it printed: {load.log.splitlines()[-1]}" if load.log else ""
         of = f" in the component of {at_work.key}" if at_work else ""
@@ -120,6 +120,13 @@ def _failed(load: SealedLoad, rules: SealedRules, where: str) -> Iterator[Findin
             "run it yourself to see the reason",
             at_work.key if at_work else None,
         )
+
+
+def _is_for_another(load: SealedLoad) -> bool:
+    """Return whether it is a PEX whose interpreter this machine has not: the first line names it, or it says so."""
+    if load.failure:
+        return load.failure["code"] == Code.WRONG_INTERPRETER.name
+    return load.seconds is None and not load.unreadable and any(words in load.log for words in _NO_PEX_PYTHON)
 
 
 def _how(load: SealedLoad) -> str:
