@@ -216,12 +216,14 @@ def _unopened(load: SealedLoad, rules: SealedRules, where: str) -> Iterator[Find
     for key, places in sorted(rules.places.items()):
         if sanitize_key(key) in load.opened or key in loaded - local:
             continue
-        why = "its component did not open it" if key in loaded else "no component that was loaded has this key"
+        why, mend = "no component that was loaded has this key", "have its defs.yaml and its code in there"
+        if key in loaded:
+            why, mend = "its component did not open it", "have it read its state where it builds its definitions"
         yield _error(
             Code.STATE_NOT_OPENED,
             f"The state of {key} was not opened: {why}.",
             places[0] if places else where,
-            "see whether its declaration and its code are in the artifact: statebake verify",
+            mend,
             key,
         )
 
