@@ -465,6 +465,7 @@ def test_bad_manifest(good, tmp_path, manifest, code):
     path = rewrite(good[1], tmp_path / "x.pex", change)
     result = statebake("inspect", path, cwd=tmp_path)
     assert (result.code, result.err[:12]) == (3, f"error[{code}]")
+    assert ("next: bake the artifact again" in result.err) == (code == "SB309")
 
 
 def test_an_error_as_json(tmp_path):

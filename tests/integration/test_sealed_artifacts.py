@@ -98,6 +98,14 @@ def test_a_pex_for_another_interpreter(pex, tmp_path):
     other.chmod(0o755)
     result = verify(other, cwd=tmp_path)
     assert (result.code, findings(result)) == (6, [("SB608", None)])
+    content = pex.read_bytes()
+    lost = tmp_path / "lost.pex"
+    first = content.index(b"\n")
+    lost.write_bytes(b"#!/opt/nowhere/".ljust(first, b"x") + content[first:])
+    lost.chmod(0o755)
+    result = verify(lost, cwd=tmp_path)
+    assert (result.code, findings(result)) == (6, [("SB608", None)])
+    assert findings(verify(lost, "--python", sys.executable, cwd=tmp_path)) == [("SB602", "Text[two]")]
 
 
 @pytest.mark.needs("namespaces")

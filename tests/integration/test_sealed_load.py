@@ -32,7 +32,7 @@ def findings(result: Result, *, but: tuple[str, ...] = ("SB306",)) -> list[tuple
     return [(item["code"], item["key"], item["where"]) for item in found if item["code"] not in but]
 
 
-def keys(result: Result) -> dict[str, tuple[bool, int]]:
+def keys(result: Result) -> dict[str, tuple[bool | None, int | None]]:
     return {item["key"]: (item["opened"], item["definitions"]) for item in result.json["reports"][0]["keys"]}
 
 
@@ -121,6 +121,7 @@ def test_too_few_definitions(tmp_path):
     result = verify(project(tmp_path / "it", loads("one", READ), loads("two", READ), settings=settings))
     assert result.code == 6
     assert [found[:2] for found in findings(result)] == [("SB605", "Text[one]"), ("SB605", None)]
+    assert result.json["reports"][0]["keys"][0]["verdict"] == "too few definitions"
 
 
 @pytest.mark.parametrize(
@@ -134,11 +135,13 @@ def test_too_few_definitions(tmp_path):
     ],
 )
 def test_a_load_that_fails(tmp_path, code, words):
-    """It is an error with the reason, whatever ends it."""
+    """It is an error with the reason and the component at work, whatever ends it; what was opened is not known then."""
     result = verify(project(tmp_path / "it", loads("one", code)))
     assert result.code == 6
-    assert [found[0] for found in findings(result)] == ["SB601"]
+    assert findings(result) == [("SB601", "Text[one]", "src/shop/defs/things/defs.yaml:1")]
     assert words in message(result, "SB601")
+    if "ended" in words:
+        assert keys(result) == {"Text[one]": (None, None)}
 
 
 def test_a_load_that_makes_up_how_it_went(tmp_path):
@@ -190,6 +193,7 @@ def test_a_load_that_hangs_and_prints(tmp_path):
     made = project(tmp_path / "it", loads("one", READ), loads("two", code))
     result = verify(made, "--sealed-timeout", "3s")
     assert (result.code, findings(result)) == (6, [("SB606", "Text[two]", "src/shop/defs/things/defs.yaml:4")])
+    assert keys(result) == {"Text[one]": (None, 3), "Text[two]": (None, None)}
     assert run(["pgrep", "-f", mark], cwd=tmp_path).code == 1
 
 

@@ -204,6 +204,26 @@ def test_attempts_that_python_does_not_see_are_told(name, program, listener, ext
     assert attempt.program is None if program is None else attempt.program.startswith(program)
 
 
+def test_sockets_that_have_a_path_are_told(tmp_path):
+    """Who tried one is told with the path, Python or not; the load's own, and what the C library asks, are no fetch."""
+    code = """
+import ctypes, socket, struct
+libc = ctypes.CDLL(None)
+paths = ['/var/run/docker.sock', '/var/run/nscd/socket', 'own']
+for path in paths:
+    address = struct.pack('<H', 1) + path.encode() + bytes(1)
+    print(libc.connect(libc.socket(1, 1, 0), address, len(address)), file=sys.stderr)
+for path in ['/run/other.sock', '/dev/log']:
+    try:
+        socket.socket(socket.AF_UNIX).connect(path)
+    except OSError:
+        pass
+"""
+    load = run_code("import sys" + code, tmp_path)
+    assert load.log.splitlines() == ["-1"] * 3
+    assert {item.host for item in load.attempts} == {"unix:/var/run/docker.sock", "unix:/run/other.sock"}
+
+
 @pytest.mark.parametrize("without", [(), ("namespaces",)])
 def test_a_pair_for_datagrams_leads_nowhere(without, tmp_path):
     """One that is made together needs no connection to send to a socket that has a path."""

@@ -15,7 +15,7 @@ import pytest
 
 from support.cli import Result, statebake
 from support.loading import READ, loads, project
-from support.pexes import bake
+from support.pexes import bake, rewrite
 from support.trees import write_tree
 
 VALUE = "v4lue-of/a+secret:" + "Zx9" * 3
@@ -92,11 +92,33 @@ def test_in_a_package_of_others(made: Path, tmp_path: Path) -> None:
     name = ".deps/x-1-py3-none-any.whl/pkg/tests/x.py"
     result = verify(made / "shop", with_file(made / "shop.pex", tmp_path / "x.pex", name, TOKEN.encode())).ok()
     assert findings(result) == []
-    assert [note for note in result.json["reports"][0]["notes"] if "1 file of installed packages" in note]
+    assert [
+        note for note in result.json["reports"][0]["notes"] if "1 file of installed packages was not judged" in note
+    ]
     name = ".deps/x-1-py3-none-any.whl/x-1.dist-info/direct_url.json"
     url = json.dumps({"url": "https://loader:" + RANDOM[:20] + "@index.shop.internal/x-1.whl"})
     result = verify(made / "shop", with_file(made / "shop.pex", tmp_path / "y.pex", name, url.encode()))
     assert [code for _, code, _ in findings(result)] == ["SB502"]
+
+
+def test_in_a_package_that_nobody_published(made: Path, tmp_path: Path) -> None:
+    """One from a directory or a repository is the project's own: of those a PEX was told, and packages say it."""
+
+    def change(name: str, content: bytes) -> bytes:
+        return (
+            content.replace(b'"requirements":[', b'"requirements":["My.lib @ file:///x",')
+            if name == "PEX-INFO"
+            else content
+        )
+
+    pex = rewrite(made / "shop.pex", tmp_path / "told.pex", change)
+    result = verify(
+        made / "shop", with_file(pex, tmp_path / "x.pex", ".deps/my_lib-1-py3-none-any.whl/pkg/x.py", TOKEN.encode())
+    )
+    assert [code for _, code, _ in findings(result)] == ["SB502"]
+    site = tmp_path / "site"
+    write_tree(site, {"my_lib/x.py": TOKEN, "my_lib-1.dist-info/direct_url.json": "{}"})
+    assert "SB502" in [code for _, code, _ in findings(verify(made / "shop", site))]
 
 
 def test_what_only_looks_like_a_package_of_others(made: Path, tmp_path: Path) -> None:

@@ -64,12 +64,13 @@ def test_against_what_it_must_be_the_same_as(root, against):
 
 
 def test_the_policy_of_the_project(root):
-    """Age counts from the last fetch that confirmed the state, where the work tree knows of it."""
+    """Age counts from the last fetch that confirmed the state, where the work tree knows of it; no such key is ok."""
     pyproject = root / "shop/pyproject.toml"
     pyproject.write_text(pyproject.read_text() + '\n[tool.statebake.policy]\nmax_age = "1d"\nmax_size = "1B"\n')
     result = verify(root, root / "shop.pex", cwd=root / "shop")
     assert result.code == 3
     assert findings(result) == [("SB332", "Text[one]"), ("SB332", "Text[two]")]
+    assert [key["verdict"] for key in result.json["reports"][0]["keys"]] == ["too large", "too large"]
     for record in state_dir(root / "shop").glob("*/.statebake.json"):
         record.write_text(json.dumps({**json.loads(record.read_text()), "checked_at": "2020-01-01T00:00:00Z"}))
     result = verify(root, root / "shop.pex", cwd=root / "shop")

@@ -13,7 +13,7 @@ from statebake.check.policy import (
 )
 from statebake.check.report import report_of
 from statebake.check.snapshot import KeyDir, Snapshot, read_snapshot, sound_ages
-from statebake.check.status import StatusRow, status_rows
+from statebake.check.status import StatusRow, health_of, status_rows
 
 __all__ = [
     "CheckReport",
@@ -27,6 +27,7 @@ __all__ = [
     "facts_of_manifest",
     "facts_of_project",
     "facts_of_records",
+    "health_of",
     "idle_settings",
     "policy_findings",
     "read_snapshot",

@@ -47,6 +47,16 @@ _HEALTH = {
     Code.TOO_LARGE: "too large",
     Code.FORBIDDEN_STRATEGY: "forbidden strategy",
     Code.SCHEMA_VIOLATED: "breaks schema",
+    Code.NO_DECLARATION: "not declared",
+    Code.LEAKED_VALUE: "has a secret",
+    Code.LEAKED_CREDENTIAL: "has a secret",
+    Code.UNWANTED_FILE: "unwanted file",
+    Code.LOAD_FAILED: "load failed",
+    Code.FETCH_ATTEMPTED: "tried to fetch",
+    Code.STATE_NOT_OPENED: "not opened",
+    Code.NO_DEFINITIONS: "yields nothing",
+    Code.TOO_FEW_DEFINITIONS: "too few definitions",
+    Code.LOAD_TIMED_OUT: "load timed out",
 }
 
 
@@ -71,11 +81,12 @@ def status_rows(discovery: Discovery, snapshot: Snapshot, report: CheckReport, n
                 bytes=summary.bytes if summary else None,
                 files=summary.files if summary else None,
                 digest=summary.digest if summary else None,
-                health=_HEALTH[Code.KEY_COLLISION] if key in clashing else _health(worst),
+                health=_HEALTH[Code.KEY_COLLISION] if key in clashing else health_of(worst),
             )
         )
     return rows
 
 
-def _health(worst: Finding | None) -> str:
+def health_of(worst: Finding | None) -> str:
+    """Return the word for the worst finding of a key; ``None``: there is none."""
     return _HEALTH.get(worst.code, "unreadable") if worst else "ok"

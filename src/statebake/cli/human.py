@@ -44,8 +44,11 @@ def count(number: int, noun: str) -> str:
 
 def path(value: Path) -> str:
     """Return a path relative to the current directory where it is inside, as a user would type it."""
+    here = Path.cwd()
+    if here == Path("/"):  # in which everything is: without its slash it would be taken for a name
+        return str(value)
     try:
-        return str(value.relative_to(Path.cwd()))
+        return str(value.relative_to(here))
     except ValueError:
         return str(value)
 

@@ -109,6 +109,9 @@ class TextView(View):
         if self._verbose:
             for note in report.notes:
                 self._out.print(Text(f"  note: {note}", style="dim"))
+        elif report.notes:
+            names = ", ".join(note.partition(" is not searched for")[0] for note in report.notes)
+            self._out.print(Text(f"  note: not searched for: {names} (too short or too common)", style="dim"))
         for item in report.failed:
             if item.error is not None:
                 self._error(item.error, target)

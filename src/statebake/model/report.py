@@ -20,8 +20,8 @@ class KeyResult:
         bytes: the size of what is there; ``None``: nothing is.
         files: how many files that is.
         digest: ``sha256:…`` of what is there.
-        opened: whether a sealed load opened its state; ``None`` without one.
-        definitions: how many definitions a sealed load made of it; ``None`` without one.
+        opened: whether a sealed load opened its state; ``None`` without one, or where it did not end.
+        definitions: how many definitions a sealed load made of it; ``None`` without one, or where it ended before that.
     """
 
     key: str

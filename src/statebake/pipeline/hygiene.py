@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
 import os
 import posixpath
 import re
+import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,6 +34,7 @@ from statebake.verify.artifact import unreadable
 from statebake.verify.files import walk_directory
 from statebake.verify.image import SavedImage
 from statebake.verify.oci_layout import ReadImage, layer_streams
+from statebake.verify.surroundings import INSTALLED_FROM
 
 # Where packages of others are, by the kind of artifact; a wheel has none.
 _IN_PEX = re.compile(r"\.deps/[^/!]+[/!]([^/!]+)")
@@ -42,7 +46,8 @@ _SYSTEM = (
     *("usr/local/bin/", "usr/local/include/", "usr/local/lib", "usr/local/sbin/", "usr/local/share/"),
     *("bin/", "etc/ssl/", "lib/", "lib64/", "sbin/", "var/lib/dpkg/"),
 )
-_INSTALLED_FROM = "direct_url.json"  # PEP 610: has the URL that a package came from, with what was in it
+_DISTRIBUTION = re.compile(r"(?:^|/)([^/]+?)-[^/]*\.dist-info$")
+_REQUIRED_FROM = re.compile(r"([A-Za-z0-9._-]+)\s*(?:\[[^]]*\])?\s*@")  # a direct reference: PEP 508
 _LAYER = re.compile(r"layer (\d+)!(.*)", re.DOTALL)
 _MOST_NOTES = 5
 _MEND = "revoke it, and bake again without it"
@@ -70,7 +75,7 @@ def search_artifact(
 ) -> Searched:
     """Return what must not be in an artifact and is: in its files, and in the layers and the configuration of an image.
 
-    What looks like a credential and is in a package that somebody else has published is only counted. ``project``: the
+    What looks like a credential and is in a package that came from an index is only counted. ``project``: the
     one that it was made of, whose path its state must not have in it. ``engine``: the one that has the image. Layers
     that ``cache_dir`` says are clean are not read again. Raises ``StatebakeError`` as reading the artifact does.
     """
@@ -97,7 +102,10 @@ def search_artifact(
     notes = [*at_hand.ignored, *_first([note.removeprefix("!") for note in searcher.unread])]
     if credentials := {path for path in foreign if unwanted(path.rpartition("!")[2]) is None}:
         files = "1 file" if len(credentials) == 1 else f"{len(credentials)} files"
-        notes.append(f"What looks like a credential in {files} of installed packages is published with them.")
+        notes.append(
+            f"What looks like a credential in {files} of installed packages was not judged: of packages from an index, "
+            "public or private, it is taken to be published with them."
+        )
     done = f"{show_bytes(artifact.size)} searched for {_sought(at_hand)}"
     if known:
         done += f"; {known} of {len(layers)} layers were searched before"
@@ -147,11 +155,12 @@ class _Owner:
         self._state_dirs = [state.path.strip("/") for state in artifact.states]
         tops = [self._package(path) for path in self._state_dirs]
         self._tops = {top for top in tops if top}
+        self._direct = _from_no_index(artifact)
 
     @property
     def places(self) -> list[str]:
         """Where files are that are nobody else's, though they look so: what ``is_public`` says depends on these."""
-        return sorted({*self._tops, *self._state_dirs})
+        return sorted({*self._tops, *self._state_dirs, *self._direct})
 
     def _package(self, inside: str) -> str | None:
         """Return the package of somebody that a file is in; ``None``: it is in none."""
@@ -168,11 +177,12 @@ class _Owner:
         _, inside = _split(hit.path)
         if _is_path(hit):  # which matters in state only
             return STATE_DIR_NAME not in inside
-        if hit.name is not None or inside.endswith(_INSTALLED_FROM) or STATE_DIR_NAME in inside:
+        if hit.name is not None or inside.endswith(INSTALLED_FROM) or STATE_DIR_NAME in inside:
             return False
         package = self._package(inside)
         if package is not None:
-            return package not in self._tops
+            wheel = inside.split("/")[1] if self._artifact.kind == "pex" else package
+            return package not in self._tops and _plain(wheel) not in self._direct
         return self._artifact.image is not None and inside.startswith(_SYSTEM)
 
     def place(self, path: str) -> Place:
@@ -190,6 +200,37 @@ class _Owner:
                 (key, type_), in_key = self._keys[directory], rest
                 settings = settings_for(self._settings, key, type_)
         return Place(key, inside, self._artifact.name, settings.secrets, label, in_key)
+
+
+def _from_no_index(artifact: Artifact) -> frozenset[str]:
+    """Return the names of the packages that came from a directory, a repository or a file: nobody published them.
+
+    What is installed says so itself; a PEX says it of what was asked for by name. A package is known by its
+    distribution's name, for what else is in that is not read.
+    """
+    parents = (path.rpartition("/") for path in artifact.around.files)
+    found = [
+        match[1] for parent, _, name in parents if name == INSTALLED_FROM and (match := _DISTRIBUTION.search(parent))
+    ]
+    if artifact.kind == "pex":
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+            found += [match[1] for text in _requirements(artifact.file) if (match := _REQUIRED_FROM.match(text))]
+    return frozenset(map(_plain, found))
+
+
+def _requirements(pex: Path) -> list[str]:
+    """Return what a PEX, which was read before, was told to have in it."""
+    if pex.is_dir():
+        text = (pex / "PEX-INFO").read_bytes()
+    else:
+        with zipfile.ZipFile(pex) as archive:
+            text = archive.read("PEX-INFO")
+    return [str(item) for item in json.loads(text)["requirements"]]
+
+
+def _plain(name: str) -> str:
+    """Return the name of a distribution or a wheel as names are compared."""
+    return re.sub(r"[-_.]+", "_", name.partition("-")[0] if name.endswith(".whl") else name).lower()
 
 
 def _is_path(hit: Hit) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from statebake.check import Snapshot, facts_of_project, policy_findings
+from statebake.check import Snapshot, facts_of_project, health_of, policy_findings
 from statebake.check.policy import KeyFacts
 from statebake.config import Settings
 from statebake.errors import StatebakeError
@@ -108,7 +108,7 @@ def find_truth(
 def report_on(evidence: Evidence, settings: Settings, now: datetime, directory: str | None) -> Report:
     """Return what is wrong with an artifact by all that is known of it; ``directory``: its project's."""
     artifact, truth, load = evidence.artifact, evidence.truth, evidence.load
-    findings = [*truth.findings, *policy_findings(evidence.facts, settings, now, again=artifact.bake)]
+    findings = list(policy_findings(evidence.facts, settings, now, again=artifact.bake))
     # What a load has seen of a key's strategy is more than what is written of it.
     unseen = [item for item in evidence.runtime if load is None or not _has_built(load, item.key)]
     findings += judge_strategies(unseen, settings.allow_runtime_fetch, artifact.name)
@@ -120,16 +120,37 @@ def report_on(evidence: Evidence, settings: Settings, now: datetime, directory: 
         places = {key.key: _places(key, evidence.manifest) for key in keys}
         findings += sealed_findings(load, places, evidence.facts, settings, artifact.name)
         checks, keys, notes = (*checks, *how_loaded(load)), with_load(keys, load), (*notes, *not_seen(load))
-    return Report(
+    report = Report(
         command="verify",
         subject=_subject(artifact),
         kind=artifact.kind,
         checks=checks,
-        findings=errors_first(findings),
+        findings=errors_first(truth.findings),
         keys=keys,
         notes=notes,
         directory=directory,
     )
+    return with_findings(report, findings)
+
+
+def with_findings(report: Report, findings: Sequence[Finding]) -> Report:
+    """Return the report with more findings, errors first.
+
+    Of a key that was ``ok``, or that had warnings only, the verdict is what the first error says.
+    """
+    known = {item.key for item in report.findings if item.severity is Severity.ERROR}
+    warned = {item.key for item in report.findings} - known
+    wrong: dict[str | None, Finding] = {}
+    for item in findings:
+        if item.severity is Severity.ERROR:
+            wrong.setdefault(item.key, item)
+    keys = (
+        replace(key, verdict=health_of(wrong[key.key]))
+        if key.key in wrong and (key.verdict == "ok" or key.key in warned)
+        else key
+        for key in report.keys
+    )
+    return replace(report, findings=errors_first([*report.findings, *findings]), keys=tuple(keys))
 
 
 def _has_built(load: SealedLoad, key: str) -> bool:
@@ -137,10 +158,15 @@ def _has_built(load: SealedLoad, key: str) -> bool:
 
 
 def with_load(keys: Sequence[KeyResult], load: SealedLoad) -> tuple[KeyResult, ...]:
-    """Return the results with what a sealed load saw of each key."""
-    counts = definitions_per_key(load)
+    """Return the results with what a sealed load saw of each key; of one that did not end, what it told until then."""
+    counts, ended = definitions_per_key(load), load.seconds is not None
     return tuple(
-        replace(key, opened=sanitize_key(key.key) in load.opened, definitions=counts.get(key.key, 0)) for key in keys
+        replace(
+            key,
+            opened=sanitize_key(key.key) in load.opened if ended else None,
+            definitions=counts.get(key.key, 0 if ended else None),
+        )
+        for key in keys
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from statebake.check import definition_findings
@@ -83,7 +84,12 @@ def load_pex(
             "PEX_IGNORE_RCFILES": "true",
         }
         command = [program] if runs else [python or "python3", program]
-        return _run(command, request, {**_allowed(env), **variables}, scratch, settings, env=env)
+        load = _run(command, request, {**_allowed(env), **variables}, scratch, settings, env=env)
+    failure = load.failure or {}
+    missing = (failure.get("message") or "").endswith(os.strerror(errno.ENOENT))
+    if runs and missing and failure["code"] == Code.NO_INTERPRETER.name:  # the one that its first line names
+        return replace(load, failure={**failure, "code": Code.WRONG_INTERPRETER.name})
+    return load
 
 
 def load_wheel(path: Path, place: StatePlace, settings: Settings, env: Mapping[str, str], *, python: str) -> SealedLoad:

@@ -34,12 +34,12 @@ from statebake.pipeline.judging import (
     Evidence,
     Found,
     WorkTree,
-    errors_first,
     find_truth,
     how_loaded,
     not_seen,
     report_on,
     uncounted,
+    with_findings,
     with_load,
     work_tree,
 )
@@ -134,11 +134,7 @@ class Verifier:
         report = report_on(evidence, wanted.settings, self._now, directory)
         broken = schema_findings(states_of_artifact(artifact, facts, wanted.settings, self._env))
         unread = has_schemas(wanted.settings) and artifact.kind == "layout"
-        return replace(
-            report,
-            findings=errors_first([*report.findings, *broken]),
-            notes=(*report.notes, *([_UNREAD] if unread else [])),
-        )
+        return replace(with_findings(report, broken), notes=(*report.notes, *([_UNREAD] if unread else [])))
 
     @cached_property
     def _at_hand(self) -> SecretsAtHand:
@@ -217,10 +213,9 @@ def verify_tree(opened: OpenProject, env: Mapping[str, str], now: datetime, *, s
     report = report_of(directory, discovery, status_rows(discovery, snapshot, checked, now), checked)
     searched = search_state(opened.target.project, settings, discovery, snapshot, env)
     report = replace(
-        report,
+        with_findings(report, searched.findings),
         command="verify",
         checks=(*report.checks, *searched.checks),
-        findings=errors_first([*report.findings, *searched.findings]),
         notes=(*report.notes, *searched.notes),
     )
     if not sealed:
@@ -229,10 +224,10 @@ def verify_tree(opened: OpenProject, env: Mapping[str, str], now: datetime, *, s
     places = {key: [item.declared_at for item in discovery.components_of(key)] for key in discovery.keys}
     found = sealed_findings(load, places, facts_of_project(discovery, snapshot), settings, str(directory))
     known = {(item.code, item.key) for item in report.findings}
+    report = with_findings(report, [item for item in found if (item.code, item.key) not in known])
     return replace(
         report,
         checks=(*report.checks, *how_loaded(load)),
-        findings=errors_first([*report.findings, *(item for item in found if (item.code, item.key) not in known)]),
         keys=with_load(report.keys, load),
         notes=(*report.notes, *not_seen(load)),
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import unicodedata
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
@@ -108,14 +109,16 @@ def artifact_state(
             place = f"{where}!{path}/{name}"
             content = text(name)
             try:
-                records[directory] = Record.from_json(parse_json(content, place), place)
+                with _baked_again():
+                    records[directory] = Record.from_json(parse_json(content, place), place)
             except StatebakeError as error:
                 if MANIFEST_NAME not in files:
                     raise
                 records[directory] = replace(Finding.of_error(error), where=f"{path}/{name}")
     manifest = None
     if MANIFEST_NAME in files:
-        manifest = Manifest.loads(text(MANIFEST_NAME), f"{where}!{path}/{MANIFEST_NAME}")
+        with _baked_again():
+            manifest = Manifest.loads(text(MANIFEST_NAME), f"{where}!{path}/{MANIFEST_NAME}")
         listed = list(manifest.keys)
     else:
         listed = []
@@ -150,6 +153,17 @@ def _summary(inside: Mapping[str, FoundFile], *, state_is_dir: bool) -> TreeSumm
     ordered = sorted(inside.items(), key=lambda item: item[0].encode())
     files = ((name, file.size, file.content) for name, file in ordered if name != RECORD_NAME)
     return summarize(files, state_is_dir=state_is_dir)
+
+
+@contextlib.contextmanager
+def _baked_again() -> Iterator[None]:
+    """Have what is damaged in an artifact baked again: a refresh would not change it."""
+    try:
+        yield
+    except StatebakeError as error:
+        if error.code is Code.BAD_RECORD:
+            error.next_step = "bake the artifact again"
+        raise
 
 
 def _check_name(name: str, path: str, where: str) -> None:

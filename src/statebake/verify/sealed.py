@@ -49,10 +49,11 @@ def judge_load(load: SealedLoad, rules: SealedRules, where: str) -> tuple[Findin
 
 
 def definitions_per_key(load: SealedLoad) -> dict[str, int]:
-    """Return how many definitions the components of each key yielded together."""
+    """Return how many definitions the components of each key yielded together, of those that were built."""
     found: dict[str, int] = {}
     for component in distinct(load.components):
-        found[component.key] = found.get(component.key, 0) + (component.definitions or 0)
+        if component.definitions is not None:
+            found[component.key] = found.get(component.key, 0) + component.definitions
     return found
 
 
@@ -85,6 +86,13 @@ def _failed(load: SealedLoad, rules: SealedRules, where: str) -> Iterator[Findin
             f"give it more time, or find what it waits for: --sealed-timeout {rules.within_s * 2:g}s",
             at_work.key if at_work else None,
         )
+    elif _is_for_another(load):
+        yield _error(
+            Code.WRONG_INTERPRETER,
+            "This PEX is made for another interpreter than those of this machine.",
+            where,
+            "run it where that is installed, or name one: --python",
+        )
     elif load.failure:
         broken = next((item for item in load.components if item.error), None)
         own = Code.__members__.get(load.failure["code"] or "")
@@ -102,16 +110,23 @@ def _failed(load: SealedLoad, rules: SealedRules, where: str) -> Iterator[Findin
             where,
             "find what in it prints the events of a sealed load, and take that out",
         )
-    elif load.seconds is None and any(words in load.log for words in _NO_PEX_PYTHON):
-        yield _error(
-            Code.WRONG_INTERPRETER,
-            "This PEX is made for another interpreter than those of this machine.",
-            where,
-            "run it where that is installed, or name one: --python",
-        )
     elif load.seconds is None:
         last = f" The last that it printed: {load.log.splitlines()[-1]}" if load.log else ""
-        yield _error(Code.LOAD_FAILED, f"The load {_how(load)}.{last}", where, "run it yourself to see the reason")
+        of = f" in the component of {at_work.key}" if at_work else ""
+        yield _error(
+            Code.LOAD_FAILED,
+            f"The load {_how(load)}{of}.{last}",
+            _place(at_work, rules) if at_work else where,
+            "run it yourself to see the reason",
+            at_work.key if at_work else None,
+        )
+
+
+def _is_for_another(load: SealedLoad) -> bool:
+    """Return whether it is a PEX whose interpreter this machine has not: the first line names it, or it says so."""
+    if load.failure:
+        return load.failure["code"] == Code.WRONG_INTERPRETER.name
+    return load.seconds is None and not load.unreadable and any(words in load.log for words in _NO_PEX_PYTHON)
 
 
 def _how(load: SealedLoad) -> str:
@@ -201,12 +216,14 @@ def _unopened(load: SealedLoad, rules: SealedRules, where: str) -> Iterator[Find
     for key, places in sorted(rules.places.items()):
         if sanitize_key(key) in load.opened or key in loaded - local:
             continue
-        why = "its component did not open it" if key in loaded else "no component that was loaded has this key"
+        why, mend = "no component that was loaded has this key", "have its defs.yaml and its code in there"
+        if key in loaded:
+            why, mend = "its component did not open it", "have it read its state where it builds its definitions"
         yield _error(
             Code.STATE_NOT_OPENED,
             f"The state of {key} was not opened: {why}.",
             places[0] if places else where,
-            "see whether its declaration and its code are in the artifact: statebake verify",
+            mend,
             key,
         )
 

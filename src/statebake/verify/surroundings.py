@@ -13,7 +13,9 @@ from statebake.verify.files import CONFIG_NAMES
 
 DECLARATION_NAMES = ("defs.yaml", "component.yaml")
 _PACKAGE = ("__init__.py", "__init__.pyc")
-TELLING_NAMES = frozenset({*CONFIG_NAMES, *DECLARATION_NAMES, *_PACKAGE})
+INSTALLED_FROM = "direct_url.json"
+"""Has the URL that a package came from, where that was no index (PEP 610), with what was in it."""
+TELLING_NAMES = frozenset({*CONFIG_NAMES, *DECLARATION_NAMES, *_PACKAGE, INSTALLED_FROM})
 """Files whose being there is asked for."""
 
 

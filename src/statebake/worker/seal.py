@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import namespaces, seccomp
+from .watch import leads_out
 
 _TICK_MS = 50
 _LONGEST_COMMAND = 200
@@ -258,6 +259,9 @@ def _supervise(child: int, listener: int | None, spec: dict[str, Any]) -> tuple[
         poll.register(listener, select.POLLIN)
 
     def tell(found: seccomp.Attempt) -> None:
+        scheme, _, path = found.host.partition("unix:")
+        if not scheme and path and not leads_out(path, spec["scratch"] or "/tmp"):  # noqa: S108
+            return
         program = _program(found.command, spec["argv"])
         _say(spec["mark"], event="attempt", host=found.host, port=found.port, program=program)
 

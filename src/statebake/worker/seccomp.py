@@ -124,11 +124,17 @@ def _lines(machine: _Machine, *, networkless: bool, listener: bool) -> list[tupl
     if listener:  # a filter cannot follow pointers: whoever answers sees whether a message has an address
         for number in (machine.sendmsg, machine.sendmmsg):
             lines += [(_JUMP_EQUAL, 0, 1, number), (_RETURN, 0, 0, _NOTIFY)]
+    # One for a stream to a path can be made where its connection is told: nothing is sent without one.
+    family = socket.AF_UNIX if listener else socket.AF_INET
     lines += [
-        (_JUMP_EQUAL, 0, 5, machine.socket),
+        (_JUMP_EQUAL, 0, 9, machine.socket),
         (_LOAD, 0, 0, _ARGUMENTS),
-        (_JUMP_EQUAL, 2, 0, socket.AF_INET),
-        (_JUMP_EQUAL, 1, 0, socket.AF_INET6),
+        (_JUMP_EQUAL, 6, 0, socket.AF_INET),
+        (_JUMP_EQUAL, 5, 0, socket.AF_INET6),
+        (_JUMP_EQUAL, 0, 3, family),
+        (_LOAD, 0, 0, _ARGUMENTS + 8),
+        (_AND, 0, 0, _TYPE_OF_SOCKET),
+        (_JUMP_EQUAL, 1, 0, socket.SOCK_STREAM),
         (_RETURN, 0, 0, denied),
         (_RETURN, 0, 0, _ALLOW),
         (_JUMP_EQUAL, 0, 1, machine.connect),
@@ -200,10 +206,12 @@ def _command(pid: int) -> tuple[str, ...]:
 
 
 def _attempt(address: bytes, command: tuple[str, ...]) -> Attempt | None:
-    """Return where an address of the system leads: ``struct sockaddr_in`` and ``sockaddr_in6``."""
+    """Return where an address of the system leads: ``struct sockaddr_in``, ``sockaddr_in6`` and ``sockaddr_un``."""
     family = int.from_bytes(address[:2], "little")
     if family == socket.AF_INET and len(address) >= 8:
         return Attempt(str(ipaddress.IPv4Address(address[4:8])), int.from_bytes(address[2:4], "big"), command)
     if family == socket.AF_INET6 and len(address) >= 24:
         return Attempt(str(ipaddress.IPv6Address(address[8:24])), int.from_bytes(address[2:4], "big"), command)
+    if family == socket.AF_UNIX and address[2:3] not in {b"", b"\0"}:  # without a path it is in the namespace
+        return Attempt(f"unix:{os.fsdecode(address[2:].partition(bytes(1))[0])}", None, command)
     return None

@@ -23,6 +23,15 @@ _OWN_FILES = (".statebake.json",)
 _IN_OPEN, _IN_ISDIR, _IN_NONBLOCK = 0x20, 0x40000000, 0o4000
 _EVENT = struct.Struct("iIII")
 _OS_AUDIT = {"socket.connect": 1, "socket.sendto": 1, "socket.sendmsg": 1}
+# The C library asks these for users and hosts by itself, and gives them lines for the log.
+_NO_FETCH = (
+    "/dev/log",
+    "/run/nscd/",
+    "/var/run/nscd/",
+    "/run/systemd/userdb/",
+    "/run/systemd/journal/",
+    "/var/lib/sss/",
+)
 _LOOKUPS = {"socket.getaddrinfo", "socket.gethostbyname"}
 
 
@@ -37,6 +46,7 @@ class Watch:
         self.opened: set[str] = set()
         self._say, self._stack_line = say, stack_line
         self._own_name = socket.gethostname()
+        self._own_files = os.environ.get("TMPDIR", "/tmp")  # noqa: S108
         self._busy = threading.local()
         self._inotify: int | None = None
         self._watched: dict[int, str] = {}
@@ -98,7 +108,8 @@ class Watch:
             self._told(_text(address[0]), address[1])
             raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
         if isinstance(address, str | bytes):
-            self._told(f"unix:{_text(address)}", None)
+            if leads_out(_text(address), self._own_files):
+                self._told(f"unix:{_text(address)}", None)
             raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
     def _refuse_lookup(self, arguments: tuple[Any, ...]) -> None:
@@ -118,6 +129,14 @@ class Watch:
             self._say(event="attempt", host=host, port=port, program=None, line=self._stack_line())
         finally:
             self._busy.now = False
+
+
+def leads_out(path: str, own_files: str) -> bool:
+    """Return whether a connection to a socket's path is an attempt to fetch.
+
+    It is none to what the load has itself, in ``own_files``, where alone it can write, or without a path.
+    """
+    return path.startswith("/") and not path.startswith((*_NO_FETCH, f"{own_files}/"))
 
 
 def _text(value: object) -> str:

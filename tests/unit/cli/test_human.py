@@ -87,3 +87,9 @@ def test_paths(tmp_path, monkeypatch):
     assert human.path(Path.cwd() / "dist/a.pex") == "dist/a.pex"
     assert human.path(Path("/elsewhere/a.pex")) == "/elsewhere/a.pex"
     assert re.fullmatch(r"\.|", human.path(Path.cwd()))
+
+
+def test_a_path_from_the_root_directory(monkeypatch):
+    """It keeps its slash, without which it would be taken for the name of an image."""
+    monkeypatch.chdir("/")
+    assert human.path(Path("/tmp/shop.pex")) == "/tmp/shop.pex"

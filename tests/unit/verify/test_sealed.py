@@ -187,9 +187,13 @@ def test_a_load_that_hangs():
 
 
 def test_a_process_that_just_ends():
-    """Its last line is shown, and a PEX without its interpreter is told apart."""
+    """Its last line is shown, the component at work is named, and a PEX without its interpreter is told apart."""
     crashed = [SEALS, {**ENDED, "exit": None, "signal": 11}]
     assert messages(*crashed, log="one\ntwo") == ["The load was ended by SIGSEGV. The last that it printed: two"]
+    at_work = [SEALS, enter(0, NORTH), leave(0), enter(1, SOUTH), ENDED]
+    assert judged(*at_work) == [(Code.LOAD_FAILED, Severity.ERROR, SOUTH, "src/shop/defs/stations/defs.yaml:8")]
+    said = "The load ended its process with exit code 0 in the component of Stations[south]."
+    assert messages(*at_work) == [said]
     exited = [SEALS, {**ENDED, "exit": 102}]
     log = "Failed to find compatible interpreter on path /usr/bin."
     assert [found[0] for found in judged(*exited, log=log)] == [Code.WRONG_INTERPRETER]
