@@ -88,7 +88,8 @@ ENCODERS: dict[str, Callable[[str], str | bytes]] = {
 @example(value="Zq8rT5vW2mX-Zq8rT5vW2mX" * 9, before="nnnn" * 11, after="")
 @example(value='00000"\r0', before="", after="'")
 @example(value="x" * 7 + "\xad", before="", after="")
-@example(value="00000000", before="0" * 40, after="")
+@example(value="Zq8rT5vW", before="a" * 44, after="")
+@example(value="Zq8rT5vW", before="a" * 53, after="")
 def test_every_form_is_found(encoder, value, before, after):
     """A secret is found in what every encoder makes of it and of text around it, at any alignment."""
     assume(value.strip() == value)
