@@ -14,7 +14,7 @@ from statebake.model.normalize import normalize
 from statebake.model.record import ComponentRef, Record, Stale, dump_json, read_record
 from statebake.model.state_config import DefsStateManagementType
 from statebake.model.transaction import commit_keys, replace_file, storage_error
-from statebake.model.tree import TreeFile, TreeSummary, read_each, summarize_dir
+from statebake.model.tree import TreeFile, TreeSummary, go_on, read_each, summarize_dir
 
 _Read = Callable[[Sequence[TreeFile]], Iterable[str]]
 
@@ -100,18 +100,19 @@ def prepare(
     return Prepared(record, staged, old, changed)
 
 
-def commit(prepared: Sequence[Prepared], state_dir: Path) -> None:
+def commit(prepared: Sequence[Prepared], state_dir: Path, pulse: Callable[[], None] = go_on) -> None:
     """Make prepared states the states of their keys: all of them or, where one cannot be, none.
 
     The same bytes as before are not written again: only the record's confirmation is new, so that an artifact does not
-    change. Confirmations come first, for they change no state where a swap fails. Raises ``StatebakeError``
-    (``COMMIT_FAILED``, ``READ_ONLY``); the old states are then unchanged.
+    change. Confirmations come first, for they change no state where a swap fails. ``pulse`` ends this by raising, as
+    long as no state is in place. Raises ``StatebakeError`` (``COMMIT_FAILED``, ``READ_ONLY``); the old states are then
+    unchanged.
     """
     for one in prepared:
         if not one.changed:
             place = state_dir / one.staged.name
             replace_file(place / RECORD_NAME, dump_json(one.record.to_json()), one.staged.parent)
-    commit_keys(state_dir, [one.staged for one in prepared if one.changed])
+    commit_keys(state_dir, [one.staged for one in prepared if one.changed], pulse)
 
 
 def settle(fetched: Fetched, state_dir: Path, staged: Path) -> Prepared:

@@ -15,11 +15,12 @@ import shlex
 import shutil
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import IGNORE_NAME, LAST_NAME, LOCK_NAME, STAGING_NAME
+from statebake.model.tree import go_on
 
 _OLD_DIR = "~old"  # no key directory has a name with a `~`, see `keys.sanitize_key`
 _JOURNAL_NAME = "~journal.json"
@@ -137,18 +138,19 @@ def _empty(directory: Path, root: Path) -> list[Path]:
     return [directory, *left] if any(path.parent == directory for path in left) else left
 
 
-def commit_keys(state_dir: Path, staged: Sequence[Path]) -> None:
+def commit_keys(state_dir: Path, staged: Sequence[Path], pulse: Callable[[], None] = go_on) -> None:
     """Make the staged key directories the state of their keys, durably; their names are the sanitized keys.
 
     Opened by its path, a key is the old one or the new one at every instant (where the file system cannot exchange
     two directories, it is missing for an instant, and ``recover`` brings the old one back). Of several keys all are
     committed or none: what a killed process left half done, the next start finishes; readers in between see some of
-    them. Raises ``StatebakeError`` (``COMMIT_FAILED``, ``READ_ONLY``); every old state is then unchanged.
+    them. ``pulse`` is called until the first one is put in place, and ends this by raising. Raises ``StatebakeError``
+    (``COMMIT_FAILED``, ``READ_ONLY``); every old state is then unchanged.
     """
     if not staged:
         return
     try:
-        entries = {directory.name: fsync_tree(directory) for directory in staged}
+        entries = {directory.name: fsync_tree(directory, pulse) for directory in staged}
         done: list[Path] = []
         try:
             if len(staged) > 1:
@@ -271,8 +273,8 @@ def _write_ignore_file(state_dir: Path) -> None:
         replace_file(path, "*\n", state_dir / STAGING_NAME)
 
 
-def fsync_tree(root: Path) -> int:
-    """Make every file and directory under ``root``, and ``root`` itself, durable; raises ``OSError``.
+def fsync_tree(root: Path, pulse: Callable[[], None] = go_on) -> int:
+    """Make every file and directory under ``root``, and ``root`` itself, durable; raises ``OSError``, and as ``pulse``.
 
     Returns how many entries there are.
     """
@@ -282,6 +284,7 @@ def fsync_tree(root: Path) -> int:
         for name in names:
             if Path(directory, name).is_symlink():
                 continue
+            pulse()
             descriptor = os.open(Path(directory, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 os.fsync(descriptor)

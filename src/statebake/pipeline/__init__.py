@@ -131,7 +131,9 @@ def side_by_side(
 
     async def every() -> list[T | StatebakeError]:
         opening = asyncio.Semaphore(max(2, os.cpu_count() or 1))  # importing is work for the processor
-        return await asyncio.gather(*(one(target, opening) for target in targets))
+        tasks = [asyncio.create_task(one(target, opening)) for target in targets]
+        await asyncio.gather(*tasks, return_exceptions=True)  # it waits for all, after an interrupt as well
+        return [task.result() for task in tasks]
 
     return run_interruptible(every())
 

@@ -145,7 +145,7 @@ class _Refresh:
                 self.end(replace(held, kept=held.record is not None))
             return
         try:
-            await self.bench.threaded(commit, ready, self.bench.state_dir)
+            await self.bench.threaded(commit, ready, self.bench.state_dir, self.bench.pulse)
         except StatebakeError as error:
             for outcome in outcomes:
                 self.end(replace(outcome, outcome=Outcome.FAILED, error=error, record=None, kept=True))

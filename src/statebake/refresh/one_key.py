@@ -142,7 +142,7 @@ class OneKey:
             if not prepared.changed:
                 await bench.threaded(discard, prepared.staged)
             return None
-        await bench.threaded(commit, [prepared], bench.state_dir)
+        await bench.threaded(commit, [prepared], bench.state_dir, bench.pulse)
         await bench.threaded(discard, prepared.staged)  # now, not at the end: others may need the room
         return self.outcome(prepared)
 

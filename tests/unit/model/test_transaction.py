@@ -87,6 +87,25 @@ def test_keys_whose_names_are_alike_do_not_meet(state_dir):
     assert {name: (state_dir / name / "state").read_text() for name in names} == {name: f"new {name}" for name in names}
 
 
+def test_a_commit_is_given_up_before_anything_is_in_place(state_dir):
+    """Nobody waits for thousands of files to be written out; of several keys all are as they were."""
+    left = [None] * 3
+
+    def pulse() -> None:
+        if not left:
+            raise KeyboardInterrupt
+        left.pop()
+
+    before = read_tree(state_dir)
+    with open_staging(state_dir) as staging:
+        for name in ("a", "b"):
+            write_tree(staging / name, {"state": "new", "other": "new"})
+        with pytest.raises(KeyboardInterrupt):
+            commit_keys(state_dir, [staging / "a", staging / "b"], pulse)
+        assert {path: data for path, data in read_tree(state_dir).items() if path in before} == before
+        assert names_in(state_dir) == [".gitignore", ".staging", "a"]
+
+
 def test_the_longest_name_is_replaced_without_an_exchange(state_dir, monkeypatch):
     """A key whose directory's name is as long as can be is replaced by two renames as well."""
     without_exchange(monkeypatch)
