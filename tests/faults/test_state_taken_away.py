@@ -31,7 +31,8 @@ if name == "1":
 DELETE_AND_WAIT = """
 import shutil, time
 if name == "1" and not Path({begun!r}).exists():
-    shutil.rmtree(state_path.parents[2])
+    while state_path.parents[2].exists():  # the tool may be removing something in it as well
+        shutil.rmtree(state_path.parents[2], ignore_errors=True)
     Path({begun!r}).touch()
     while not Path({go!r}).exists():
         time.sleep(0.01)
