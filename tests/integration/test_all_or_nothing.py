@@ -127,7 +127,8 @@ def test_several_projects(tmp_path: Path, files: dict[str, str], told: str) -> N
     assert not list(state_dir(good).glob("Text*")) + list(state_dir(other).glob("Text*"))
     text = statebake(*whole, cwd=tmp_path).out
     assert "✗ shop: 1 held back" in text
-    assert "next: mend the other project, then the same command again" in text
+    assert "next: mend what failed, then the same command again" in text
+    assert "--failed --all-or-nothing" not in text
 
 
 def test_a_project_that_nothing_is_asked_of(tmp_path: Path) -> None:

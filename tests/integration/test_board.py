@@ -188,7 +188,7 @@ def test_prints(tmp_path: Path) -> None:
 
 def test_all_that_is_printed(tmp_path: Path) -> None:
     """``--verbose`` shows all of it, of every attempt; without it, an error says how much there was before its end."""
-    text = "for n in range(100): print('line', n)\nraise ConnectionError('gone')"
+    text = "for n in range(100): print('line', n)\nprint('\\n\\n')\nraise ConnectionError('gone')"
     project = native_project(tmp_path, code_component("it", text))
     loud = statebake("refresh", "--retries", "1", "--verbose", cwd=project)
     assert [loud.out.count(f"    | line {n}\n") for n in range(100)] == [2] * 100

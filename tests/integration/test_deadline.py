@@ -67,6 +67,15 @@ def test_a_deadline_ends_an_import_that_hangs(tmp_path: Path) -> None:
     assert not state_dir(project).exists()
 
 
+def test_a_project_that_hangs_does_not_hold_up_a_key_of_another(tmp_path: Path) -> None:
+    """A key that is named is fetched when it is known whose it is, whatever the other projects are at."""
+    root = workspace(tmp_path, {"sales": component("slow"), "finance": component("quick")})
+    (root / "sales/src/shop/__init__.py").write_text(HANG)
+    result = statebake("refresh", "--key", "Text[quick]", "--deadline", "4s", cwd=root, timeout=30)
+    assert (result.code, the_error(result.err).code) == (4, "SB412")
+    assert (state_dir(root / "finance") / "Text__quick__/state").read_text() == "quick"
+
+
 def test_a_deadline_of_a_workspace(tmp_path: Path) -> None:
     """It holds for all projects together, also where the settings of only one of them have it."""
     root = workspace(tmp_path, {"sales": code_component("hangs", HANG), "finance": component("quick")})

@@ -206,22 +206,26 @@ def test_attempts_that_python_does_not_see_are_told(name, program, listener, ext
 
 def test_sockets_that_have_a_path_are_told(tmp_path):
     """Who tried one is told with the path, Python or not; the load's own, and what the C library asks, are no fetch."""
-    code = """
+    code = f"""
 import ctypes, socket, struct
 libc = ctypes.CDLL(None)
-paths = ['/var/run/docker.sock', '/var/run/nscd/socket', 'own']
+own = {str(tmp_path / "scratch")!r}
+paths = ['/var/run/docker.sock', '/var/run/nscd/socket', own + '/own', own + '/..' * 20 + '/run/up.sock']
+paths += ['/run/systemd/resolve/io.systemd.Resolve']
 for path in paths:
     address = struct.pack('<H', 1) + path.encode() + bytes(1)
     print(libc.connect(libc.socket(1, 1, 0), address, len(address)), file=sys.stderr)
-for path in ['/run/other.sock', '/dev/log']:
+os.chdir('/run')
+for path in ['/run/other.sock', 'relative.sock', '/dev/log', '/dev/logger', '\\0abstract']:
     try:
         socket.socket(socket.AF_UNIX).connect(path)
     except OSError:
         pass
 """
-    load = run_code("import sys" + code, tmp_path)
-    assert load.log.splitlines() == ["-1"] * 3
-    assert {item.host for item in load.attempts} == {"unix:/var/run/docker.sock", "unix:/run/other.sock"}
+    load = run_code("import os, sys" + code, tmp_path)
+    assert load.log.splitlines() == ["-1"] * 5
+    told = {"/var/run/docker.sock", "/run/up.sock", "/run/other.sock", "/run/relative.sock", "/dev/logger"}
+    assert {item.host for item in load.attempts} == {f"unix:{path}" for path in told}
 
 
 @pytest.mark.parametrize("without", [(), ("namespaces",)])

@@ -104,21 +104,39 @@ def test_in_a_package_of_others(made: Path, tmp_path: Path) -> None:
 def test_in_a_package_that_nobody_published(made: Path, tmp_path: Path) -> None:
     """One from a directory or a repository is the project's own: of those a PEX was told, and packages say it."""
 
-    def change(name: str, content: bytes) -> bytes:
-        return (
-            content.replace(b'"requirements":[', b'"requirements":["My.lib @ file:///x",')
-            if name == "PEX-INFO"
-            else content
-        )
+    wheel = ".deps/my_lib-1-py3-none-any.whl"
+    for url, count in (("file:///x", 1), ("git+https://x/y@main", 1), ("file:///x/my_lib-1-py3-none-any.whl", 0)):
 
-    pex = rewrite(made / "shop.pex", tmp_path / "told.pex", change)
-    result = verify(
-        made / "shop", with_file(pex, tmp_path / "x.pex", ".deps/my_lib-1-py3-none-any.whl/pkg/x.py", TOKEN.encode())
-    )
-    assert [code for _, code, _ in findings(result)] == ["SB502"]
-    site = tmp_path / "site"
-    write_tree(site, {"my_lib/x.py": TOKEN, "my_lib-1.dist-info/direct_url.json": "{}"})
-    assert "SB502" in [code for _, code, _ in findings(verify(made / "shop", site))]
+        def change(name: str, content: bytes, url: str = url) -> bytes:
+            told = f'"requirements":["My.lib @ {url}",'.encode()
+            return content.replace(b'"requirements":[', told) if name == "PEX-INFO" else content
+
+        pex = rewrite(made / "shop.pex", tmp_path / "told.pex", change)
+        for name, content in ((f"{wheel}/pkg/x.py", TOKEN.encode()), (wheel, zipped(TOKEN.encode(), "pkg/x.py"))):
+            result = verify(made / "shop", with_file(pex, tmp_path / "x.pex", name, content))
+            assert [code for _, code, _ in findings(result)] == ["SB502"] * count
+
+
+@pytest.mark.parametrize(
+    ("file", "origin", "count"),
+    [
+        ("my_lib/x.py", {"url": "file:///x", "dir_info": {}}, 1),
+        ("my_lib.py", {"url": "https://x/y", "vcs_info": {"vcs": "git", "commit_id": "1"}}, 1),
+        ("my_lib/x.py", {"url": "file:///x/my_lib-1-py3-none-any.whl", "archive_info": {}}, 0),
+        ("my_lib/x.py", {"url": "file:///home/conda/feedstock_root/my-lib_1699999999999/work", "dir_info": {}}, 0),
+        ("other/x.py", {"url": "file:///x", "dir_info": {}}, 0),
+        ("my_lib/x.py", [], 0),
+    ],
+)
+def test_where_a_package_says_that_it_came_from(made: Path, tmp_path: Path, file: str, origin: object, count: int):
+    """One from a directory or a repository is the project's own, not one from a wheel, or that conda has built so."""
+    files = {file: TOKEN, "my_lib-1.dist-info/direct_url.json": json.dumps(origin)}
+    site = tmp_path / "lib/python3.11/site-packages"
+    shutil.copytree(made / "shop/src", site)
+    write_tree(site, files)
+    write_tree(tmp_path, {"pyvenv.cfg": ""})
+    found = [code for _, code, _ in findings(verify(made / "shop", tmp_path))]
+    assert found.count("SB502") == count
 
 
 def test_what_only_looks_like_a_package_of_others(made: Path, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Judging the state in a work tree."""
 
 from statebake.check.check import CheckReport, check
-from statebake.check.idle import idle_settings
+from statebake.check.idle import unmatched_patterns, unused_max_stale
 from statebake.check.policy import (
     KeyFacts,
     definition_findings,
@@ -28,10 +28,11 @@ __all__ = [
     "facts_of_project",
     "facts_of_records",
     "health_of",
-    "idle_settings",
     "policy_findings",
     "read_snapshot",
     "report_of",
     "sound_ages",
     "status_rows",
+    "unmatched_patterns",
+    "unused_max_stale",
 ]

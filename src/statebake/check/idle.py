@@ -11,19 +11,15 @@ from statebake.model.discovery import Component, Discovery
 from statebake.model.finding import Finding, Severity
 
 
-def idle_settings(config: ResolvedConfig, discovery: Discovery, *, alone: bool) -> list[Finding]:
-    """Return a warning for every table of keys and every limit that matches no key, and for ``max_stale`` in vain.
+def unmatched_patterns(config: ResolvedConfig, discovery: Discovery, *, alone: bool) -> Iterator[Finding]:
+    """Yield a warning for every table of keys and every limit that matches no key.
 
     ``alone``: no other project is refreshed together with this one, to whose keys a limit would apply as well. Where a
     component cannot be loaded its key is not known, so nothing is said.
     """
-    if discovery.failures or not discovery.keys:
-        return []
-    firsts = [discovery.components_of(key)[0] for key in discovery.keys]
-    return [*_unmatched(config, firsts, alone=alone), *_never_stale(config, firsts)]
-
-
-def _unmatched(config: ResolvedConfig, firsts: list[Component], *, alone: bool) -> Iterator[Finding]:
+    firsts = _first_components(discovery)
+    if not firsts:
+        return
     known = frozenset(text for one in firsts for text in (one.key, one.type, one.type.rpartition(".")[2]))
     places = {
         section.pattern: (f'keys."{section.pattern}"', key_setting(section.pattern, next(iter(section.values))))
@@ -37,7 +33,12 @@ def _unmatched(config: ResolvedConfig, firsts: list[Component], *, alone: bool) 
                 yield _idle(f"{shown} matches no key and no class of a component{guess}", config.origins[name])
 
 
-def _never_stale(config: ResolvedConfig, firsts: list[Component]) -> Iterator[Finding]:
+def unused_max_stale(config: ResolvedConfig, discovery: Discovery) -> Iterator[Finding]:
+    """Yield a warning for every ``max_stale`` that a refresh with these settings does not go by.
+
+    A check does not know with which flags the refreshes are.
+    """
+    firsts = _first_components(discovery)
     settings = config.settings
     places = [("*", "max_stale")] if settings.max_stale is not None else []
     places += [
@@ -49,6 +50,11 @@ def _never_stale(config: ResolvedConfig, firsts: list[Component]) -> Iterator[Fi
             yield _idle(
                 f'{name} is set, but on_failure is not "stale" for any key that it is about', config.origins[name]
             )
+
+
+def _first_components(discovery: Discovery) -> list[Component]:
+    """Return a component of each key, none where not all of the keys are known."""
+    return [] if discovery.failures else [discovery.components_of(key)[0] for key in discovery.keys]
 
 
 def _idle(what: str, where: str) -> Finding:

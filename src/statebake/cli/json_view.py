@@ -45,7 +45,7 @@ class JsonView(View):
         self._refreshes: dict[Path, dict[str, KeyOutcome | None]] = {}  # how each key ended, if it has
 
     def observer(self, target: Target) -> Observer:
-        return _Progress(self, self._refreshes.setdefault(target.project.directory, {}))
+        return _Progress(self, self._refreshes.get(target.project.directory, {}))
 
     def work_on(self, targets: Sequence[Target]) -> None:
         super().work_on(targets)

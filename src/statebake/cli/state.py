@@ -134,7 +134,7 @@ def check_command(
 ) -> int:
     """Prove that every key has its state. Fetches nothing. Exit code 3 says that something is missing or wrong."""
     from statebake import pipeline
-    from statebake.check import idle_settings, report_of, status_rows
+    from statebake.check import report_of, status_rows, unmatched_patterns
     from statebake.cli.reports.reporting import reporting
     from statebake.pipeline.caches import find_stale_caches
 
@@ -153,7 +153,7 @@ def check_command(
         async def work(opened: OpenProject) -> tuple[Discovery, Snapshot, CheckReport]:
             snapshot, report = pipeline.check_state(opened, ahead)
             alone = len(targets) == 1 and opened.target.project.workspace is None
-            idle = idle_settings(opened.target.config, opened.discovery, alone=alone)
+            idle = unmatched_patterns(opened.target.config, opened.discovery, alone=alone)
             report = report.plus([*find_stale_caches(opened), *idle])
             if write_manifest and not report.exit:
                 from statebake.pipeline import baking

@@ -106,12 +106,8 @@ class TextView(View):
                 self._err.print(f"  note: {item.key} keeps its state, confirmed {age} ago, and is marked as stale")
         for warning in (warning for item in report.keys for warning in item.warnings):
             self._finding(warning, target)
-        if self._verbose:
-            for note in report.notes:
-                self._out.print(Text(f"  note: {note}", style="dim"))
-        elif report.notes:
-            names = ", ".join(note.partition(" is not searched for")[0] for note in report.notes)
-            self._out.print(Text(f"  note: not searched for: {names} (too short or too common)", style="dim"))
+        for note in report.notes:
+            self._out.print(Text(f"  note: {note}", style="dim"))
         for item in report.failed:
             if item.error is not None:
                 self._error(item.error, target)
@@ -128,8 +124,8 @@ class TextView(View):
         mark = _BAD if report.exit else _ODD if counts[Outcome.STALE] or not (parts or report.known) else _OK
         took = f"  {human.seconds(discovery_s + report.fetch_s)}" if parts else ""
         self._out.print(Text.assemble(mark, text, (took, "dim")))
-        if counts[Outcome.HELD_BACK] and not report.failed:
-            self._out.print("  next: mend the other project, then the same command again", style="dim")
+        if counts[Outcome.HELD_BACK] and self._several:
+            self._out.print("  next: mend what failed, then the same command again", style="dim")
         elif counts[Outcome.HELD_BACK]:
             again = "statebake refresh --failed --all-or-nothing"
             self._out.print(f"  next: {_in_project(again, target)}", style="dim")

@@ -8,7 +8,7 @@ from statebake.config.build_project import BuildProject, find_build_project
 from statebake.config.cascade import ResolvedConfig, resolve
 from statebake.config.detect import configure, find_defs_dir, with_detected
 from statebake.config.dg import DgProject
-from statebake.config.environment import did_you_mean, unknown_variables
+from statebake.config.environment import unknown_variables
 from statebake.config.interpreter import (
     Interpreter,
     VirtualEnvironment,
@@ -33,6 +33,7 @@ from statebake.config.settings import (
     SecretSettings,
     Settings,
 )
+from statebake.config.spelling import did_you_mean
 from statebake.config.toml_file import TomlFile, load_if_there, load_toml, table_at
 from statebake.config.values import show
 

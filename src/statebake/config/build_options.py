@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from statebake.config.environment import did_you_mean
 from statebake.config.schema import BY_NAME, SETTINGS
+from statebake.config.spelling import did_you_mean
 from statebake.config.values import from_variable
 from statebake.errors import Code, StatebakeError
 

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from statebake.config.environment import did_you_mean, unknown_variables
+from statebake.config.environment import unknown_variables
 from statebake.config.schema import BY_NAME, SETTINGS, Kind, Setting, key_setting, limit_name
 from statebake.config.settings import KeySettings, Limit, Settings
+from statebake.config.spelling import did_you_mean
 from statebake.config.toml_file import TomlFile, load_if_there, located, table_at
 from statebake.config.values import MisplacedError, from_variable, mask, parse
 from statebake.errors import Code, StatebakeError
@@ -45,6 +46,10 @@ class ResolvedConfig:
     settings: Settings
     origins: Mapping[str, str]
     warnings: tuple[str, ...] = ()
+
+    def by_flag(self, name: str) -> bool:
+        """Return whether the setting ``name`` was given by a flag."""
+        return self.origins[name].startswith("flag ")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from statebake.config.schema import SETTINGS
+from statebake.config.spelling import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,11 +28,3 @@ def source_date_epoch(env: Mapping[str, str]) -> int | None:
     """
     value = env.get("SOURCE_DATE_EPOCH", "").strip()
     return int(value) if value.isascii() and value.isdecimal() else None
-
-
-def did_you_mean(name: str, known: frozenset[str]) -> str:
-    """Return ``; did you mean X?`` for the known name that is most like ``name``, or nothing."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, sorted(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""

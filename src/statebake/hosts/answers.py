@@ -155,8 +155,7 @@ def log_tail(log: Path) -> str | None:
     """Return the end of what a fetch printed, and how much there is before, or ``None`` where it printed nothing."""
     with contextlib.suppress(OSError), log.open("rb") as stream:
         end = read_tail(stream)
-        stream.seek(0)
-        before = len(stream.read().splitlines()) - len(end.splitlines())
+        before = len(read_log(log).rstrip().splitlines()) - len(end.splitlines())
         return f"… {before} lines before (--verbose shows them)\n{end}" if before > 0 and end else end or None
     return None
 

@@ -51,7 +51,7 @@ def _pins(value: Any) -> bool:
 _SHAPES: Mapping[str, Mapping[str, _Check]] = {
     "seals": {"by": _texts, "missing": _texts},
     "attempt": {"host": _text, "port": _optional_count, "program": _optional_text, "line": _optional_text},
-    "not-started": {"program": _text, "reason": _optional_text},
+    "not-started": {"program": _text, "reason": _optional_text, "number": _optional_count},
     "ended": {"exit": _optional_count, "signal": _optional_count},
     "enter": {"key": _text, "type": _text, "declared_at": _text, "management_type": _text},
     "leave": {"definitions": _count, "error": _optional_text},

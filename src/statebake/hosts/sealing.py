@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import json
 import secrets
@@ -130,6 +131,7 @@ class SealedLoad:
         attempts: where it tried to fetch from.
         opened: the directory names of the keys whose state was opened.
         seconds: how long the load took, imports included; ``None``: it did not end, or is not known to have.
+        absent: whether the program that was to be started is not there.
         failure: why it failed: ``code`` (or ``None``), ``message``, ``where``, ``detail``; ``None``: it did not.
         pins: which versions of stored state it would read.
         timed_out: whether it was ended because it took too long.
@@ -144,6 +146,7 @@ class SealedLoad:
     attempts: tuple[FetchAttempt, ...] = ()
     opened: frozenset[str] = frozenset()
     seconds: float | None = None
+    absent: bool = False
     failure: Mapping[str, str | None] | None = None
     pins: Pins = Pins()
     timed_out: bool = False
@@ -234,6 +237,7 @@ def sealed_load(events: Iterable[Mapping[str, Any]], log: str = "") -> SealedLoa
                 "where": event.get("program"),
                 "detail": None,
             }
+            facts["absent"] = event.get("number") == errno.ENOENT
         elif kind == "loaded":
             pins = Pins(event["pins"].get("file"), frozenset(event["pins"]["keys"]), event["pins"].get("problem"))
             facts |= {"opened": frozenset(event["opened"]), "seconds": event["seconds"], "pins": pins}

@@ -27,7 +27,7 @@ def hidden_variables(projects: Iterable[tuple[Project, Settings]], env: Mapping[
         for variables in (dotenv(project.directory / ".env"), env):
             for name, value in variables.items():
                 if looks_secret(name) or any(matches(pattern, name) for pattern in settings.secrets.names):
-                    found[f"SECRET_{len(found)}_{name}"] = value
+                    found[f"SECRET_{len(found)}"] = value
     return found
 
 

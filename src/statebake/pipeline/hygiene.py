@@ -16,6 +16,9 @@ from itertools import dropwhile, permutations
 from pathlib import Path
 from typing import BinaryIO
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from statebake.check import Snapshot
 from statebake.check.snapshot import unreadable as unreadable_state
 from statebake.config import Project, Settings, settings_for
@@ -34,10 +37,10 @@ from statebake.verify.artifact import unreadable
 from statebake.verify.files import walk_directory
 from statebake.verify.image import SavedImage
 from statebake.verify.oci_layout import ReadImage, layer_streams
-from statebake.verify.surroundings import INSTALLED_FROM
+from statebake.verify.surroundings import INSTALLED_FROM, Surroundings
 
 # Where packages of others are, by the kind of artifact; a wheel has none.
-_IN_PEX = re.compile(r"\.deps/[^/!]+[/!]([^/!]+)")
+_IN_PEX = re.compile(r"\.deps/([^/!]+)[/!]([^/!]+)")
 _IN_SITE = re.compile(r"(?:[^!]*/)?(?:site|dist)-packages/([^/!]+)")
 _ZIPPED_WHEEL = re.compile(r"(\.deps/[^/!]+)!")
 # Not all of usr/: many images have their project in usr/src.
@@ -46,8 +49,9 @@ _SYSTEM = (
     *("usr/local/bin/", "usr/local/include/", "usr/local/lib", "usr/local/sbin/", "usr/local/share/"),
     *("bin/", "etc/ssl/", "lib/", "lib64/", "sbin/", "var/lib/dpkg/"),
 )
-_DISTRIBUTION = re.compile(r"(?:^|/)([^/]+?)-[^/]*\.dist-info$")
-_REQUIRED_FROM = re.compile(r"([A-Za-z0-9._-]+)\s*(?:\[[^]]*\])?\s*@")  # a direct reference: PEP 508
+_DISTRIBUTION = re.compile(r"(?:^|/)([^/]+?)-[^/]*\.dist-info/[^/]*$")
+_CONDA = re.compile(r"_\d{10,}/work(?:/|$)")  # where conda builds what it publishes: NAME_TIME/work
+_REPOSITORY = re.compile(r"(?:git|hg|svn|bzr)\+")
 _LAYER = re.compile(r"layer (\d+)!(.*)", re.DOTALL)
 _MOST_NOTES = 5
 _MEND = "revoke it, and bake again without it"
@@ -153,21 +157,25 @@ class _Owner:
             for record in records
         }
         self._state_dirs = [state.path.strip("/") for state in artifact.states]
-        tops = [self._package(path) for path in self._state_dirs]
-        self._tops = {top for top in tops if top}
-        self._direct = _from_no_index(artifact)
+        packages = [self._package(path) for path in self._state_dirs]
+        self._tops = {found[0] for found in packages if found}
+        self._unpublished = _unpublished(artifact)
 
     @property
     def places(self) -> list[str]:
         """Where files are that are nobody else's, though they look so: what ``is_public`` says depends on these."""
-        return sorted({*self._tops, *self._state_dirs, *self._direct})
+        return sorted({*self._tops, *self._state_dirs, *self._unpublished})
 
-    def _package(self, inside: str) -> str | None:
-        """Return the package of somebody that a file is in; ``None``: it is in none."""
-        if self._artifact.kind == "wheel":
-            return None
-        found = (_IN_PEX if self._artifact.kind == "pex" else _IN_SITE).match(inside)
-        return found[1] if found else None
+    def _package(self, inside: str) -> tuple[str, str] | None:
+        """Return the package of somebody that a file is in, and its distribution's name; ``None``: it is in none.
+
+        What an environment has is taken to be of the distribution that is called like it.
+        """
+        if self._artifact.kind == "pex" and (found := _IN_PEX.match(inside)):
+            return found[2], found[1].partition("-")[0]
+        if self._artifact.kind not in {"pex", "wheel"} and (found := _IN_SITE.match(inside)):
+            return found[1], found[1].removesuffix(".py")
+        return None
 
     def is_public(self, hit: Hit) -> bool:
         """Return whether it came with the base or a package of somebody else, as far as its path tells.
@@ -179,10 +187,9 @@ class _Owner:
             return STATE_DIR_NAME not in inside
         if hit.name is not None or inside.endswith(INSTALLED_FROM) or STATE_DIR_NAME in inside:
             return False
-        package = self._package(inside)
-        if package is not None:
-            wheel = inside.split("/")[1] if self._artifact.kind == "pex" else package
-            return package not in self._tops and _plain(wheel) not in self._direct
+        if (found := self._package(inside)) is not None:
+            package, distribution = found
+            return package not in self._tops and canonicalize_name(distribution) not in self._unpublished
         return self._artifact.image is not None and inside.startswith(_SYSTEM)
 
     def place(self, path: str) -> Place:
@@ -202,35 +209,40 @@ class _Owner:
         return Place(key, inside, self._artifact.name, settings.secrets, label, in_key)
 
 
-def _from_no_index(artifact: Artifact) -> frozenset[str]:
-    """Return the names of the packages that came from a directory, a repository or a file: nobody published them.
+def _unpublished(artifact: Artifact) -> frozenset[str]:
+    """Return the names of the distributions that came from a directory or a repository.
 
-    What is installed says so itself; a PEX says it of what was asked for by name. A package is known by its
-    distribution's name, for what else is in that is not read.
+    What is installed says so itself; a PEX says it of what was asked for by name.
     """
-    parents = (path.rpartition("/") for path in artifact.around.files)
-    found = [
-        match[1] for parent, _, name in parents if name == INSTALLED_FROM and (match := _DISTRIBUTION.search(parent))
-    ]
+    found = [*_installed_from(artifact.around)]
     if artifact.kind == "pex":
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
-            found += [match[1] for text in _requirements(artifact.file) if (match := _REQUIRED_FROM.match(text))]
-    return frozenset(map(_plain, found))
+            found += _required_from(artifact.file)
+    return frozenset(map(canonicalize_name, found))
 
 
-def _requirements(pex: Path) -> list[str]:
-    """Return what a PEX, which was read before, was told to have in it."""
+def _installed_from(around: Surroundings) -> Iterator[str]:
+    """Yield distributions whose ``direct_url.json`` (PEP 610) says so. A wheel in a file may have been published."""
+    for path, text in around.origins.items():
+        with contextlib.suppress(ValueError):
+            data = json.loads(text)
+            is_ours = isinstance(data, dict) and ("vcs_info" in data or "dir_info" in data)
+            if is_ours and not _CONDA.search(str(data.get("url"))) and (found := _DISTRIBUTION.search(path)):
+                yield found[1]
+
+
+def _required_from(pex: Path) -> Iterator[str]:
+    """Yield what a PEX, which was read before, was told to take from a directory or a repository (PEP 508)."""
     if pex.is_dir():
         text = (pex / "PEX-INFO").read_bytes()
     else:
         with zipfile.ZipFile(pex) as archive:
             text = archive.read("PEX-INFO")
-    return [str(item) for item in json.loads(text)["requirements"]]
-
-
-def _plain(name: str) -> str:
-    """Return the name of a distribution or a wheel as names are compared."""
-    return re.sub(r"[-_.]+", "_", name.partition("-")[0] if name.endswith(".whl") else name).lower()
+    for line in json.loads(text)["requirements"]:
+        requirement = Requirement(line)
+        url = requirement.url or ""
+        if _REPOSITORY.match(url) or (url.startswith("file:") and not url.endswith(".whl")):
+            yield requirement.name
 
 
 def _is_path(hit: Hit) -> bool:

@@ -30,7 +30,7 @@ def as_made(target: Target, path: Path | None = None) -> Target:
     values: dict[str, Any] = {}
     origins = dict(target.config.origins)
     for name, texts in (found.flags if found else {}).items():
-        if not _is_flag(origins[name]):
+        if not target.config.by_flag(name):
             values[name] = _value(target, name, texts, path)
             origins[name] = f"flag {BY_NAME[name].flag} in {path.name}"
     if not values:
@@ -59,8 +59,8 @@ def call_for(target: Target, path: Path, *, refresh: bool) -> MadeBy:
     """Return the call that makes the Dockerfile of ``target`` at ``path``: with all flags, from wherever they are."""
     from statebake.bake.image.made_by import MAKING, MadeBy
 
-    values, origins = target.settings.flat(), target.config.origins
-    flags = {name: _texts(target, values[name]) for name in MAKING if _is_flag(origins[name])}
+    values = target.settings.flat()
+    flags = {name: _texts(target, values[name]) for name in MAKING if target.config.by_flag(name)}
     return MadeBy(flags, _relative(target, path), refresh)
 
 
@@ -79,10 +79,6 @@ def _made_by_of(path: Path) -> MadeBy | None:
 
     text = read_text(path)
     return None if text is None else read_made_by(text)
-
-
-def _is_flag(origin: str) -> bool:
-    return origin.startswith("flag ")
 
 
 def _texts(target: Target, value: Any) -> list[str]:

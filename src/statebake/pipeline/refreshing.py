@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from statebake.check import idle_settings, read_snapshot, sound_ages
+from statebake.check import read_snapshot, sound_ages, unmatched_patterns, unused_max_stale
 from statebake.config import ResolvedConfig
 from statebake.config.schema import key_setting
-from statebake.model.discovery import unknown_keys
+from statebake.model.discovery import Discovery, unknown_keys
 from statebake.pipeline import TOOL, OpenProject, Target, hidden_of
 from statebake.pipeline.secrets import secrets_of, state_searcher
 from statebake.progress import Observer
@@ -47,14 +47,16 @@ def plan(
         selection = replace(selection, failed=frozenset(failed))
     timed = settings.max_age is not None or any("max_age" in section.values for section in settings.keys)
     ages = sound_ages(read_snapshot(opened.state_dir), now) if timed else {}
-    if not opened.target.config.origins["max_age"].startswith("flag "):  # whoever names a key wants it fetched
+    if not opened.target.config.by_flag("max_age"):  # whoever names a key wants it fetched
         ages = {key: age for key, age in ages.items() if key not in selection.keys}
     refresh_plan = plan_refresh(opened.discovery, settings, selection, ages)
     for schema in dict.fromkeys(fetch.settings.schema for fetch in refresh_plan.fetches):
         if schema is not None:
             must_be_schema(schema)
     alone = run.alone and opened.target.project.workspace is None
-    return replace(refresh_plan, findings=tuple(idle_settings(opened.target.config, opened.discovery, alone=alone)))
+    config = opened.target.config
+    idle = (*unmatched_patterns(config, opened.discovery, alone=alone), *unused_max_stale(config, opened.discovery))
+    return replace(refresh_plan, findings=idle)
 
 
 def must_be_patterns(config: ResolvedConfig) -> None:
@@ -65,14 +67,18 @@ def must_be_patterns(config: ResolvedConfig) -> None:
 
 
 async def selected_here(opened: OpenProject, selection: Selection, run: Run) -> Selection | None:
-    """Return the part of a selection for several projects that is about this one, when all have been discovered.
+    """Return the part of a selection for several projects that is about this one.
 
-    ``None``: nothing is, and nobody need wait for it. Raises ``StatebakeError`` (``UNKNOWN_KEY``) for what none has.
+    That is when somebody is known to have each of its keys and patterns, or all have been discovered. ``None``: nothing
+    is about this one, and nobody need wait for it. Raises ``StatebakeError`` (``UNKNOWN_KEY``) for what none has.
     """
     if not selection.keys and not selection.patterns:
         return selection
-    found = [one for one in await run.discovered.come(opened.target.project.directory, opened.discovery) if one]
-    if unknown := sorted(set.intersection(*(set(unmatched(one, selection)) for one in found))):
+    told = await run.discovered.come(
+        opened.target.project.directory, opened.discovery, lambda told: not _unknown(told, selection)
+    )
+    found = [one for one in told if one]
+    if unknown := _unknown(found, selection):
         known = {key for one in found for key in one.keys}
         raise unknown_keys(unknown, known, [failure for one in found for failure in one.failures])
     foreign = set(unmatched(opened.discovery, selection))
@@ -85,6 +91,11 @@ async def selected_here(opened: OpenProject, selection: Selection, run: Run) -> 
         run.fetched.leave(opened.target.project.directory, True)
         return None
     return here
+
+
+def _unknown(discoveries: Iterable[Discovery | None], selection: Selection) -> list[str]:
+    """Return what of a selection none of the projects has, of which at least one was discovered."""
+    return sorted(set.intersection(*(set(unmatched(one, selection)) for one in discoveries if one)))
 
 
 def start_run(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 import tempfile
@@ -85,10 +84,8 @@ def load_pex(
         }
         command = [program] if runs else [python or "python3", program]
         load = _run(command, request, {**_allowed(env), **variables}, scratch, settings, env=env)
-    failure = load.failure or {}
-    missing = (failure.get("message") or "").endswith(os.strerror(errno.ENOENT))
-    if runs and missing and failure["code"] == Code.NO_INTERPRETER.name:  # the one that its first line names
-        return replace(load, failure={**failure, "code": Code.WRONG_INTERPRETER.name})
+    if runs and load.absent and load.failure:  # the interpreter that its first line names
+        return replace(load, failure={**load.failure, "code": Code.WRONG_INTERPRETER.name})
     return load
 
 

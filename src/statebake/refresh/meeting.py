@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -16,18 +16,21 @@ class Meeting(Generic[T]):
     def __init__(self, projects: Iterable[Path] = ()) -> None:
         self._missing = set(projects)
         self._told: list[T | None] = []
-        self._complete = asyncio.Event()
+        self._news = asyncio.Event()
 
-    async def come(self, project: Path, word: T) -> list[T | None]:
-        """Tell ``word``, and return what everybody told, when all have come; ``None``: of one that never did."""
+    async def come(
+        self, project: Path, word: T, enough: Callable[[Sequence[T | None]], bool] = lambda _: False
+    ) -> list[T | None]:
+        """Tell ``word``, and return what was told, when all have come or it is ``enough``; ``None``: one never came."""
         self.leave(project, word)
-        await self._complete.wait()
-        return self._told
+        while self._missing and not enough(self._told):
+            await self._news.wait()
+        return list(self._told)
 
     def leave(self, project: Path, word: T | None = None) -> None:
         """Tell ``word`` without waiting for the others; of one that has come already this changes nothing."""
         if project in self._missing:
             self._missing.remove(project)
             self._told.append(word)
-        if not self._missing:
-            self._complete.set()
+            self._news.set()
+            self._news = asyncio.Event()

@@ -75,7 +75,7 @@ class OneKey:
         number: its place in the plan.
         bench: see there.
         attempts: how its fetch goes.
-        returned: whether its fetch is over. A thread works on what follows, which ends itself: see ``pulse``.
+        returned: whether its fetch is over. A thread works on what follows, which ends itself: see ``Workbench``.
         ready: what is to be committed together with all other keys.
     """
 

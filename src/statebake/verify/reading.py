@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal, cast
 
 from statebake.verify.artifact import ArtifactState, unreadable
 from statebake.verify.files import Budget, FileTree
-from statebake.verify.surroundings import Surroundings, import_place, join, root_above
+from statebake.verify.surroundings import INSTALLED_FROM, Surroundings, import_place, join, root_above
 from statebake.verify.zips import Source, read_zip
 
 _LARGEST_CONFIG = 1 << 20
@@ -60,6 +60,7 @@ def read_tree(
     around = Surroundings(
         files=frozenset(tree.files),
         configs={path: tree.read(path, _LARGEST_CONFIG).decode("utf-8", "replace") for path in _configs(tree, roots)},
+        origins={path: tree.read(path, _LARGEST_CONFIG).decode("utf-8", "replace") for path in _origins(tree)},
         roots=tuple(roots),
         one_directory=one_directory,
         merges=merges,
@@ -78,6 +79,10 @@ def _configs(tree: FileTree, roots: Sequence[str]) -> list[str]:
         if root is not None and path.count("/") - depth <= _DEEPEST_CONFIG and tree.files[path].content != "":
             found.append(path)
     return found
+
+
+def _origins(tree: FileTree) -> list[str]:
+    return [path for path, file in tree.files.items() if path.endswith(f"/{INSTALLED_FROM}") and file.content != ""]
 
 
 def _merged(tree: FileTree, states: Sequence[ArtifactState], roots: Sequence[str]) -> dict[str, ArtifactState]:

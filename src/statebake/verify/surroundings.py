@@ -17,6 +17,8 @@ INSTALLED_FROM = "direct_url.json"
 """Has the URL that a package came from, where that was no index (PEP 610), with what was in it."""
 TELLING_NAMES = frozenset({*CONFIG_NAMES, *DECLARATION_NAMES, *_PACKAGE, INSTALLED_FROM})
 """Files whose being there is asked for."""
+TEXT_NAMES = frozenset({*CONFIG_NAMES, INSTALLED_FROM})
+"""Files whose text is asked for."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Surroundings:
     Attributes:
         files: the paths of all files, or, of an image, of those with a telling name.
         configs: the text of configuration files, by path.
+        origins: the text of what says that a package came from no index, by path.
         roots: the directories on the import path of its runtime, the first first; empty where only a run could tell.
         one_directory: at run time all roots are below one directory.
         merges: they become this one directory, in which a file is the first root's that has it.
@@ -35,6 +38,7 @@ class Surroundings:
 
     files: Collection[str] = frozenset()
     configs: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
     roots: tuple[str, ...] = ()
     one_directory: bool = False
     merges: bool = False

@@ -16,10 +16,9 @@ from typing import IO, BinaryIO, cast
 from statebake.model.keys import MANIFEST_NAME, RECORD_NAME, STATE_DIR_NAME
 from statebake.model.tree import SPARSE_BYTES
 from statebake.verify.artifact import ArtifactState, FoundFile
-from statebake.verify.files import CONFIG_NAMES
 from statebake.verify.layers import Entry, StateTree
 from statebake.verify.names import too_long
-from statebake.verify.surroundings import TELLING_NAMES, Surroundings
+from statebake.verify.surroundings import TELLING_NAMES, TEXT_NAMES, Surroundings
 
 _CHUNK = 1 << 20
 _LARGEST_TEXT = 64 << 20
@@ -58,7 +57,7 @@ def look_at_tar(stream: BinaryIO, where: str, *, root: str = "") -> tuple[tuple[
             if STATE_DIR_NAME in parts:
                 found.add("/" + "/".join(parts[: parts.index(STATE_DIR_NAME) + 1]))
             elif parts[-1] in TELLING_NAMES and member.isreg():
-                tree.add_telling(path, _config(archive, member) if parts[-1] in CONFIG_NAMES else b"")
+                tree.add_telling(path, _config(archive, member) if parts[-1] in TEXT_NAMES else b"")
     return tuple(sorted(found)), tree.surroundings()
 
 
@@ -75,7 +74,7 @@ def read_layer(tree: StateTree, stream: BinaryIO, *, root: str = "", whiteouts: 
             elif STATE_DIR_NAME in path.split("/"):
                 tree.add(path, _entry(tree, path, archive, member, root))
             elif name in TELLING_NAMES and member.isreg():
-                tree.add_telling(path, _config(archive, member) if name in CONFIG_NAMES else b"")
+                tree.add_telling(path, _config(archive, member) if name in TEXT_NAMES else b"")
             elif path:
                 tree.add_other(path, is_dir=member.isdir(), is_link=member.issym())
 

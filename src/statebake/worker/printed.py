@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 
 _KEPT = 1 << 20  # bytes; there are never more than twice as many in the file
 _CHUNK = 1 << 16
 _CUT = "… (what came before is not kept)\n".encode()
+_LINE_END = re.compile(rb"[\r\n]")
 
 
 class Printed:
@@ -24,6 +26,7 @@ class Printed:
         self.pipe, self.end = os.pipe()
         self._path = path
         self._size = 0
+        self._within_line = False
         self.ended = False
         self.closed = False
         os.set_blocking(self.pipe, False)
@@ -53,11 +56,18 @@ class Printed:
         log = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if self._size + len(chunk) > 2 * _KEPT:
-                _, _, kept = os.pread(log, _KEPT, self._size - _KEPT).partition(
-                    b"\n"
-                )  # no half a line: see `read_tail`
+                chunk = os.pread(log, _KEPT, self._size - _KEPT) + chunk
+                self._within_line = True
                 os.ftruncate(log, 0)
-                self._size = os.pwrite(log, _CUT + kept, 0)
-            self._size += os.pwrite(log, chunk, self._size)
+                self._size = os.pwrite(log, _CUT, 0)
+            self._size += os.pwrite(log, self._whole_lines(chunk), self._size)
         finally:
             os.close(log)
+
+    def _whole_lines(self, chunk: bytes) -> bytes:
+        """Return ``chunk`` without the rest of a line whose beginning is not kept: half a secret would be no secret."""
+        if self._within_line:
+            end = _LINE_END.search(chunk)
+            self._within_line = end is None
+            return chunk[end.end() :] if end else b""
+        return chunk

@@ -208,7 +208,7 @@ def _exec(spec: dict[str, Any]) -> NoReturn:
     try:
         _exec_in_place(spec, argv)
     except OSError as error:
-        _say(spec["mark"], event="not-started", program=argv[0], reason=error.strerror)
+        _say(spec["mark"], event="not-started", program=argv[0], reason=error.strerror, number=error.errno)
         os._exit(127)
 
 

@@ -168,7 +168,7 @@ def answer(listener: int, tell: Callable[[Attempt], None]) -> None:
     with contextlib.suppress(OSError, struct.error), Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         places = _places(_MACHINES[os.uname().machine], number, arguments, memory)
         addresses = [_read(memory, place, min(size, _LONGEST_ADDRESS)) for place, size in places if place]
-    found = [attempt for address in addresses or () if (attempt := _attempt(address, _command(pid)))]
+    found = [attempt for address in addresses or () if (attempt := _attempt(address, pid))]
     for attempt in dict.fromkeys(found):
         tell(attempt)  # before it is answered: then the process goes on, or ends
     refused = struct.pack("QqiI", identity, 0, -errno.ENETUNREACH, 0)
@@ -205,13 +205,21 @@ def _command(pid: int) -> tuple[str, ...]:
     return ("an unknown program",)
 
 
-def _attempt(address: bytes, command: tuple[str, ...]) -> Attempt | None:
+def _directory(pid: int) -> Path:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cwd").readlink()
+    return Path("/")
+
+
+def _attempt(address: bytes, pid: int) -> Attempt | None:
     """Return where an address of the system leads: ``struct sockaddr_in``, ``sockaddr_in6`` and ``sockaddr_un``."""
+    command = _command(pid)
     family = int.from_bytes(address[:2], "little")
     if family == socket.AF_INET and len(address) >= 8:
         return Attempt(str(ipaddress.IPv4Address(address[4:8])), int.from_bytes(address[2:4], "big"), command)
     if family == socket.AF_INET6 and len(address) >= 24:
         return Attempt(str(ipaddress.IPv6Address(address[8:24])), int.from_bytes(address[2:4], "big"), command)
     if family == socket.AF_UNIX and address[2:3] not in {b"", b"\0"}:  # without a path it is in the namespace
-        return Attempt(f"unix:{os.fsdecode(address[2:].partition(bytes(1))[0])}", None, command)
+        path = os.fsdecode(address[2:].partition(bytes(1))[0])
+        return Attempt(f"unix:{os.path.normpath(_directory(pid) / path)}", None, command)
     return None

@@ -24,12 +24,14 @@ _IN_OPEN, _IN_ISDIR, _IN_NONBLOCK = 0x20, 0x40000000, 0o4000
 _EVENT = struct.Struct("iIII")
 _OS_AUDIT = {"socket.connect": 1, "socket.sendto": 1, "socket.sendmsg": 1}
 # The C library asks these for users and hosts by itself, and gives them lines for the log.
+_LOG = "/dev/log"
 _NO_FETCH = (
-    "/dev/log",
     "/run/nscd/",
     "/var/run/nscd/",
-    "/run/systemd/userdb/",
     "/run/systemd/journal/",
+    "/run/systemd/machine/",
+    "/run/systemd/resolve/",
+    "/run/systemd/userdb/",
     "/var/lib/sss/",
 )
 _LOOKUPS = {"socket.getaddrinfo", "socket.gethostbyname"}
@@ -108,8 +110,11 @@ class Watch:
             self._told(_text(address[0]), address[1])
             raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
         if isinstance(address, str | bytes):
-            if leads_out(_text(address), self._own_files):
-                self._told(f"unix:{_text(address)}", None)
+            path = os.fsencode(address)
+            if path[:1] not in {b"", b"\0"}:  # without a path it is in the namespace
+                where = os.path.normpath(_directory() / os.fsdecode(path))
+                if leads_out(where, self._own_files):
+                    self._told(f"unix:{where}", None)
             raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
     def _refuse_lookup(self, arguments: tuple[Any, ...]) -> None:
@@ -132,11 +137,17 @@ class Watch:
 
 
 def leads_out(path: str, own_files: str) -> bool:
-    """Return whether a connection to a socket's path is an attempt to fetch.
+    """Return whether a connection to a socket is an attempt to fetch; ``path`` is absolute and has no ``..``.
 
-    It is none to what the load has itself, in ``own_files``, where alone it can write, or without a path.
+    It is none to what the load has itself, in ``own_files``, where alone it can write.
     """
-    return path.startswith("/") and not path.startswith((*_NO_FETCH, f"{own_files}/"))
+    return path != _LOG and not path.startswith((*_NO_FETCH, f"{own_files}/"))
+
+
+def _directory() -> Path:
+    with contextlib.suppress(OSError):  # somebody has removed it
+        return Path.cwd()
+    return Path("/")
 
 
 def _text(value: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from statebake.check import idle_settings
+from statebake.check import unmatched_patterns, unused_max_stale
 from statebake.config import resolve
 from statebake.errors import Code
 from statebake.model.finding import Severity
@@ -12,7 +12,8 @@ from statebake.model.finding import Severity
 
 def found(root, text, discovery, *, alone=True):
     (root / "statebake.toml").write_text(text)
-    return idle_settings(resolve(root, {}, {}), discovery, alone=alone)
+    config = resolve(root, {}, {})
+    return [*unmatched_patterns(config, discovery, alone=alone), *unused_max_stale(config, discovery)]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,20 @@ def test_all_are_waited_for():
     asyncio.run(meet())
 
 
+def test_enough():
+    """Who knows enough goes on while others are still missing."""
+
+    async def meet() -> None:
+        meeting: Meeting[str] = Meeting([ONE, TWO, THREE])
+        first = asyncio.create_task(meeting.come(ONE, "a", lambda told: "b" in told))
+        await asyncio.sleep(0)
+        assert not first.done()
+        assert await meeting.come(TWO, "b", lambda told: "b" in told) == ["a", "b"]
+        assert await first == ["a", "b"]
+
+    asyncio.run(meet())
+
+
 def test_once():
     """Who has come and leaves afterwards has said what there was to say."""
 

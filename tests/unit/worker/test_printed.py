@@ -27,6 +27,19 @@ def test_a_flood(tmp_path):
     assert (printed.take(), printed.closed) == (False, True)
 
 
+def test_lines_without_an_end(tmp_path):
+    """Where the beginning of a line is not kept, nor is its rest, however long that is; a carriage return ends one."""
+    log = tmp_path / "log"
+    printed = Printed(str(log))
+    for text in (b"first\n", *[b"secret" * 5000] * 100, b"secret\rthe last\n", b"of all"):
+        os.write(printed.end, text)
+        while printed.take():
+            pass
+    os.close(printed.end)
+    printed.close()
+    assert log.read_text().splitlines() == ["… (what came before is not kept)", "the last", "of all"]
+
+
 def test_no_room_for_what_is_printed(tmp_path):
     """What cannot be kept is lost, and harms nobody."""
     printed = Printed(str(tmp_path / "gone" / "log"))
