@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -242,9 +243,11 @@ def read_tail(stream: IO[bytes], limit: int = 64 * 1024) -> str:
     stream.seek(0, os.SEEK_END)
     start = max(0, stream.tell() - limit)
     stream.seek(start)
-    if start:
-        stream.readline()  # the rest of a line: a part of a secret would not be recognized
-    return tail(stream.read().decode("utf-8", "replace"))
+    text = stream.read()
+    if start:  # without the rest of a line: a part of a secret would not be recognized
+        end = re.search(rb"[\r\n]", text)
+        text = text[end.end() :] if end else b""
+    return tail(text.decode("utf-8", "replace"))
 
 
 def signal_name(number: int) -> str:

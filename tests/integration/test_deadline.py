@@ -68,7 +68,7 @@ def test_a_deadline_ends_an_import_that_hangs(tmp_path: Path) -> None:
 
 
 def test_a_project_that_hangs_does_not_hold_up_a_key_of_another(tmp_path: Path) -> None:
-    """A key that is named is fetched when it is known whose it is, whatever the other projects are at."""
+    """Keys that are named are fetched once it is known whose all of them are; other projects may still be loading."""
     root = workspace(tmp_path, {"sales": component("slow"), "finance": component("quick")})
     (root / "sales/src/shop/__init__.py").write_text(HANG)
     result = statebake("refresh", "--key", "Text[quick]", "--deadline", "4s", cwd=root, timeout=30)

@@ -16,7 +16,7 @@ import pytest
 from lab import settings
 from support.cli import Result, statebake
 from support.engine import Docker, Tools, unique_name
-from support.images import BASE, SEALED, bake
+from support.images import BASE, SEALED, bake, index_flags
 from support.installed import UV
 from support.native import component, native_project, state_dir
 from support.pexes import copy_example, digests
@@ -268,6 +268,11 @@ def test_local_code_beside_hashes(docker, new_image, tmp_path):
     image = new_image(docker)
     docker_build(docker, mono, image, "--file", app / "Dockerfile").ok()
     assert docker.run("run", "--rm", *SEALED, image).ok().out == "from common\none\n"
+    (mono / "libs/common/src/common/key.py").write_text("KEY = 'ghp_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8'\n")
+    result = bake(docker, app, "--no-refresh", "--tag", image, *index_flags(docker)[2:])
+    [report] = result.json["projects"][0]["verification"]["reports"]
+    assert (result.code, [item["code"] for item in report["findings"]]) == (5, ["SB502"])
+    assert "/site-packages/common/key.py has a GitHub token" in report["findings"][0]["message"]
 
 
 @pytest.mark.needs("docker")

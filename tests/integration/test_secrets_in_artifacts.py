@@ -120,6 +120,8 @@ def test_in_a_package_that_nobody_published(made: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "origin", "count"),
     [
+        ("my_lib-1.dist-info/METADATA", {"url": "file:///x", "dir_info": {}}, 1),
+        ("my_lib/x.py", {"url": "file:///x", "dir_info": {}, "more": "x" * (1 << 20)}, 0),
         ("my_lib/x.py", {"url": "file:///x", "dir_info": {}}, 1),
         ("my_lib.py", {"url": "https://x/y", "vcs_info": {"vcs": "git", "commit_id": "1"}}, 1),
         ("my_lib/x.py", {"url": "file:///x/my_lib-1-py3-none-any.whl", "archive_info": {}}, 0),
@@ -256,6 +258,20 @@ def test_a_bake_of_a_pex(made: Path, tmp_path: Path) -> None:
     assert (result.code, [code for _, code, _ in findings(result)]) == (5, ["SB501"])
     assert "shop/settings.py has the value of SHOP_PASSWORD" in findings(result)[0][2]
     assert (output.read_bytes(), [path.name for path in tmp_path.glob("*.pex*")]) == (before, ["shop.pex"])
+
+
+def test_a_bake_with_a_local_library(tmp_path: Path) -> None:
+    """A dependency from a directory is the project's own, though nothing in the PEX tells where it came from."""
+    root = project(tmp_path / "shop", loads("one", READ))
+    build = "[build-system]\nrequires = ['setuptools']\nbuild-backend = 'setuptools.build_meta'\n"
+    library = {"pyproject.toml": f"[project]\nname = 'My.Lib'\nversion = '1'\n{build}", "my_lib/__init__.py": TOKEN}
+    write_tree(tmp_path / "lib", library)
+    (root / "requirements.txt").write_text("statebake\n../lib\n")
+    result = bake(root, tmp_path / "shop.pex", "--no-refresh")
+    [(severity, code, message)] = findings(result)
+    assert (result.code, severity, code) == (5, "error", "SB502")
+    assert message == ".deps/my_lib-1-py3-none-any.whl/my_lib/__init__.py has a GitHub token, at byte 0."
+    assert not (tmp_path / "shop.pex").exists()
 
 
 def test_a_work_tree(made: Path, tmp_path: Path) -> None:

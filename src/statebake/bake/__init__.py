@@ -1,6 +1,6 @@
 """Making an artifact that carries the state."""
 
-from statebake.bake.dependencies import resolve_dependencies
+from statebake.bake.dependencies import ResolvedDependencies, resolve_dependencies
 from statebake.bake.dependency_source import DependencySource, find_dependencies
 from statebake.bake.manifest import build_manifest, runtime_keys
 from statebake.bake.pex import build_pex
@@ -11,6 +11,7 @@ from statebake.bake.state_files import StateFile
 __all__ = [
     "BakePlan",
     "DependencySource",
+    "ResolvedDependencies",
     "SourceFile",
     "StateFile",
     "build_manifest",

@@ -31,10 +31,14 @@ RESOLVER = ("--use-pip-config", "--pip-version", PIP_VERSION, "--resolver-versio
 
 @dataclass(frozen=True)
 class ResolvedDependencies:
-    """A PEX that holds the dependencies only, and whether an earlier bake had made it."""
+    """A PEX that holds the dependencies only, and whether an earlier bake had made it.
+
+    ``from_source``: the normalized names of what comes from a directory or a repository, as far as they are known.
+    """
 
     pex: Path
     reused: bool
+    from_source: frozenset[str]
 
 
 def resolve_dependencies(
@@ -69,7 +73,7 @@ def resolve_dependencies(
         cached = cache_dir / "dependencies" / f"{name}.pex"
         local = wanted.local or any((project.directory / value).exists() for value in _values(pex_args) if value)
         if not upgrade and not local and _is_whole(cached):
-            return ResolvedDependencies(cached, reused=True)
+            return ResolvedDependencies(cached, reused=True, from_source=wanted.from_source)
         built = scratch / "dependencies.pex"
         common = ("--python", python.path, *RESOLVER, *pex_args)
         layout = ("--layout", "zipapp", "--output-file")  # the layout is the artifact's; what is kept is one file
@@ -94,7 +98,7 @@ def resolve_dependencies(
                 next_step=f"add {must_have} to the project's dependencies",
             )
         _keep(built, cached, scratch.name)
-    return ResolvedDependencies(cached, reused=False)
+    return ResolvedDependencies(cached, reused=False, from_source=wanted.from_source)
 
 
 def _keep(built: Path, cached: Path, unique: str) -> None:

@@ -15,8 +15,9 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from statebake.config import load_toml
+from statebake.config import load_toml, table_at
 from statebake.errors import Code, StatebakeError
+from statebake.model.origin import names_from_source
 
 _OPTION_WITH_FILE = re.compile(r"^(?:(?P<include>-r|--requirement)|-c|--constraint)[ =]?\s*(?P<file>\S+)")
 _LOCAL = re.compile(
@@ -114,6 +115,29 @@ def names_local(requirements: str) -> bool:
     return any(_LOCAL.match(line) for line in _logical_lines(requirements))
 
 
+def names_of_sources(requirements: str) -> frozenset[str]:
+    """Return the normalized names of what a requirements text takes from a directory or a repository.
+
+    A directory that does not say what it is called counts by its own name.
+    """
+    found: set[str] = set()
+    for line in requirement_lines(requirements):
+        if isinstance(line, str):
+            found.update(names_from_source([line]))
+        elif line.path.is_dir():
+            found.add(_declared_name(line.path) or line.path.name)
+    return frozenset(map(canonicalize_name, found))
+
+
+def _declared_name(directory: Path) -> str | None:
+    try:
+        data = load_toml(directory / "pyproject.toml").data
+    except StatebakeError:  # it is told by what builds it
+        return None
+    named = (table_at(data, *place, "name") for place in (("project",), ("tool", "poetry")))
+    return next((name for name in named if isinstance(name, str)), None)
+
+
 def with_local_paths_from(base: Path, requirements: str) -> str:
     """Return a requirements text with the local paths that are relative to ``base`` made absolute."""
     lines = []
@@ -177,6 +201,12 @@ def pylock_names_project(path: Path, project: str) -> bool:
     Raises ``StatebakeError``: ``BAD_TOML``, or ``BAD_SETTING`` where it is TOML and no lock.
     """
     return any(canonicalize_name(package["name"]) == canonicalize_name(project) for package in _pylock_packages(path))
+
+
+def sources_of_pylock(path: Path) -> frozenset[str]:
+    """Return what ``names_of_sources`` does, of ``pylock.toml``; raises as ``pylock_names_project`` does."""
+    packages = _pylock_packages(path)
+    return frozenset(canonicalize_name(item["name"]) for item in packages if "directory" in item or "vcs" in item)
 
 
 def pylock_names_local(path: Path) -> bool:

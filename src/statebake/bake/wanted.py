@@ -10,7 +10,13 @@ from typing import Any
 
 from statebake.bake.dependency_source import DependencyKind, DependencySource, declared_dependencies
 from statebake.bake.requirement_text import refuse_own_lock, requirement_text
-from statebake.bake.requirements import has_hashes, names_local, pylock_names_local
+from statebake.bake.requirements import (
+    has_hashes,
+    names_local,
+    names_of_sources,
+    pylock_names_local,
+    sources_of_pylock,
+)
 from statebake.bake.runtime_wheel import build_runtime_wheel
 from statebake.config import Project
 
@@ -20,12 +26,14 @@ class Wanted:
     """What ``pex`` is told, and what that depends on (the key of the cache).
 
     ``local``: it names code on this machine that can change while the key stays, so that it is built each time.
+    ``from_source``: the normalized names of what comes from a directory or a repository, as far as they are known.
     ``apart``: what is resolved on its own and put beside, for a lock with hashes admits nothing else.
     """
 
     arguments: list[str]
     inputs: Any
     local: bool
+    from_source: frozenset[str] = frozenset()
     apart: list[str] = field(default_factory=list)
 
 
@@ -53,17 +61,18 @@ def wanted_of(
             constraints = scratch / "constraints.txt"
             constraints.write_text(f"{checked_with}\n", encoding="utf-8")
             arguments += ["--constraints", str(constraints)]
-        return Wanted(arguments, [requirements, checked_with], names_local("\n".join(requirements)))
+        text = "\n".join(requirements)
+        return Wanted(arguments, [requirements, checked_with], names_local(text), names_of_sources(text))
     if source.kind in {DependencyKind.REQUIREMENTS, DependencyKind.UV_LOCK}:
         lines = requirement_text(source, project, brings_runtime=False, scratch=scratch, env=env)
         file = scratch / "requirements.txt"
         file.write_text(lines, encoding="utf-8")
-        return Wanted(["--requirement", str(file)], lines, names_local(lines))
+        return Wanted(["--requirement", str(file)], lines, names_local(lines), names_of_sources(lines))
     text = source.path.read_text(encoding="utf-8")
     if source.kind is DependencyKind.PEX_LOCK:
         return Wanted(["--lock", str(source.path)], text, local=False)
     refuse_own_lock(source.path, project)
-    return Wanted(["--pylock", str(source.path)], text, pylock_names_local(source.path))
+    return Wanted(["--pylock", str(source.path)], text, pylock_names_local(source.path), sources_of_pylock(source.path))
 
 
 def _wanted_natively(source: DependencySource, project: Project, scratch: Path, env: Mapping[str, str]) -> Wanted:
@@ -72,8 +81,9 @@ def _wanted_natively(source: DependencySource, project: Project, scratch: Path, 
     wheel = build_runtime_wheel(scratch)
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
     file = scratch / "requirements.txt"
+    local, from_source = names_local(lines), names_of_sources(lines)
     if has_hashes(lines):
         file.write_text(lines, encoding="utf-8")
-        return Wanted(["--requirement", str(file)], [lines, digest], names_local(lines), apart=[str(wheel)])
+        return Wanted(["--requirement", str(file)], [lines, digest], local, from_source, apart=[str(wheel)])
     file.write_text(f"{lines}statebake @ {wheel.as_uri()}\n", encoding="utf-8")
-    return Wanted(["--requirement", str(file)], [lines, digest], names_local(lines))
+    return Wanted(["--requirement", str(file)], [lines, digest], local, from_source)

@@ -54,6 +54,7 @@ class TextView(View):
         self._board = Board(self._out)
         self._several = False
         self._told: set[tuple[Path, Code, str | None]] = set()
+        self._noted: set[str] = set()
 
     def work_on(self, targets: Sequence[Target]) -> None:
         super().work_on(targets)
@@ -107,6 +108,7 @@ class TextView(View):
         for warning in (warning for item in report.keys for warning in item.warnings):
             self._finding(warning, target)
         for note in report.notes:
+            self._noted.add(note)
             self._out.print(Text(f"  note: {note}", style="dim"))
         for item in report.failed:
             if item.error is not None:
@@ -240,7 +242,7 @@ class TextView(View):
     def _how_verified(self, verified: Verified) -> None:
         from statebake.cli.verified_view import passed_lines
 
-        for line in passed_lines(verified, self.env):
+        for line in passed_lines(verified, self.env, noted=self._noted):
             self._out.print(line)
 
     def dockerfile_text(self, target: Target, text: str) -> None:  # noqa: ARG002

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +29,11 @@ def not_named(tags: Sequence[str]) -> str:
     return f"the image did not get the name {' and '.join(tags)}" if tags else "the image is not what it should be"
 
 
-def passed_lines(verified: Verified, env: Mapping[str, str]) -> Iterator[Text]:
-    """Yield what was done with an artifact that passed, what to know of it, and what a sealed load saw of each key."""
+def passed_lines(verified: Verified, env: Mapping[str, str], *, noted: Collection[str] = ()) -> Iterator[Text]:
+    """Yield what was done with an artifact that passed, what to know of it, and what a sealed load saw of each key.
+
+    ``noted``: the notes that its refresh has shown already.
+    """
     from rich.text import Text
 
     reports, _ = prepare(verified.reports, env)
@@ -40,7 +43,8 @@ def passed_lines(verified: Verified, env: Mapping[str, str]) -> Iterator[Text]:
         for check in report.checks:
             yield Text(f"  - {plain(check)}", "dim")
         for note in report.notes:
-            yield Text(f"  note: {plain(note)}")
+            if note not in noted:
+                yield Text(f"  note: {plain(note)}")
         if any(key.opened is not None for key in report.keys):
             yield from (Text("  ") + line for line in key_lines(report.keys))
 

@@ -156,7 +156,8 @@ def log_tail(log: Path) -> str | None:
     with contextlib.suppress(OSError), log.open("rb") as stream:
         end = read_tail(stream)
         before = len(read_log(log).rstrip().splitlines()) - len(end.splitlines())
-        return f"… {before} lines before (--verbose shows them)\n{end}" if before > 0 and end else end or None
+        more = f"… {before} lines before (--verbose shows them)" if before > 0 else ""
+        return "\n".join(filter(None, [more, end])) or None
     return None
 
 

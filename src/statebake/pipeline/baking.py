@@ -10,6 +10,7 @@ from pathlib import Path
 from statebake.bake import (
     BakePlan,
     DependencySource,
+    ResolvedDependencies,
     SourceFile,
     build_manifest,
     build_pex,
@@ -225,7 +226,9 @@ def bake_pex(
             wheel=wheel,
             cwd=project.directory,
             env=env,
-            judge=lambda path: _verify(opened, plan, path, snapshot, env=env, observer=observer),
+            judge=lambda path: _verify(
+                opened, plan, _read(path, plan, dependencies), snapshot, env=env, observer=observer
+            ),
         )
     return BakeReport(
         verified=Verified(opened.target.settings.bake.verify, (report,)),
@@ -238,12 +241,23 @@ def bake_pex(
     )
 
 
+def _read(path: Path, plan: BakePlan, dependencies: ResolvedDependencies) -> Artifact:
+    """Return the PEX at ``path`` by the name that it is going to have."""
+    read, name = read_pex_files(path), str(plan.output)
+    from_source = dependencies.from_source
+    return Artifact(name, read.kind, read.size, read.states, read.around, at=path, from_source=from_source)
+
+
 def _verify(
-    opened: OpenProject, plan: BakePlan, path: Path, snapshot: Snapshot, *, env: Mapping[str, str], observer: Observer
+    opened: OpenProject,
+    plan: BakePlan,
+    artifact: Artifact,
+    snapshot: Snapshot,
+    *,
+    env: Mapping[str, str],
+    observer: Observer,
 ) -> Report:
-    """Return what is wrong with the PEX at ``path``, which must be exactly what was planned."""
-    read = read_pex_files(path)
-    artifact = Artifact(str(plan.output), read.kind, read.size, read.states, read.around, at=path)
+    """Return what is wrong with a PEX, which must be exactly what was planned."""
     report = verify_made(opened, artifact, plan.manifest, snapshot, env=env, observer=observer)
     if report.errors:
         return report

@@ -147,8 +147,7 @@ class _Build:
             image = read_image(engine, built.id, everywhere=not self.inputs.dockerfile.ours, find_layers=True)
         proof = self._prove([image])
         self.observer.stage("Searching it for secrets")
-        artifact = Artifact(image.facts.id, "image", image.facts.size, image.states, image.around, image)
-        verified = self._verified([self._verify(image, proof, self._search(artifact, proof))])
+        verified = self._verified([self._verify(image, proof, self._search(self._artifact(image), proof))])
         if verified.exit:
             return _Made(built, proof, verified)
         for tag in self._tags:
@@ -201,11 +200,13 @@ class _Build:
     def _verified(self, reports: Sequence[Report]) -> Verified:
         return Verified(self.opened.target.settings.bake.verify, tuple(reports))
 
+    def _artifact(self, image: ReadImage) -> Artifact:
+        facts, from_source = image.facts, self.inputs.parts.from_source
+        return Artifact(facts.id, "image", facts.size, image.states, image.around, image, from_source=from_source)
+
     def _search_apart(self, image: ReadImage, layout: Path, proof: Proof) -> Searched:
         name = f"{image.facts.id} ({image.facts.platform})"
-        return self._search(
-            Artifact(name, "layout", image.facts.size, image.states, image.around, image, at=layout), proof
-        )
+        return self._search(replace(self._artifact(image), name=name, kind="layout", at=layout), proof)
 
     def _search(self, artifact: Artifact, proof: Proof) -> Searched:
         return search_made(
@@ -235,7 +236,7 @@ class _Build:
     def _verify(self, image: ReadImage, proof: Proof, searched: Searched, *, load: bool = True) -> Report:
         return verify_made(
             self.opened,
-            Artifact(image.facts.id, "image", image.facts.size, image.states, image.around, image),
+            self._artifact(image),
             proof.manifest,
             self.snapshot,
             env=self.env,

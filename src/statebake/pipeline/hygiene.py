@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import json
 import os
 import posixpath
-import re
-import zipfile
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,14 +12,11 @@ from itertools import dropwhile, permutations
 from pathlib import Path
 from typing import BinaryIO
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 from statebake.check import Snapshot
 from statebake.check.snapshot import unreadable as unreadable_state
 from statebake.config import Project, Settings, settings_for
 from statebake.engine import Engine, open_engine
-from statebake.hygiene import LOCAL_PATH, STAGING_PATH, Hit, Place, Searcher, SecretsAtHand, judge, unwanted
+from statebake.hygiene import Hit, Place, Searcher, SecretsAtHand, judge, unwanted
 from statebake.model.discovery import Discovery
 from statebake.model.finding import Finding
 from statebake.model.keys import STATE_DIR_NAME, STATE_LAYER, sanitize_key
@@ -32,27 +25,13 @@ from statebake.model.tree import list_files
 from statebake.model.units import show_bytes
 from statebake.pipeline.clean_layers import CleanLayers
 from statebake.pipeline.inspecting import Artifact
+from statebake.pipeline.owner import Owner, is_path
 from statebake.pipeline.secrets import paths_in_artifacts, secrets_of, state_searcher
 from statebake.verify.artifact import unreadable
 from statebake.verify.files import walk_directory
 from statebake.verify.image import SavedImage
 from statebake.verify.oci_layout import ReadImage, layer_streams
-from statebake.verify.surroundings import INSTALLED_FROM, Surroundings
 
-# Where packages of others are, by the kind of artifact; a wheel has none.
-_IN_PEX = re.compile(r"\.deps/([^/!]+)[/!]([^/!]+)")
-_IN_SITE = re.compile(r"(?:[^!]*/)?(?:site|dist)-packages/([^/!]+)")
-_ZIPPED_WHEEL = re.compile(r"(\.deps/[^/!]+)!")
-# Not all of usr/: many images have their project in usr/src.
-_SYSTEM = (
-    *("usr/bin/", "usr/include/", "usr/lib", "usr/sbin/", "usr/share/"),
-    *("usr/local/bin/", "usr/local/include/", "usr/local/lib", "usr/local/sbin/", "usr/local/share/"),
-    *("bin/", "etc/ssl/", "lib/", "lib64/", "sbin/", "var/lib/dpkg/"),
-)
-_DISTRIBUTION = re.compile(r"(?:^|/)([^/]+?)-[^/]*\.dist-info/[^/]*$")
-_CONDA = re.compile(r"_\d{10,}/work(?:/|$)")  # where conda builds what it publishes: NAME_TIME/work
-_REPOSITORY = re.compile(r"(?:git|hg|svn|bzr)\+")
-_LAYER = re.compile(r"layer (\d+)!(.*)", re.DOTALL)
 _MOST_NOTES = 5
 _MEND = "revoke it, and bake again without it"
 
@@ -88,7 +67,7 @@ def search_artifact(
         return Searched(notes=("Secrets were not looked for: secrets.mode is off.",))
     paths = paths_in_artifacts(project, env)
     searcher = Searcher(at_hand.secrets, literals=paths, judge_name=unwanted)
-    owner = _Owner(artifact, manifest, settings)
+    owner = Owner(artifact, manifest, settings)
     searched_for = [*owner.places, *(os.fsdecode(path.value) for path in paths)]
     clean = CleanLayers(cache_dir, at_hand, searched_for) if cache_dir else None
     own: list[Hit] = []
@@ -100,7 +79,7 @@ def search_artifact(
         hits = _engine_hits(engine or open_engine(env), artifact.image, searcher, clean, owner)
     for hit in (*_text_hits(artifact, searcher), *hits):
         if owner.is_public(hit):
-            foreign.update([] if _is_path(hit) else [hit.path])
+            foreign.update([] if is_path(hit) else [hit.path])
         else:
             own.append(hit)
     notes = [*at_hand.ignored, *_first([note.removeprefix("!") for note in searcher.unread])]
@@ -146,116 +125,6 @@ def _at(place: Place, path: str) -> Place:
     return replace(place, path=path)
 
 
-class _Owner:
-    """Whose files are where in an artifact."""
-
-    def __init__(self, artifact: Artifact, manifest: Manifest | None, settings: Settings) -> None:
-        self._artifact, self._settings = artifact, settings
-        records = manifest.keys if manifest else ()
-        self._keys = {
-            sanitize_key(record.key): (record.key, record.components[0].type if record.components else "")
-            for record in records
-        }
-        self._state_dirs = [state.path.strip("/") for state in artifact.states]
-        packages = [self._package(path) for path in self._state_dirs]
-        self._tops = {found[0] for found in packages if found}
-        self._unpublished = _unpublished(artifact)
-
-    @property
-    def places(self) -> list[str]:
-        """Where files are that are nobody else's, though they look so: what ``is_public`` says depends on these."""
-        return sorted({*self._tops, *self._state_dirs, *self._unpublished})
-
-    def _package(self, inside: str) -> tuple[str, str] | None:
-        """Return the package of somebody that a file is in, and its distribution's name; ``None``: it is in none.
-
-        What an environment has is taken to be of the distribution that is called like it.
-        """
-        if self._artifact.kind == "pex" and (found := _IN_PEX.match(inside)):
-            return found[2], found[1].partition("-")[0]
-        if self._artifact.kind not in {"pex", "wheel"} and (found := _IN_SITE.match(inside)):
-            return found[1], found[1].removesuffix(".py")
-        return None
-
-    def is_public(self, hit: Hit) -> bool:
-        """Return whether it came with the base or a package of somebody else, as far as its path tells.
-
-        The value of a secret at hand never does.
-        """
-        _, inside = _split(hit.path)
-        if _is_path(hit):  # which matters in state only
-            return STATE_DIR_NAME not in inside
-        if hit.name is not None or inside.endswith(INSTALLED_FROM) or STATE_DIR_NAME in inside:
-            return False
-        if (found := self._package(inside)) is not None:
-            package, distribution = found
-            return package not in self._tops and canonicalize_name(distribution) not in self._unpublished
-        return self._artifact.image is not None and inside.startswith(_SYSTEM)
-
-    def place(self, path: str) -> Place:
-        """Return the place of the file at a hit's path."""
-        layer, inside = _split(path)
-        label = f"layer {layer}, " if layer else ""
-        key, in_key = None, ""
-        settings = self._settings
-        outermost = _ZIPPED_WHEEL.sub(r"\1/", inside, count=1).partition("!")[0]
-        for state_dir in self._state_dirs:
-            if not outermost.startswith(f"{state_dir}/"):
-                continue
-            directory, _, rest = outermost.removeprefix(f"{state_dir}/").partition("/")
-            if directory in self._keys and rest:
-                (key, type_), in_key = self._keys[directory], rest
-                settings = settings_for(self._settings, key, type_)
-        return Place(key, inside, self._artifact.name, settings.secrets, label, in_key)
-
-
-def _unpublished(artifact: Artifact) -> frozenset[str]:
-    """Return the names of the distributions that came from a directory or a repository.
-
-    What is installed says so itself; a PEX says it of what was asked for by name.
-    """
-    found = [*_installed_from(artifact.around)]
-    if artifact.kind == "pex":
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
-            found += _required_from(artifact.file)
-    return frozenset(map(canonicalize_name, found))
-
-
-def _installed_from(around: Surroundings) -> Iterator[str]:
-    """Yield distributions whose ``direct_url.json`` (PEP 610) says so. A wheel in a file may have been published."""
-    for path, text in around.origins.items():
-        with contextlib.suppress(ValueError):
-            data = json.loads(text)
-            is_ours = isinstance(data, dict) and ("vcs_info" in data or "dir_info" in data)
-            if is_ours and not _CONDA.search(str(data.get("url"))) and (found := _DISTRIBUTION.search(path)):
-                yield found[1]
-
-
-def _required_from(pex: Path) -> Iterator[str]:
-    """Yield what a PEX, which was read before, was told to take from a directory or a repository (PEP 508)."""
-    if pex.is_dir():
-        text = (pex / "PEX-INFO").read_bytes()
-    else:
-        with zipfile.ZipFile(pex) as archive:
-            text = archive.read("PEX-INFO")
-    for line in json.loads(text)["requirements"]:
-        requirement = Requirement(line)
-        url = requirement.url or ""
-        if _REPOSITORY.match(url) or (url.startswith("file:") and not url.endswith(".whl")):
-            yield requirement.name
-
-
-def _is_path(hit: Hit) -> bool:
-    return hit.rule in {LOCAL_PATH, STAGING_PATH}
-
-
-def _split(path: str) -> tuple[str, str]:
-    """Return the number of the layer, where there is one, and the path in it."""
-    found = _LAYER.fullmatch(path)
-    layer, inside = (found[1], found[2]) if found else ("", path.removeprefix("!"))
-    return layer, inside.removeprefix("./")  # as some builders call what is in a layer
-
-
 def _text_hits(artifact: Artifact, searcher: Searcher) -> Iterator[Hit]:
     for where, text in artifact.image.facts.texts.items() if artifact.image else ():
         yield from searcher.search(where, io.BytesIO(text.encode("utf-8", "surrogateescape")))
@@ -278,7 +147,7 @@ def _file_hits(artifact: Artifact, searcher: Searcher) -> Iterator[Hit]:
 
 
 def _engine_hits(
-    engine: Engine, image: ReadImage, searcher: Searcher, clean: CleanLayers | None, owner: _Owner
+    engine: Engine, image: ReadImage, searcher: Searcher, clean: CleanLayers | None, owner: Owner
 ) -> Iterator[Hit]:
     """Yield what is in the layers of an image: in all of them, or, where only a few are new, in what these brought."""
     layers = image.facts.layers

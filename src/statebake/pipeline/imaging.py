@@ -31,11 +31,15 @@ from statebake.process import run_tool, tail
 
 @dataclass(frozen=True)
 class ImageParts:
-    """What the image of a project is made of, and where its dependencies are written down."""
+    """What the image of a project is made of, and where its dependencies are written down.
+
+    ``from_source``: the normalized names of those that come from a directory or a repository, as far as they are known.
+    """
 
     plan: ImagePlan
     inputs: Inputs
     dependencies: DependencySource
+    from_source: frozenset[str]
 
 
 def plan_image_of(
@@ -87,7 +91,7 @@ def plan_image_of(
         refresh=refresh,
         builder=builder,
     )
-    return ImageParts(plan, Inputs(files), source)
+    return ImageParts(plan, Inputs(files), source, dependencies.from_source)
 
 
 def _dependencies(

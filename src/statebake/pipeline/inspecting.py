@@ -46,6 +46,7 @@ class Artifact:
         around: what is beside them.
         image: what else is known of an image.
         at: the file itself, where it has not got its name yet.
+        from_source: the normalized names of distributions that its bake took from a directory or a repository.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Artifact:
     around: Surroundings = field(default_factory=Surroundings)
     image: ReadImage | None = None
     at: Path | None = None
+    from_source: frozenset[str] = frozenset()
 
     @property
     def file(self) -> Path:

@@ -65,15 +65,18 @@ class FileTree:
     odd: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, path: str, most: int = _LARGEST_TEXT) -> bytes:
-        """Return a file's content; raises ``StatebakeError`` where it is larger than ``most`` bytes."""
+        """Return a file's content; raises ``StatebakeError`` where it has more than ``most`` bytes, or is not read."""
         file = self.files[path]
         if file.size > most:
             raise self.refused(f"{path!r} has {file.size} bytes, too many for what it should be")
         assert not isinstance(file.content, str)
-        with file.content() as stream:
-            content = bytearray()
-            while chunk := stream.read(1 << 16):
-                content += chunk
+        content = bytearray()
+        try:
+            with file.content() as stream:
+                while chunk := stream.read(1 << 16):
+                    content += chunk
+        except OSError as error:
+            raise self.refused(f"{path!r} cannot be read ({error.strerror or error})") from error
         return bytes(content)
 
     def refused(self, why: str) -> StatebakeError:

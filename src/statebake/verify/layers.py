@@ -15,7 +15,8 @@ from statebake.errors import StatebakeError
 from statebake.model.keys import MANIFEST_NAME, STATE_DIR_NAME
 from statebake.model.tree import SPARSE_BYTES
 from statebake.verify.artifact import ArtifactState, FoundFile, artifact_state, unreadable
-from statebake.verify.surroundings import INSTALLED_FROM, TEXT_NAMES, Surroundings
+from statebake.verify.files import CONFIG_NAMES
+from statebake.verify.surroundings import INSTALLED_FROM, Surroundings
 
 _DEEPEST = 4  # state directories in state directories
 _MOST_NODES = 1_000_000
@@ -96,11 +97,13 @@ class StateTree:
     def surroundings(self) -> Surroundings:
         """Return what is around the state directories."""
         telling = {f"/{path}": entry.text for path, entry in self._entries("") if entry.kind == "telling"}
-        texts: dict[bool, dict[str, str]] = {True: {}, False: {}}
-        for path, text in telling.items():
-            if (name := path.rpartition("/")[2]) in TEXT_NAMES:
-                texts[name == INSTALLED_FROM][path] = text.decode("utf-8", "replace")
-        return Surroundings(files=frozenset(telling), configs=texts[False], origins=texts[True])
+        texts = {path: text.decode("utf-8", "replace") for path, text in telling.items()}
+        named = {path: path.rpartition("/")[2] for path in texts}
+        return Surroundings(
+            files=frozenset(telling),
+            configs={path: text for path, text in texts.items() if named[path] in CONFIG_NAMES},
+            origins={path: text for path, text in texts.items() if named[path] == INSTALLED_FROM},
+        )
 
     def add(self, path: str, entry: Entry) -> None:
         """Add a state directory, or something below of one."""

@@ -54,12 +54,13 @@ def pex_of(tree: FileTree, path: Path, size: int) -> ReadFiles:
     """Return the same of the files of the PEX at ``path``; raises as ``read_pex_files``."""
     info = _info(tree)
     tree = _with_wheels(tree, Budget(_WHAT, str(path), size))
-    venv = info.get("venv") is True
+    venv, requirements = info.get("venv") is True, info.get("requirements")
     return read_tree(
         "pex",
         tree,
         size=size,
         roots=("", *_roots(tree, info)),
+        requirements=[str(line) for line in requirements] if isinstance(requirements, list) else (),
         one_directory=venv,
         merges=venv and info.get("venv_site_packages_copies") is True,
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
+from statebake.errors import StatebakeError
 from statebake.verify.artifact import ArtifactState, unreadable
 from statebake.verify.files import Budget, FileTree
 from statebake.verify.surroundings import INSTALLED_FROM, Surroundings, import_place, join, root_above
@@ -49,6 +51,7 @@ def read_tree(
     *,
     size: int,
     roots: Sequence[str],
+    requirements: Sequence[str] = (),
     one_directory: bool = False,
     merges: bool = False,
 ) -> ReadFiles:
@@ -60,7 +63,8 @@ def read_tree(
     around = Surroundings(
         files=frozenset(tree.files),
         configs={path: tree.read(path, _LARGEST_CONFIG).decode("utf-8", "replace") for path in _configs(tree, roots)},
-        origins={path: tree.read(path, _LARGEST_CONFIG).decode("utf-8", "replace") for path in _origins(tree)},
+        origins=dict(_origins(tree)),
+        requirements=tuple(requirements),
         roots=tuple(roots),
         one_directory=one_directory,
         merges=merges,
@@ -81,8 +85,12 @@ def _configs(tree: FileTree, roots: Sequence[str]) -> list[str]:
     return found
 
 
-def _origins(tree: FileTree) -> list[str]:
-    return [path for path, file in tree.files.items() if path.endswith(f"/{INSTALLED_FROM}") and file.content != ""]
+def _origins(tree: FileTree) -> Iterator[tuple[str, str]]:
+    """Yield what says where packages came from; what cannot be such a file, or cannot be read, says nothing."""
+    for path, file in tree.files.items():
+        if path.endswith(f".dist-info/{INSTALLED_FROM}") and file.content != "":
+            with contextlib.suppress(StatebakeError):
+                yield path, tree.read(path, _LARGEST_CONFIG).decode("utf-8", "replace")
 
 
 def _merged(tree: FileTree, states: Sequence[ArtifactState], roots: Sequence[str]) -> dict[str, ArtifactState]:

@@ -29,6 +29,7 @@ class Surroundings:
         files: the paths of all files, or, of an image, of those with a telling name.
         configs: the text of configuration files, by path.
         origins: the text of what says that a package came from no index, by path.
+        requirements: what a PEX was made of, as it was asked for.
         roots: the directories on the import path of its runtime, the first first; empty where only a run could tell.
         one_directory: at run time all roots are below one directory.
         merges: they become this one directory, in which a file is the first root's that has it.
@@ -39,6 +40,7 @@ class Surroundings:
     files: Collection[str] = frozenset()
     configs: Mapping[str, str] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
+    requirements: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
     one_directory: bool = False
     merges: bool = False

@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .watch import plain_path
+
 _NO_NEW_PRIVS = 38  # of prctl(2)
 _SET_MODE_FILTER, _NEW_LISTENER = 1, 8
 _ALLOW, _NOTIFY, _ERRNO, _KILL = 0x7FFF0000, 0x7FC00000, 0x00050000, 0x80000000
@@ -221,5 +223,5 @@ def _attempt(address: bytes, pid: int) -> Attempt | None:
         return Attempt(str(ipaddress.IPv6Address(address[8:24])), int.from_bytes(address[2:4], "big"), command)
     if family == socket.AF_UNIX and address[2:3] not in {b"", b"\0"}:  # without a path it is in the namespace
         path = os.fsdecode(address[2:].partition(bytes(1))[0])
-        return Attempt(f"unix:{os.path.normpath(_directory(pid) / path)}", None, command)
+        return Attempt(f"unix:{plain_path(path, _directory(pid))}", None, command)
     return None

@@ -23,17 +23,12 @@ _OWN_FILES = (".statebake.json",)
 _IN_OPEN, _IN_ISDIR, _IN_NONBLOCK = 0x20, 0x40000000, 0o4000
 _EVENT = struct.Struct("iIII")
 _OS_AUDIT = {"socket.connect": 1, "socket.sendto": 1, "socket.sendmsg": 1}
-# The C library asks these for users and hosts by itself, and gives them lines for the log.
+# The C library asks these for users and hosts by itself (nsswitch.conf(5)), and gives them lines for the log.
 _LOG = "/dev/log"
-_NO_FETCH = (
-    "/run/nscd/",
-    "/var/run/nscd/",
-    "/run/systemd/journal/",
-    "/run/systemd/machine/",
-    "/run/systemd/resolve/",
-    "/run/systemd/userdb/",
-    "/var/lib/sss/",
-)
+_DAEMONS = ("avahi-daemon", "nscd", "nslcd", "samba/winbindd")
+_SYSTEMD = ("journal", "machine", "resolve", "userdb")
+_RUNNING = (*_DAEMONS, *(f"systemd/{name}" for name in _SYSTEMD))
+_NO_FETCH = (*(f"{run}/{name}/" for run in ("/run", "/var/run") for name in _RUNNING), "/var/lib/sss/")
 _LOOKUPS = {"socket.getaddrinfo", "socket.gethostbyname"}
 
 
@@ -48,7 +43,7 @@ class Watch:
         self.opened: set[str] = set()
         self._say, self._stack_line = say, stack_line
         self._own_name = socket.gethostname()
-        self._own_files = os.environ.get("TMPDIR", "/tmp")  # noqa: S108
+        self._own_files = plain_path(os.environ.get("TMPDIR", "/tmp"), Path("/"))  # noqa: S108
         self._busy = threading.local()
         self._inotify: int | None = None
         self._watched: dict[int, str] = {}
@@ -112,7 +107,7 @@ class Watch:
         if isinstance(address, str | bytes):
             path = os.fsencode(address)
             if path[:1] not in {b"", b"\0"}:  # without a path it is in the namespace
-                where = os.path.normpath(_directory() / os.fsdecode(path))
+                where = plain_path(os.fsdecode(path), _directory())
                 if leads_out(where, self._own_files):
                     self._told(f"unix:{where}", None)
             raise OSError(errno.EACCES, os.strerror(errno.EACCES))
@@ -142,6 +137,11 @@ def leads_out(path: str, own_files: str) -> bool:
     It is none to what the load has itself, in ``own_files``, where alone it can write.
     """
     return path != _LOG and not path.startswith((*_NO_FETCH, f"{own_files}/"))
+
+
+def plain_path(path: str, directory: Path) -> str:
+    """Return a path, which may be relative to ``directory``, without dots and with single slashes."""
+    return "/" + os.path.normpath(directory / path).lstrip("/")
 
 
 def _directory() -> Path:

@@ -1,4 +1,4 @@
-"""Whose files are where in an image, and which directories have what its new layers brought."""
+"""Which directories of an image have what its new layers brought, and which layers are clean."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pytest
 
 from statebake.config import Settings
 from statebake.engine.image import ImageFacts, Layer
-from statebake.hygiene import Hit, Searcher, SecretsAtHand
+from statebake.hygiene import Searcher, SecretsAtHand
 from statebake.pipeline.clean_layers import CleanLayers
-from statebake.pipeline.hygiene import _engine_hits, _Owner, _places
+from statebake.pipeline.hygiene import _engine_hits, _places
 from statebake.pipeline.inspecting import Artifact
+from statebake.pipeline.owner import Owner
 from statebake.verify.artifact import ArtifactState
 from statebake.verify.oci_layout import ReadImage
 from support.layers import Member, tar
@@ -27,25 +28,6 @@ def _image(*instructions: str | None) -> ReadImage:
     layers = tuple(Layer(f"sha256:{number}", 1, text) for number, text in enumerate(instructions))
     facts = ImageFacts("shop:1", "sha256:x", (), (), "linux/amd64", None, 1, "", {}, layers)
     return ReadImage(facts, (ArtifactState(STATE, None, (), (), True),), {})
-
-
-@pytest.mark.parametrize(
-    ("path", "public"),
-    [
-        ("usr/lib/python3/dist-packages/x.py", True),
-        ("usr/lib/git-core/x", True),
-        ("usr/local/lib/python3.11/site-packages/acme/x.py", True),
-        ("usr/local/lib/python3.11/site-packages/acme-1.dist-info/direct_url.json", False),
-        ("usr/src/app/shop/config.py", False),
-        ("usr/lib/app/shop/.local_defs_state/one/state", False),
-        ("app/shop/config.py", False),
-    ],
-)
-def test_what_is_public(path, public):
-    """A credential is only counted in what came with the system or another package, and never in state."""
-    owner = _Owner(Artifact("shop:1", "image", 1, (), image=_image("COPY a /a")), None, Settings())
-    assert owner.is_public(Hit(f"layer 1!{path}", 0, "github-token", "a GitHub token")) is public
-    assert not owner.is_public(Hit(f"layer 1!{path}", 0, "TOKEN", "the value of TOKEN", "TOKEN"))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +77,7 @@ def _search(cache_dir: Path, engine: _FakeEngine, package: str = "shop") -> tupl
     """Search an image whose first layer is clean, and the others may be new; return the hits' paths and the marks."""
     image = _image("COPY base /base", "COPY a /app", f"COPY venv {SITE}")
     state = ArtifactState(f"{SITE}/{package}/.local_defs_state", None, (), (), True)
-    owner = _Owner(Artifact("shop:1", "image", 1, (state,), image=image), None, Settings())
+    owner = Owner(Artifact("shop:1", "image", 1, (state,), image=image), None, Settings())
     clean = CleanLayers(cache_dir, SecretsAtHand((), ()), owner.places)
     clean.add(["sha256:0"])
     return [hit.path for hit in _engine_hits(engine, image, Searcher([]), clean, owner)], clean

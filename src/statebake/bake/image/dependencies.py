@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from statebake.bake.image.quoting import comment
-from statebake.bake.requirements import LocalRequirement, has_hashes, own_lines_removed, requirement_lines
+from statebake.bake.requirements import (
+    LocalRequirement,
+    has_hashes,
+    names_of_sources,
+    own_lines_removed,
+    requirement_lines,
+)
 from statebake.errors import Code, StatebakeError
 from statebake.hygiene.formats.urls import urls_in
 from statebake.redact import redact
@@ -29,11 +35,13 @@ class ImageDependencies:
         files: the files by name, ``requirements.txt`` and what that names; ``unhashed.txt`` is installed after it.
         context: the nearest directory that contains the project and all local code.
         directories: local code, relative to ``context``.
+        from_source: the normalized names of what comes from a directory or a repository, as far as they are known.
     """
 
     files: Mapping[str, bytes]
     context: Path
     directories: tuple[str, ...] = ()
+    from_source: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -85,7 +93,9 @@ def image_dependencies(
         files["unhashed.txt"] = _file(lines.unhashed, source)
     _must_have_no_credentials([*lines.requirements, *lines.unhashed, *lines.constraints], source)
     relative = dict.fromkeys(path.relative_to(context).as_posix() for path in directories)
-    return ImageDependencies(files=files, context=context, directories=tuple(relative))
+    return ImageDependencies(
+        files=files, context=context, directories=tuple(relative), from_source=names_of_sources(text)
+    )
 
 
 def _place(path: Path, context: Path, files: dict[str, bytes]) -> str:
