@@ -13,9 +13,11 @@ from packaging.utils import canonicalize_name
 
 from statebake.bake.requirements import (
     lines_of_pylock,
+    names_of_sources,
     names_statebake,
     own_lines_removed,
     pylock_names_project,
+    sources_of_pylock,
     without_statebake,
 )
 from statebake.errors import Code, StatebakeError
@@ -201,6 +203,25 @@ Statebake[uv]==0.1.0
     assert kept == [line for line in text.splitlines() if line not in gone]
 
 
+def test_what_comes_from_a_directory_or_a_repository(tmp_path):
+    """A directory counts by the name that it declares, or by its own; files and versions may have been published."""
+    files = {
+        "lib/pyproject.toml": "[project]\nname = 'My.Lib'\n",
+        "poem/pyproject.toml": "[tool.poetry]\nname = 'bard'\n",
+        "Plain_One/setup.py": "",
+        "broken/pyproject.toml": "[",
+        "wheels/x-1-py3-none-any.whl": "",
+    }
+    root = write_tree(tmp_path, files)
+    lines = (
+        *(f"{root}/lib[more] ; python_version > '3'", f"-e {root}/poem", f"{root}/Plain_One", f"{root}/broken"),
+        *(f"{root}/wheels/x-1-py3-none-any.whl", f"named @ file://{root}/lib --hash=sha256:00"),
+        *("Repo @ git+https://example.org/x@main", "a==1", "b @ https://example.org/b-1.zip", "-c more.txt"),
+    )
+    expected = {"my-lib", "bard", "plain-one", "broken", "repo"}
+    assert names_of_sources("".join(f"{line}\n" for line in lines)) == expected
+
+
 NAMES = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,8}[A-Za-z0-9])?", fullmatch=True)
 VERSIONS = st.lists(st.integers(0, 999), min_size=1, max_size=4).map(lambda parts: ".".join(map(str, parts)))
 MARKERS = st.sampled_from(["", ' ; python_version < "3.12"', " ; sys_platform == 'linux' and extra == 'x'"])
@@ -254,6 +275,7 @@ def test_pylock(tmp_path):
     path = write_tree(tmp_path, {"pylock.toml": PYLOCK}) / "pylock.toml"
     assert pylock_names_project(path, "My_Shop") is True
     assert pylock_names_project(path, "shop") is False
+    assert sources_of_pylock(path) == {"my-shop"}
     path.write_text(path.read_text().partition('[[packages]]\nname = "my-shop"')[0])
     assert lines_of_pylock(path)[-17:] == "statebake==0.1.0\n"
     assert lines_of_pylock(path, but=["statebake"]).splitlines() == [
