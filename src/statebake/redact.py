@@ -38,6 +38,9 @@ _URL_PARAMETER = re.compile(rf"(?:(?<=[?&#;])|(?<=\\u0026))({_NAME})=((?:[^\s&#;
 _SECRET_PARAMETER = re.compile(
     r"(?:.*[\W_])?(?:SIGNATURE|HMAC|AUTHORIZATION|SESSION(?:[-_]?ID)?)|SIG|KEY|AUTH|PAT|PASS|PWD|CODE", re.IGNORECASE
 )
+# Base64 that is broken into lines, of which the last one may be short (RFC 2045, section 6.8).
+_SIGN = "[A-Za-z0-9+/_-]"
+_WRAPPED = re.compile(rf"(?<!{_SIGN})(?:{_SIGN}{{48,}}\r?\n[ \t]*)+{_SIGN}+")
 _SHORTEST = 6
 _LINE = 12
 
@@ -60,9 +63,15 @@ def redactor(env: Mapping[str, str]) -> Callable[[str], str]:
     """Return ``redact`` for many texts: what is secret in ``env`` is looked for once."""
     forms = _all_forms(frozenset(value for name, value in env.items() if looks_secret(name)))
 
+    def without_wrapped(lines: re.Match[str]) -> str:
+        joined = "".join(lines[0].split())
+        return MASK if any(form in joined for form in forms) else lines[0]
+
     def redacted(text: str) -> str:
         for form in forms:
             text = text.replace(form, MASK)
+        if forms and "\n" in text:
+            text = _WRAPPED.sub(without_wrapped, text)
         if "://" not in text:
             return text
         text = _URL_CREDENTIALS.sub(f"{MASK}@", text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
+from base64 import b64encode, encodebytes
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -59,6 +59,24 @@ def test_a_secret_in_base64(before):
     assert MASK in text
     first, end = -(-len(before) * 8 // 6), (len(before) + 14) * 8 // 6
     assert not any(encoded[at : at + 4] in text for at in range(first, end - 4))
+
+
+@given(st.binary(max_size=120), st.binary(max_size=120), st.sampled_from(["", "  ", "\t"]))
+def test_base64_in_lines(before, after, indent):
+    """A secret in base64 that is broken into lines goes with the lines that it is in; the text around them stays."""
+    lines = encodebytes(before + b"hunter22-and-more" + after).decode().splitlines()
+    text = redact(
+        "\n".join(["It is:", *(f"{indent}{line}" for line in lines), "", "The end"]), {"TOKEN": "hunter22-and-more"}
+    )
+    core = b64encode(bytes(len(before) % 3) + b"hunter22-and-more").decode()[4:-4]
+    assert core not in "".join(text.split())
+    assert (text.splitlines()[0], text.splitlines()[-1]) == ("It is:", "The end")
+
+
+def test_base64_of_something_else_stays():
+    """Lines without a secret in them are shown as they are, however long they are."""
+    text = "\n".join([encodebytes(bytes(range(256)) * 8).decode(), "x" * 2_000_000, "ab", ""])
+    assert redact(text, {"TOKEN": "hunter22-and-more"}) == text
 
 
 @pytest.mark.parametrize(
