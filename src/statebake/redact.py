@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from urllib.parse import quote, quote_plus
+
+from statebake.model.keys import sanitize_key
 
 MASK = "****"
 _SECRET_NAME = re.compile(
@@ -38,9 +41,13 @@ _URL_PARAMETER = re.compile(rf"(?:(?<=[?&#;])|(?<=\\u0026))({_NAME})=((?:[^\s&#;
 _SECRET_PARAMETER = re.compile(
     r"(?:.*[\W_])?(?:SIGNATURE|HMAC|AUTHORIZATION|SESSION(?:[-_]?ID)?)|SIG|KEY|AUTH|PAT|PASS|PWD|CODE", re.IGNORECASE
 )
-# Base64 that is broken into lines, of which the last one may be short (RFC 2045, section 6.8).
+# Base64 that is broken into lines, also where they are in a string that is quoted (RFC 2045, section 6.8).
 _SIGN = "[A-Za-z0-9+/_-]"
-_WRAPPED = re.compile(rf"(?<!{_SIGN})(?:{_SIGN}{{48,}}\r?\n[ \t]*)+{_SIGN}+")
+_BREAK = r"(?:\r?\n|(?:\\r)?\\n)[ \t]*"
+_WRAPPED = re.compile(rf"(?<!{_SIGN})(?:{_SIGN}{{16,}}{_BREAK})+{_SIGN}+")
+_CUT = " … "
+"""Where ``worker/errors.py`` cuts a message, which knows no secrets: there may be a part of one on either side."""
+_SHORTEST_PART = 4
 _SHORTEST = 6
 _LINE = 12
 
@@ -64,20 +71,40 @@ def redactor(env: Mapping[str, str]) -> Callable[[str], str]:
     forms = _all_forms(frozenset(value for name, value in env.items() if looks_secret(name)))
 
     def without_wrapped(lines: re.Match[str]) -> str:
-        joined = "".join(lines[0].split())
+        joined = re.sub(_BREAK, "", lines[0])
         return MASK if any(form in joined for form in forms) else lines[0]
 
     def redacted(text: str) -> str:
         for form in forms:
             text = text.replace(form, MASK)
-        if forms and "\n" in text:
+        if forms and ("\n" in text or "\\n" in text):
             text = _WRAPPED.sub(without_wrapped, text)
+        if forms and _CUT in text:
+            text = _without_parts(text, forms)
         if "://" not in text:
             return text
         text = _URL_CREDENTIALS.sub(f"{MASK}@", text)
         return _URL_PARAMETER.sub(_without_secret, text) if "=" in text else text
 
     return redacted
+
+
+def _without_parts(text: str, forms: Iterable[str]) -> str:
+    """Return a text without what is left of a secret before and after each place where it was cut."""
+    first, *others = text.split(_CUT)
+    pieces = [first]
+    for piece in others:
+        before = max((_common(form, pieces[-1]) for form in forms), default=0)
+        after = max((_common(form[::-1], piece[: len(form)][::-1]) for form in forms), default=0)
+        pieces[-1] = f"{pieces[-1][:-before]}{MASK}" if before else pieces[-1]
+        pieces.append(f"{MASK}{piece[after:]}" if after else piece)
+    return _CUT.join(pieces)
+
+
+def _common(form: str, text: str) -> int:
+    """Return how many characters at the end of a text are the beginning of a form, if they tell something of it."""
+    sizes = range(min(len(form), len(text)), _SHORTEST_PART - 1, -1)
+    return next((size for size in sizes if text.endswith(form[:size])), 0)
 
 
 def _without_secret(parameter: re.Match[str]) -> str:
@@ -94,17 +121,26 @@ def _all_forms(secrets: frozenset[str]) -> tuple[str, ...]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield the ways in which a secret turns up in messages: as it is, on one line, quoted, escaped, in base64."""
+    """Yield the ways in which a secret turns up in messages: as it is, on one line, quoted, escaped, encoded."""
     lines = [line for line in secret.splitlines() if len(line) >= _LINE]  # a tail may have only some of them
     for text in (secret, secret.strip(), " ".join(secret.split()), *lines):
         yield text
         yield json.dumps(text, ensure_ascii=False)[1:-1]
         yield json.dumps(text)[1:-1]
         yield repr(text)[1:-1]
-        for encode in (quote, quote_plus):
-            yield encode(text, safe="", errors="surrogateescape")
+        yield json.dumps(text, ensure_ascii=False)[1:-1].replace("/", "\\/")
+        yield html.escape(text)
+        yield html.escape(text, quote=False)
+        for encode, safe in ((quote, ""), (quote, "/"), (quote_plus, "")):
+            encoded_text = encode(text, safe=safe, errors="surrogateescape")
+            yield encoded_text
+            yield re.sub("%[0-9A-F]{2}", lambda sign: sign[0].lower(), encoded_text)
+    if len(re.sub(r"\W|_", "", secret)) >= _SHORTEST:
+        yield sanitize_key(secret)  # of a key that has it, the directory
     for text in {secret, secret.strip()}:  # base64 is what `Authorization: Basic` has
         yield from (form.decode("ascii") for form in base64_forms(encoded(text)))
+        yield encoded(text).hex()
+        yield encoded(text).hex().upper()
 
 
 def encoded(text: str) -> bytes:

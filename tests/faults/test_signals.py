@@ -127,7 +127,7 @@ def test_an_unsafe_writer_is_caught(number: signal.Signals, tmp_path: Path) -> N
 
     The writer may have ended before the signal comes, so there are some attempts.
     """
-    old, new = (write_version(tmp_path / version, version, keys=1, files=2000, lines=1) for version in ("old", "new"))
+    old, new = (write_version(tmp_path / version, version, keys=1, files=10_000, lines=1) for version in ("old", "new"))
     for attempt in range(10):
         place = shutil.copytree(old, tmp_path / f"state{attempt}")
         file = place / "Text__0__/state/0.txt"

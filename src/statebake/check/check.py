@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from statebake.check.doctor import OTHER_KEY, collision_findings, difference_findings, source_finding, strategy_finding
+from statebake.check.doctor import collision_findings, difference_findings, source_finding, strategy_finding
 from statebake.check.snapshot import KeyDir, Snapshot
 from statebake.errors import Code, Exit
 from statebake.model.discovery import Component, Discovery
 from statebake.model.finding import Finding, Severity, exit_of
-from statebake.model.keys import key_problem, sanitize_key
+from statebake.model.keys import OTHER_KEY, key_problem, sanitize_key
 from statebake.model.patterns import matches
 from statebake.model.state_config import DefsStateManagementType
 

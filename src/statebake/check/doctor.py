@@ -9,11 +9,9 @@ from statebake.check.snapshot import KeyDir
 from statebake.errors import Code
 from statebake.model.discovery import Component, Discovery
 from statebake.model.finding import Finding, Severity
-from statebake.model.keys import collisions, show_key, why_collide
+from statebake.model.keys import OTHER_KEY, collisions, show_key, why_collide
 from statebake.model.patterns import matches
 from statebake.model.state_config import DefsStateManagementType
-
-OTHER_KEY = "attributes: {defs_state: {key: …}}"
 
 
 def collision_findings(discovery: Discovery) -> Iterator[Finding]:

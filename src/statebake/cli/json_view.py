@@ -215,14 +215,15 @@ class JsonView(View):
         (self._document if target is None else self._project(target))["error"] = error_json(error)
 
     def interrupted(self) -> None:
-        """Print what has become of the keys, of refreshes only: half a check proves nothing."""
+        """Print that it was interrupted, and what has become of keys, of refreshes only: half a check proves nothing."""
         for directory, keys in self._refreshes.items():
             ended = [_outcome(item) for item in keys.values() if item is not None]
             unfinished = [key for key, item in keys.items() if item is None]
             self._projects[directory].setdefault("refresh", {"keys": ended, "unfinished": unfinished})
-        if self._refreshes:
-            self._document["interrupted"] = True
-            self.finish()
+        if not self._refreshes:
+            self._projects.clear()
+        self._document["interrupted"] = True
+        self.finish()
 
     def finish(self) -> None:
         if self._projects:

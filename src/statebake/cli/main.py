@@ -138,6 +138,11 @@ def _failed(error: Exception) -> Exit:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:
         click.echo("error: the output cannot be written: no space left on its device.", err=True)
         return Exit.OUTSIDE_TOOL
+    if isinstance(error, OSError) and error.errno in {errno.ENAMETOOLONG, errno.ELOOP} and error.filename:
+        from statebake.cli.human import clip
+
+        click.echo(redact(f"error: {error.strerror}: {clip(os.fsdecode(error.filename), 80)}", os.environ), err=True)
+        return Exit.USAGE
     click.echo(redact(traceback.format_exc(), os.environ), err=True)
     click.echo(f"This is a bug in statebake {__version__}. Please report it with the lines above.", err=True)
     return Exit.BUG

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from statebake.pipeline.setting_up import Setup
     from statebake.refresh import RefreshPlan, RefreshReport
 
+_LONGEST_KEY = 255
 _OK, _BAD, _ODD = ("✓ ", "green"), ("✗ ", "red"), ("! ", "yellow")
 
 
@@ -116,7 +117,7 @@ class TextView(View):
                 if item.key is not None:
                     kept = "its last good state is still there" if item.kept else "it has no state yet"
                     tried = f"tried {item.attempts} times; " if item.attempts > 1 else ""
-                    self._err.print(f"  note: {item.key}: {tried}{kept}")
+                    self._err.print(f"  note: {human.clip(item.key, _LONGEST_KEY)}: {tried}{kept}")
         for failure in report.bystanders:
             self.warning(f"{failure.declared_at} is not needed here, but cannot be loaded: {failure.error.message}")
         counts = Counter(item.outcome for item in report.keys)
@@ -141,7 +142,7 @@ class TextView(View):
             header,
             [
                 (
-                    row.key,
+                    human.clip(row.key, _LONGEST_KEY),
                     Text(row.health, style="green" if row.health == "ok" else "red"),
                     human.age(row.age_s),
                     human.size(row.bytes),

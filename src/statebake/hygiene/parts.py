@@ -45,6 +45,14 @@ def password_of_url(value: str) -> str | None:
     return unquote(secret) if secret and "@" in parts.netloc else None
 
 
+def has_credentials(value: str) -> bool:
+    """Return whether it is a URL with a password; a user's name alone may be a token where HTTP is spoken."""
+    if password_of_url(value) is None:
+        return False
+    scheme, _, rest = value.partition("://")
+    return scheme.lower().endswith(("http", "https")) or ":" in rest.rpartition("@")[0]
+
+
 def _secret_fields(value: str) -> Iterator[str]:
     try:
         document = json.loads(value)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from statebake.hygiene.ordinary import SHORTEST, is_fingerprint, is_plain, why_not
-from statebake.hygiene.parts import parts_of, password_of_url
+from statebake.hygiene.parts import has_credentials, parts_of, password_of_url
 from statebake.model.patterns import matches
 from statebake.redact import looks_secret
 
@@ -48,9 +48,9 @@ class SecretsAtHand:
 def secrets_at_hand(env: Mapping[str, str], *, names: Sequence[str] = (), read: Collection[str] = ()) -> SecretsAtHand:
     """Return the secrets among the values of ``env``.
 
-    They are those of variables whose names look like secrets; of ``names``, a project's own list of names and of
-    patterns with ``*`` and ``?``; and of ``read``, the variables that its components read, unless their value is
-    plainly no secret. Equal values are told of once, by the first name.
+    They are those of variables whose names look like secrets; the passwords of URLs; those of ``names``, a project's
+    own list of names and of patterns with ``*`` and ``?``; and of ``read``, the variables that its components read,
+    unless their value is plainly no secret. Equal values are told of once, by the first name.
     """
     secrets: list[Secret] = []
     ignored: list[str] = []
@@ -58,7 +58,8 @@ def secrets_at_hand(env: Mapping[str, str], *, names: Sequence[str] = (), read: 
     for name in sorted(env):
         value = env[name].strip()
         wanted = any(matches(pattern, name) for pattern in names)
-        if is_fingerprint(name, value) or not (wanted or looks_secret(name) or (name in read and not is_plain(value))):
+        told = wanted or looks_secret(name) or has_credentials(value)
+        if is_fingerprint(name, value) or not (told or (name in read and not is_plain(value))):
             continue
         part, value = _what_counts(value, whole=wanted or looks_secret(name))
         if (why := why_not(value)) is not None:

@@ -25,6 +25,9 @@ STATE_LAYER = "/parts/layer/"
 
 _URL_CREDENTIALS = re.compile(r"://[^/\s]*[^/\s:@]@")
 
+OTHER_KEY = "attributes: {defs_state: {key: …}}, or what defs_state_config returns in a class of your own"
+"""How a component gets another key."""
+
 MAX_NAME_BYTES = 255
 """The longest file name of the usual file systems, in bytes (``NAME_MAX`` in ``limits.h``)."""
 

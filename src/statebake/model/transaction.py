@@ -305,7 +305,8 @@ def storage_error(error: OSError, path: Path) -> StatebakeError:
             Code.READ_ONLY,
             f"The state directory cannot be written: {os.strerror(error.errno)}.",
             where=str(path),
-            next_step="make the directory writable, or use --no-refresh to work with the state that is there",
+            next_step="make the directory writable; what only reads the state that is there: statebake check, and bake "
+            "with --no-refresh",
         )
     return StatebakeError(
         Code.COMMIT_FAILED,

@@ -19,7 +19,7 @@ from statebake.engine import Engine, open_engine
 from statebake.hygiene import Hit, Place, Searcher, SecretsAtHand, judge, unwanted
 from statebake.model.discovery import Discovery
 from statebake.model.finding import Finding
-from statebake.model.keys import STATE_DIR_NAME, STATE_LAYER, sanitize_key
+from statebake.model.keys import RECORD_NAME, STATE_DIR_NAME, STATE_LAYER, sanitize_key
 from statebake.model.manifest import Manifest
 from statebake.model.tree import list_files
 from statebake.model.units import show_bytes
@@ -113,7 +113,9 @@ def search_state(
             continue
         place = Place(key, "", component.declared_at, own)
         try:
-            hits = list(searcher.search_all(_streams((file.path, file.source) for file in list_files(found.path))))
+            files = [(file.path, file.source) for file in list_files(found.path)]
+            record = found.path / RECORD_NAME
+            hits = list(searcher.search_all(_streams([*files, *([(RECORD_NAME, record)] if record.is_file() else [])])))
         except OSError as error:
             raise unreadable_state(error, found.path) from error
         findings += judge(hits, partial(_at, place), mend="have the component leave it out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from statebake.verify import (
     read_image,
     read_layout,
 )
+from statebake.verify.artifact import unreadable
 
 Kind = Literal["wheel", "pex", "environment", "layout", "image"]
 
@@ -100,7 +102,17 @@ def find_artifact(
     ``NOT_AN_ARTIFACT`` where it cannot be read, ``IMAGE_NOT_FOUND``, ``BAD_REFERENCE``, and the errors of an engine
     that cannot be used.
     """
-    path = Path(name)
+    try:
+        return _find(Path(name), name, env, image=image, find_layers=find_layers, look_around=look_around)
+    except OSError as error:  # of a file; what an engine does not answer is a StatebakeError
+        where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else name
+        why = f"it cannot be read ({error.strerror or error})"
+        raise unreadable("an artifact", why, where, "make it readable, or name another one") from error
+
+
+def _find(
+    path: Path, name: str, env: Mapping[str, str], *, image: bool, find_layers: bool, look_around: bool
+) -> tuple[Artifact, ...]:
     if image or not (path.exists() or _looks_like_file(name)):
         check_reference(name, where="the image that was given")
         read = read_image(open_engine(env), name, everywhere=look_around, find_layers=find_layers)

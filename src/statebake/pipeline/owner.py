@@ -18,6 +18,7 @@ from statebake.verify.surroundings import INSTALLED_FROM
 # Where packages are, by the kind of artifact; a wheel has none but its own.
 _IN_PEX = re.compile(r"\.deps/([^/!]+)[/!]")
 _IN_SITE = re.compile(r"(?:[^!]*/)?(?:site|dist)-packages/([^/!]+)")
+_AT_TOP = re.compile(r"([^/!]+)")
 _METADATA = re.compile(r"(.+)-[^-]*\.(?:dist|egg)-info")
 _ZIPPED_WHEEL = re.compile(r"(\.deps/[^/!]+)!")
 # Not all of usr/: many images have their project in usr/src.
@@ -45,6 +46,7 @@ class Owner:
 
     def __init__(self, artifact: Artifact, manifest: Manifest | None, settings: Settings) -> None:
         self._artifact, self._settings = artifact, settings
+        self._site = _AT_TOP if artifact.kind == "environment" and artifact.around.roots == ("",) else _IN_SITE
         records = manifest.keys if manifest else ()
         self._keys = {
             sanitize_key(record.key): (record.key, record.components[0].type if record.components else "")
@@ -69,7 +71,7 @@ class Owner:
     def _package(self, inside: str) -> _Package | None:
         if self._artifact.kind == "pex" and (found := _IN_PEX.match(inside)):
             return _Package("", canonicalize_name(found[1].partition("-")[0]))
-        if self._artifact.kind not in {"pex", "wheel"} and (found := _IN_SITE.match(inside)):
+        if self._artifact.kind not in {"pex", "wheel"} and (found := self._site.match(inside)):
             metadata = _METADATA.fullmatch(found[1])
             return _Package(found[1], canonicalize_name(metadata[1] if metadata else found[1].partition(".")[0]))
         return None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from statebake.config import Project, Settings
 from statebake.hygiene import LOCAL_PATH, STAGING_PATH, Literal, Searcher, SecretsAtHand, secrets_at_hand, unwanted
-from statebake.hygiene.parts import password_of_url
+from statebake.hygiene.parts import has_credentials
 from statebake.model.keys import STAGING_NAME, STATE_DIR_NAME
 from statebake.pipeline.hidden import dotenv
 
@@ -52,15 +52,7 @@ def read_variables(directory: Path, known: Mapping[str, str]) -> frozenset[str]:
     """Return which of the variables ``known``, by their values, a project's components read and may be secret."""
     found = {name for text in _sources(directory) for name in _READ.findall(text)}
     names = {name.decode() for name in found} & known.keys()
-    return frozenset(name for name in names if not _NO_SECRET.search(name) or _has_credentials(known[name].strip()))
-
-
-def _has_credentials(value: str) -> bool:
-    """Return whether it is a URL with a password; a user's name alone may be a token where HTTP is spoken."""
-    if password_of_url(value) is None:
-        return False
-    scheme, _, rest = value.partition("://")
-    return scheme.lower().endswith(("http", "https")) or ":" in rest.rpartition("@")[0]
+    return frozenset(name for name in names if not _NO_SECRET.search(name) or has_credentials(known[name].strip()))
 
 
 def state_searcher(project: Project, state_dir: Path, at_hand: SecretsAtHand, env: Mapping[str, str]) -> Searcher:

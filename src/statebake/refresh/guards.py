@@ -173,13 +173,18 @@ def _compare_json(old: _Content, new: _Content, limit: float, pulse: Callable[[]
             continue
         pulse()
         try:
-            documents = old.document(path), new.document(path)
+            document = old.document(path)
         except (OSError, ValueError):
             continue  # bytes and files are compared all the same
         others = others or path != STATE_NAME
-        before += count_elements(documents[0], pulse)
-        after += count_elements(documents[1], pulse)
-        losses += find_losses(*documents, limit, path, pulse)
+        before += (count := count_elements(document, pulse))
+        try:
+            now = new.document(path)
+        except (OSError, ValueError):
+            losses += [Loss(path, count, f"{path}: {count} elements of JSON → no JSON", alone=count > 0)]
+            continue
+        after += count_elements(now, pulse)
+        losses += find_losses(document, now, limit, path, pulse)
     return Measure("elements of its JSON files" if others else "elements of `state`", before, after), losses
 
 

@@ -9,7 +9,7 @@ from statebake.config import Settings, settings_for
 from statebake.errors import Code, StatebakeError
 from statebake.model.discovery import Component, Discovery, LoadFailure, SourceConflict
 from statebake.model.finding import Finding
-from statebake.model.keys import collisions, key_problem, sanitize_key, show_key, why_collide
+from statebake.model.keys import OTHER_KEY, collisions, key_problem, sanitize_key, show_key, why_collide
 from statebake.model.state_config import DefsStateManagementType
 from statebake.refresh.select import Selection, select
 
@@ -126,7 +126,7 @@ def bad_key(key: str, problem: str, where: str) -> StatebakeError:
         Code.BAD_KEY,
         f"The key {shown!r} cannot name a directory: {problem}.",
         where=where,
-        next_step="give the component another key: attributes: {defs_state: {key: …}}",
+        next_step=f"give the component another key: {OTHER_KEY}",
     )
 
 
@@ -147,5 +147,5 @@ def collision(key: str, places: dict[str, str]) -> StatebakeError:
         Code.KEY_COLLISION,
         f"The key {show_key(key, places)} collides with {others}: they {why_collide(places)}.",
         where=places[key],
-        next_step="give one of them another key: attributes: {defs_state: {key: …}}",
+        next_step=f"give one of them another key: {OTHER_KEY}",
     )

@@ -45,7 +45,12 @@ class StateSearch:
         return digests
 
     def findings(self, key: str, where: str) -> tuple[Finding, ...]:
-        """Return what was found, errors first; raises ``StatebakeError`` where a secret was, with all of them in it."""
+        """Return what was found, errors first; raises ``StatebakeError`` where a secret was, with all of them in it.
+
+        The key is searched as well: it is written down, and names the directory.
+        """
+        if self.searcher is not None:
+            self._hits += self.searcher.search("its key", io.BytesIO(key.encode("utf-8", "surrogatepass")))
         found = judge(
             self._hits,
             lambda path: Place(key, path, where, self.settings),

@@ -117,6 +117,8 @@ def _compare(before: Any, after: Any, pulse: Callable[[], None]) -> dict[_Path, 
             if other is _MISSING:
                 place.gone.append(str(name))
                 place.lost += 1 + count_elements(value)
+                if isinstance(old, dict) and isinstance(value, list) and len(old) <= _COUNTS_ALONE:
+                    waiting.append(((*path, name), value, []))  # so few members say nothing of what is in them
             elif isinstance(value, (dict, list)):
                 waiting.append(((*path, name) if isinstance(old, dict) else in_list, value, other))
     return places

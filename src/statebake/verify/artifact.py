@@ -139,14 +139,20 @@ def artifact_state(
     )
 
 
-def unreadable(what: str, why: str, where: str) -> StatebakeError:
+def unreadable(what: str, why: str, where: str, next_step: str | None = None) -> StatebakeError:
     """Return the error for a file or image that is no ``what`` that can be read."""
     return StatebakeError(
         Code.NOT_AN_ARTIFACT,
         f"This is not {what} that can be read: {why}.",
         where=where,
-        next_step="give the path of a PEX, a wheel or an OCI image layout, or the name of an image",
+        next_step=next_step or "give the path of a PEX, a wheel or an OCI image layout, or the name of an image",
     )
+
+
+def odd_state(what: str, kind: str, path: str, where: str) -> StatebakeError:
+    """Return the error for state with something ``odd`` in it, a symbolic link, in the artifact ``where``."""
+    mend = "put a copy of the file in its place" if kind == "a symbolic link" else "take it out of the state"
+    return unreadable(what, f"its state has {kind}, {path!r}", where, f"{mend}, and make the artifact again")
 
 
 def _summary(inside: Mapping[str, FoundFile], *, state_is_dir: bool) -> TreeSummary:

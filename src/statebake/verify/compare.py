@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from statebake.errors import Code, StatebakeError
 from statebake.model.keys import STAGING_NAME, STATE_DIR_NAME, sanitize_key
@@ -67,7 +67,7 @@ def compare_content(
                 problems.append(
                     f"the state of {record.key} in {state.path} has the digest {summary.digest}, not {record.digest}"
                 )
-        if unreadable := closed_to(state, user):
+        if unreadable := closed_to(state.owners, user):
             problems.append(f"{unreadable} cannot be read by the user that the image runs as, {user}")
         if needs_ignore_file and not state.has_ignore_file:
             problems.append(f"{state.path}/.gitignore is missing, which Dagster would write at run time")
@@ -84,14 +84,17 @@ def compare_content(
     return tuple(odd)
 
 
-def closed_to(state: ArtifactState, user: str) -> str | None:
-    """Return the first path that ``user`` may not read; whoever has a name instead of a number is not root."""
+def closed_to(owners: Mapping[str, int], user: str) -> str | None:
+    """Return the first path that ``user`` may not read, of those that only their owner may.
+
+    Whoever has a name instead of a number is not root.
+    """
     name = user.partition(":")[0]
     if name in {"", "root", "0"}:
         return None
     number = int(name) if name.isdecimal() else None
-    others = (owner != number if number is not None else owner == 0 for _, owner in sorted(state.owners.items()))
-    return next((path for path, closed in zip(sorted(state.owners), others, strict=True) if closed), None)
+    closed = (path for path, owner in owners.items() if (owner != number if number is not None else owner == 0))
+    return min(closed, default=None)
 
 
 def artifact_error(state: ArtifactState, where: str, again: str = "statebake bake pex") -> StatebakeError | None:

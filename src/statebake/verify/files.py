@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 from statebake.errors import StatebakeError
 from statebake.model.keys import MANIFEST_NAME, RECORD_NAME, STATE_DIR_NAME
 from statebake.model.tree import SPARSE_BYTES
-from statebake.verify.artifact import ArtifactState, FoundFile, artifact_state, unreadable
+from statebake.verify.artifact import ArtifactState, FoundFile, artifact_state, odd_state, unreadable
 
 CONFIG_NAMES = ("dg.toml", "pyproject.toml")
 """What Dagster is configured by: the first that is in a directory counts there."""
@@ -148,7 +148,7 @@ class FileTree:
         directories: dict[str, set[str]] = {place: set() for place in places}
         for path, what in self.odd.items():
             if STATE_DIR_NAME in path.split("/"):
-                raise self.refused(f"its state has {what}, {path!r}")
+                raise odd_state(self.what, what, path, self.where)
         for path, file in self.files.items():
             for place, inside in _split(path):
                 if inside and place in files:

@@ -14,7 +14,7 @@ from typing import Literal
 from statebake.errors import StatebakeError
 from statebake.model.keys import MANIFEST_NAME, STATE_DIR_NAME
 from statebake.model.tree import SPARSE_BYTES
-from statebake.verify.artifact import ArtifactState, FoundFile, artifact_state, unreadable
+from statebake.verify.artifact import ArtifactState, FoundFile, artifact_state, odd_state, unreadable
 from statebake.verify.files import CONFIG_NAMES
 from statebake.verify.surroundings import INSTALLED_FROM, Surroundings
 
@@ -69,6 +69,7 @@ class StateTree:
         self.layer = 0
         self._what, self._where = what, where
         self._root = _Node()
+        self._closed: dict[str, int] = {}
         self._nodes = 0
         self._hollow = 0
 
@@ -81,17 +82,24 @@ class StateTree:
         if node := self._find(path):
             self._forget_below(node)
 
-    def add_other(self, path: str, *, is_dir: bool, is_link: bool) -> None:
-        """Say that the layer has something at ``path``, which no state directory is above of."""
+    def add_other(self, path: str, *, is_dir: bool, is_link: bool, owner: int | None = None) -> None:
+        """Say that the layer has something at ``path``, which no state directory is above of.
+
+        ``owner``: who alone may pass or read it, by number; ``None``: anybody may.
+        """
+        if owner is None:
+            self._closed.pop(path, None)
+        else:
+            self._closed[path] = owner
         node = self._find(path)
         if not is_dir or (node and node.entry):
             self._forget(node)
         if is_link:
             self._make(path).entry = Entry(self.layer, "other", "a symbolic link")
 
-    def add_telling(self, path: str, text: bytes) -> None:
-        """Say that the layer has a file at ``path`` with a telling name, outside of the state."""
-        self.add_other(path, is_dir=False, is_link=False)
+    def add_telling(self, path: str, text: bytes, owner: int | None) -> None:
+        """Say that the layer has a file at ``path`` with a telling name, outside of the state; see ``add_other``."""
+        self.add_other(path, is_dir=False, is_link=False, owner=owner)
         self._make(path).entry = Entry(self.layer, "telling", text=text)
 
     def surroundings(self) -> Surroundings:
@@ -103,6 +111,7 @@ class StateTree:
             files=frozenset(telling),
             configs={path: text for path, text in texts.items() if named[path] in CONFIG_NAMES},
             origins={path: text for path, text in texts.items() if named[path] == INSTALLED_FROM},
+            closed={f"/{path}": owner for path, owner in self._closed.items()},
         )
 
     def add(self, path: str, entry: Entry) -> None:
@@ -167,7 +176,7 @@ class StateTree:
             if entry.owner is not None:
                 owners[f"/{path}"] = entry.owner
             if entry.kind == "other":
-                raise self.unreadable(f"its state has {entry.what}, {path!r}")
+                raise odd_state(self._what, entry.what, path, self._where)
             inside = path[len(place) + 1 :]
             if entry.kind == "directory":
                 directories.add(inside)

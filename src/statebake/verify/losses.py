@@ -70,7 +70,10 @@ def why_missing(
             )
         cause = left_out(facts, facts.keys[key.key])
         return found(cause.code, f"{missing}: {cause.why}.", cause.next_step, cause.where)
-    expected = f": there is no {copy.path}/{name}" if copy else ": nor is the package that would read it"
+    expected = ": nor is the package that would read it"
+    if copy:
+        there = copy.state is not None and name in copy.state.directories
+        expected = f": {copy.path}/{name} is empty" if there else f": there is no {copy.path}/{name}"
     hint = "" if facts else "; with --project DIR the cause is looked for in its settings"
     return found(Code.MISSING_STATE, f"{missing}{expected}.", f"{subject.again}{hint}")
 

@@ -58,7 +58,17 @@ def _second_copies(
                 "have one of them only: see in the Dockerfile which COPY or RUN brings the other one in",
             )
     for other in copies.unread:
-        if subject.is_image and first.state is not None:
+        if subject.is_image and first.state is not None and _comes_first(other, copies, subject):
+            yield Finding(
+                Code.SECOND_COPY,
+                Severity.ERROR,
+                None,
+                f"{subject.the} imports the package from {other.directory}, which its variable PYTHONPATH names, and "
+                f"has no state there; that is in {first.directory}.",
+                subject.inside(other.directory),
+                "have one of them only: see in the Dockerfile which COPY or RUN brings the other one in",
+            )
+        elif subject.is_image and first.state is not None:
             yield Finding(
                 Code.SECOND_COPY,
                 Severity.WARNING,
@@ -79,6 +89,13 @@ def _second_copies(
                 subject.inside(other.path),
                 f"leave one of the copies out: {subject.bake} puts the package in once",
             )
+
+
+def _comes_first(copy: Copy, copies: Copies, subject: Subject) -> bool:
+    """Return whether an image's own configuration has ``copy`` imported before those that are read."""
+    package = copies.place.rpartition("/")[0]
+    order = [join(root.rstrip("/"), package) for root in subject.around.import_path]
+    return copy.directory in order and not any(read.directory in order for read in copies.read)
 
 
 def _different(one: ArtifactState | None, other: ArtifactState | None, keys: Sequence[ExpectedKey]) -> list[str]:
@@ -115,14 +132,16 @@ def _around_state(
             subject.inside(copy.path),
             mend or subject.again,
         )
-    if closed := closed_to(state, subject.user):
+    if closed := closed_to({**state.owners, **_closed_around(copy, subject)}, subject.user):
         yield Finding(
             Code.ARTIFACT_MISMATCH,
             Severity.ERROR,
             None,
             f"{closed} cannot be read by the user that the image runs as, {subject.user}.",
             subject.inside(closed),
-            "copy the state with --chmod, or as this user: COPY --chown",
+            "copy it with --chmod, or as this user: COPY --chown"
+            if closed.startswith(f"{copy.directory}/")
+            else "put the code where this user may go, or let the directory be passed by all: chmod a+x",
         )
     for name in sorted(set(state.directories) - known):
         if not state.directories[name].files or (name == STAGING_NAME and state.idle):
@@ -140,6 +159,15 @@ def _around_state(
             if name == STAGING_NAME
             else f"remove it from the work tree if no component uses it, and {subject.again}",
         )
+
+
+def _closed_around(copy: Copy, subject: Subject) -> dict[str, int]:
+    """Return what of the package, and of the directories above it, only its owner may read or pass."""
+    return {
+        path: owner
+        for path, owner in subject.around.closed.items()
+        if f"{copy.path}/".startswith(f"{path}/") or path.startswith(f"{copy.directory}/")
+    }
 
 
 def _beside(

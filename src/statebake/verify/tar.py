@@ -57,7 +57,10 @@ def look_at_tar(stream: BinaryIO, where: str, *, root: str = "") -> tuple[tuple[
             if STATE_DIR_NAME in parts:
                 found.add("/" + "/".join(parts[: parts.index(STATE_DIR_NAME) + 1]))
             elif parts[-1] in TELLING_NAMES and member.isreg():
-                tree.add_telling(path, _config(archive, member) if parts[-1] in TEXT_NAMES else b"")
+                text = _config(archive, member) if parts[-1] in TEXT_NAMES else b""
+                tree.add_telling(path, text, _owner(member, 0o004))
+            elif path and member.isdir():
+                tree.add_other(path, is_dir=True, is_link=False, owner=_owner(member, 0o001))
     return tuple(sorted(found)), tree.surroundings()
 
 
@@ -74,9 +77,11 @@ def read_layer(tree: StateTree, stream: BinaryIO, *, root: str = "", whiteouts: 
             elif STATE_DIR_NAME in path.split("/"):
                 tree.add(path, _entry(tree, path, archive, member, root))
             elif name in TELLING_NAMES and member.isreg():
-                tree.add_telling(path, _config(archive, member) if name in TEXT_NAMES else b"")
+                text = _config(archive, member) if name in TEXT_NAMES else b""
+                tree.add_telling(path, text, _owner(member, 0o004))
             elif path:
-                tree.add_other(path, is_dir=member.isdir(), is_link=member.issym())
+                owner = _owner(member, 0o001) if member.isdir() else None
+                tree.add_other(path, is_dir=member.isdir(), is_link=member.issym(), owner=owner)
 
 
 def read_files(tree: StateTree, stream: BinaryIO, wanted: set[str]) -> dict[str, Entry]:
@@ -141,8 +146,7 @@ def _readable(tree: StateTree) -> Iterator[None]:
 
 
 def _entry(tree: StateTree, path: str, archive: tarfile.TarFile, member: tarfile.TarInfo, root: str) -> Entry:
-    needed = 0o005 if member.isdir() else 0o004
-    owner = member.uid if member.mode & needed != needed else None
+    owner = _owner(member, 0o005 if member.isdir() else 0o004)
     if member.isdir():
         return Entry(tree.layer, "directory", owner=owner)
     if member.islnk():
@@ -155,6 +159,11 @@ def _entry(tree: StateTree, path: str, archive: tarfile.TarFile, member: tarfile
         return Entry(tree.layer, "other", "a symbolic link" if member.issym() else "what is no regular file")
     file, text = _digest(tree, archive, member, keep=_is_text(path))
     return Entry(tree.layer, "file", file=file, text=text, owner=owner)
+
+
+def _owner(member: tarfile.TarInfo, needed: int) -> int | None:
+    """Return who alone may do with a member what these bits of its mode allow; ``None``: anybody may."""
+    return None if member.mode & needed == needed else member.uid
 
 
 def _digest(

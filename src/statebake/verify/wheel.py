@@ -14,6 +14,12 @@ def wheel_of(tree: FileTree, size: int) -> ReadFiles:
     metadata = [name for name in tree.files if name.endswith(".dist-info/WHEEL") and name.count("/") == 1]
     if len(metadata) != 1:
         raise tree.refused("it has no WHEEL file" if not metadata else "it has several WHEEL files")
+    if (record := metadata[0].replace("/WHEEL", "/RECORD")) not in tree.files:
+        raise tree.refused(f"it has no {record}, without which it cannot be installed")
     data = metadata[0].removesuffix(".dist-info/WHEEL") + ".data"
     roots = ("", f"{data}/purelib", f"{data}/platlib")
+    for root in roots[1:]:
+        for path in tree.moved(root, "").files:
+            if path in tree.files:
+                raise tree.refused(f"it has {path!r} twice, also in {root}: where it is installed only one is left")
     return read_tree("wheel", tree, size=size, roots=roots, one_directory=True, merges=True)

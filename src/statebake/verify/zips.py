@@ -69,6 +69,8 @@ def read_zip(source: Source, budget: Budget) -> FileTree:
         parts = name.replace("\\", "/").split("/")
         if not parts[0] or ".." in parts:
             raise source.refused(f"it has an entry that leaves it, {name!r}")
+        if "." in parts or "" in parts[:-1]:
+            raise source.refused(f"it has an entry that could take another one's place, {name!r}")
         if name.endswith("/"):
             directories.add(name[:-1])
         elif stat.S_ISLNK(info.external_attr >> 16):

@@ -123,12 +123,15 @@ def is_status(value: Any) -> bool:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that ``Retry-After`` asks for (RFC 9110 section 10.2.3: seconds or a date)."""
+    """Return the seconds that ``Retry-After`` asks for (RFC 9110 section 10.2.3: seconds or a date).
+
+    Some servers send a fraction of a second with them.
+    """
     import email.utils
     import time
 
     text = headers.get("retry-after", "").strip()
-    if text.isdecimal():
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         return min(float(text[:12]), _LONGEST_PAUSE_S)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())

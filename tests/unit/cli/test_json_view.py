@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,8 +10,9 @@ from statebake.cli.json_view import JsonView
 
 
 def test_an_interrupt_without_a_refresh(capsys):
-    """Where nothing was refreshed, there is nothing to print: not of a bake with the state that is there."""
+    """Where nothing was refreshed, only that is told: nothing of a bake with the state that is there."""
     view = JsonView({})
     view.observer(SimpleNamespace(project=SimpleNamespace(directory=Path("shop"))))
     view.interrupted()
-    assert capsys.readouterr().out == ""
+    document = json.loads(capsys.readouterr().out)
+    assert (document.pop("format"), document.pop("statebake") != "", document) == (1, True, {"interrupted": True})

@@ -237,7 +237,8 @@ def test_inside_of_every_item(write):
         ({"a": [1] * 9}, {"a": SECRET}, "a: 9 → a string."),
         ({"a": [1] * 9}, {"a": None}, "a: 9 → null."),
         ({"a": [1] * 9}, SECRET, "state: 1 → a string."),
-        ({"a": [1] * 9}, {}, "state: 1 → 0 (gone: a)."),
+        ({"a": [1] * 9}, {}, "a: 9 → 0."),
+        ({"a": [1] * 9}, {"b": [2] * 9}, "a: 9 → 0."),
         ({"a": [1] * 9, "b": [2] * 2}, {"a": [1] * 9, "c": []}, "state: 2 → 2 (gone: b)."),
         ([{"id": 1}, {"id": 1}, {"id": 3}], [{"id": 1}], "state: 3 → 1."),
         ([{"id": 1}, {"id": 2}], [{"id": 2}], "state: 2 → 1 (gone: 1)."),
@@ -330,6 +331,13 @@ def test_bytes_that_are_gone(write):
     assert said == "size: 5.0 kB → 4.0 kB."
 
 
+def test_json_that_is_none_any_more(write):
+    """A page that says that the source is down is longer than the answer was, and has none of its elements."""
+    old = write("old", {"state": {"tables": list(range(100))}})
+    said = shrunk(old, write("new", {"state": "<html>maintenance" + " " * 1000}))
+    assert said.startswith("state: 101 elements of JSON → no JSON.")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "limit", "passes"),
     [
@@ -342,7 +350,8 @@ def test_bytes_that_are_gone(write):
         ("x" * 100, "", 1.0, True),
         (list(range(100)), list(range(1000, 1080)), 0.2, True),
         (list(range(100)), list(range(1000, 1079)), 0.2, False),
-        ({"a": 1}, "no JSON any more", 0.2, True),
+        ({"a": 1}, "no JSON any more", 0.2, False),
+        ({letter: [1] * 9 for letter in "abcdefgh"}, {letter: [1] * 9 for letter in "abcdefg"}, 0.2, True),
         ("no JSON yet", {"a": 1}, 0.9, True),
         ("[" * 50_000 + "]" * 50_000, "[" * 50_000 + "]" * 50_000, 0.1, True),
     ],
