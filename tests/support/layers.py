@@ -20,6 +20,7 @@ class Member:
     kind: str = "file"
     content: bytes = b""
     target: str = ""
+    mode: int | None = None
 
 
 _TYPES = {"dir": tarfile.DIRTYPE, "link": tarfile.LNKTYPE, "symlink": tarfile.SYMTYPE, "fifo": tarfile.FIFOTYPE}
@@ -34,6 +35,7 @@ def tar(members: Iterable[Member], *, form: int = tarfile.PAX_FORMAT) -> bytes:
             info.type = _TYPES.get(member.kind, tarfile.REGTYPE)
             info.linkname = member.target
             info.size = len(member.content)
+            info.mode = member.mode or (0o755 if member.kind == "dir" else 0o644)
             archive.addfile(info, io.BytesIO(member.content))
     return stream.getvalue()
 

@@ -48,6 +48,7 @@ _HEALTH = {
     Code.FORBIDDEN_STRATEGY: "forbidden strategy",
     Code.SCHEMA_VIOLATED: "breaks schema",
     Code.NO_DECLARATION: "not declared",
+    Code.WRONG_PLACE: "not imported",
     Code.LEAKED_VALUE: "has a secret",
     Code.LEAKED_CREDENTIAL: "has a secret",
     Code.UNWANTED_FILE: "unwanted file",

@@ -215,7 +215,7 @@ class JsonView(View):
         (self._document if target is None else self._project(target))["error"] = error_json(error)
 
     def interrupted(self) -> None:
-        """Print that it was interrupted, and what has become of keys, of refreshes only: half a check proves nothing."""
+        """Print that it was interrupted, and of refreshes what has become of keys: half a check proves nothing."""
         for directory, keys in self._refreshes.items():
             ended = [_outcome(item) for item in keys.values() if item is not None]
             unfinished = [key for key, item in keys.items() if item is None]

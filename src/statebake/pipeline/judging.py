@@ -125,12 +125,12 @@ def report_on(evidence: Evidence, settings: Settings, now: datetime, directory: 
         subject=_subject(artifact),
         kind=artifact.kind,
         checks=checks,
-        findings=errors_first(truth.findings),
+        findings=(),
         keys=keys,
         notes=notes,
         directory=directory,
     )
-    return with_findings(report, findings)
+    return with_findings(with_findings(report, truth.findings), findings)
 
 
 def with_findings(report: Report, findings: Sequence[Finding]) -> Report:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+from packaging.utils import canonicalize_name
+
 from statebake.errors import Code
 from statebake.model.finding import Finding, Severity
 from statebake.model.keys import sanitize_key
@@ -12,6 +14,7 @@ from statebake.verify.backends import left_out
 from statebake.verify.cause import ProjectFacts
 from statebake.verify.copies import Copies, Copy
 from statebake.verify.expected import ExpectedKey
+from statebake.verify.origins import editable
 from statebake.verify.subject import Subject
 
 _SHOWN = 3
@@ -62,6 +65,12 @@ def why_missing(
                     loss.rule,
                 )
     if facts and ((copy and copy.installed) or subject.kind in {"wheel", "environment"}):
+        if copy is None and canonicalize_name(facts.name) in editable(subject.around):
+            return found(
+                Code.LEFT_OUT_BY_BACKEND,
+                f"{missing}: {facts.name} is installed editable, and its state is read where the project is.",
+                "verify the work tree: statebake verify",
+            )
         if copy is None:
             return found(
                 Code.LEFT_OUT_BY_BACKEND,

@@ -25,6 +25,16 @@ def unpublished(around: Surroundings) -> frozenset[str]:
     return frozenset(map(canonicalize_name, found))
 
 
+def editable(around: Surroundings) -> frozenset[str]:
+    """Return the normalized names of the distributions that are installed as links to their projects."""
+    found = []
+    for path, text in around.origins.items():
+        with contextlib.suppress(ValueError, RecursionError, AttributeError, KeyError, TypeError):
+            if json.loads(text)["dir_info"].get("editable") is True and (name := _OF_DISTRIBUTION.search(path)):
+                found.append(name[1])
+    return frozenset(map(canonicalize_name, found))
+
+
 def _installed(around: Surroundings) -> Iterator[str]:
     for path, text in around.origins.items():
         with contextlib.suppress(ValueError, RecursionError):

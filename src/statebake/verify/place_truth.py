@@ -120,6 +120,7 @@ def _around_state(
     facts: ProjectFacts | None,
 ) -> Iterator[Finding]:
     known = {sanitize_key(key.key) for key in keys}
+    yield from _out_of_reach(copy, state, subject)
     if not state.has_ignore_file:
         ignore = f"{facts.state}/{IGNORE_NAME}" if facts else ""
         mend = left_out(facts, [ignore]).next_step if facts and copy.installed and ignore in facts.shared else None
@@ -159,6 +160,25 @@ def _around_state(
             if name == STAGING_NAME
             else f"remove it from the work tree if no component uses it, and {subject.again}",
         )
+
+
+def _out_of_reach(copy: Copy, state: ArtifactState, subject: Subject) -> Iterator[Finding]:
+    """Yield the keys whose components' classes lie beside the state, in what is not on the import path."""
+    for record in state.manifest.keys if state.manifest and subject.around.roots else ():
+        for module in dict.fromkeys(ref.type.rpartition(".")[0] for ref in record.components):
+            path = module.replace(".", "/")
+            top = path.partition("/")[0]
+            root = f"/{copy.directory}/".rpartition(f"/{top}/")[0].strip("/")
+            files = (f"{join(root, path)}.py", f"{join(root, path)}/__init__.py")
+            if top and root not in subject.around.roots and any(file in subject.around.files for file in files):
+                yield Finding(
+                    Code.WRONG_PLACE,
+                    Severity.ERROR,
+                    record.key,
+                    f"{module}, which has the class of {record.key}, is in {root}, from where nothing is imported.",
+                    subject.inside(join(root, top)),
+                    f"have {top}/ itself where packages are, not the directory above it, and {subject.again}",
+                )
 
 
 def _closed_around(copy: Copy, subject: Subject) -> dict[str, int]:

@@ -14,6 +14,7 @@ from statebake.verify.cause import ProjectFacts
 from statebake.verify.copies import Copies, find_copies, find_places
 from statebake.verify.expected import Expected, ExpectedKey, expected_of
 from statebake.verify.key_truth import KeyTruth, judge_key
+from statebake.verify.origins import editable
 from statebake.verify.place_truth import judge_place
 from statebake.verify.subject import Subject
 
@@ -120,7 +121,9 @@ def _of_nothing(subject: Subject, beside: Expected | None, facts: ProjectFacts |
             None,
             f"{subject.the} carries {lacks}, so nothing says which state it should carry.",
             subject.name,
-            "name the project that it was made from: --project DIR",
+            f"{', '.join(links)}: installed editable; verify the work tree: statebake verify --project DIR"
+            if (links := sorted(editable(subject.around)))
+            else "name the project that it was made from: --project DIR",
         )
         return Truth((finding,), (), ())
     copies = Copies("", ())

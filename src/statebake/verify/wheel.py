@@ -19,7 +19,7 @@ def wheel_of(tree: FileTree, size: int) -> ReadFiles:
     data = metadata[0].removesuffix(".dist-info/WHEEL") + ".data"
     roots = ("", f"{data}/purelib", f"{data}/platlib")
     for root in roots[1:]:
-        for path in tree.moved(root, "").files:
-            if path in tree.files:
-                raise tree.refused(f"it has {path!r} twice, also in {root}: where it is installed only one is left")
+        for path in tree.files:
+            if path.startswith(f"{root}/") and (twice := path.removeprefix(f"{root}/")) in tree.files:
+                raise tree.refused(f"it has {twice!r} twice, also in {root}: where it is installed only one is left")
     return read_tree("wheel", tree, size=size, roots=roots, one_directory=True, merges=True)

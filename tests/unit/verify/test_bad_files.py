@@ -77,6 +77,26 @@ def test_truncated(tmp_path, part):
     assert "cannot be read as a zip file" in refused(path)
 
 
+@pytest.mark.parametrize("name", [f"./{STATE}", STATE.replace("/defs", "//defs"), STATE.replace("/defs", "/./defs")])
+def test_names_that_take_another_ones_place(tmp_path, name):
+    """An entry that unpacks over another one by another name is refused."""
+    path = pex(tmp_path / "x.pex", {STATE: b"1", name: b"2"})
+    assert "could take another one's place" in refused(path)
+
+
+@pytest.mark.parametrize("part", ["purelib", "platlib"])
+def test_a_wheel_that_installs_a_file_twice(tmp_path, part):
+    """What a wheel has in its ``.data`` directory must not be installed over what it has at its top."""
+    members = {WHEEL: b"", WHEEL.replace("/WHEEL", "/RECORD"): b"", STATE: b"1", f"shop-1.data/{part}/{STATE}": b"2"}
+    assert f"it has '{STATE}' twice" in refused(zipped(tmp_path / "shop-1-py3-none-any.whl", members))
+
+
+def test_a_wheel_without_a_record(tmp_path):
+    """No installer takes a wheel that does not say what is in it."""
+    path = zipped(tmp_path / "shop-1-py3-none-any.whl", {WHEEL: b"", STATE: b"1"})
+    assert "it has no shop-1.dist-info/RECORD" in refused(path)
+
+
 def test_a_bomb(tmp_path):
     """Zeros that unpack to a thousand times their size are not read to their end."""
     path = tmp_path / "x.pex"

@@ -172,6 +172,24 @@ def test_a_layer_replaces():
     assert names(stacked(lower, [Member(f"{STATE}/a/state", content=b"22")]).states()) == {"a": 2}
 
 
+def test_who_may_pass_and_read():
+    """What not everybody may pass or read is told with its owner, as the last layer left it."""
+    lower = [
+        Member("root/", "dir", mode=0o700),
+        Member("opened/", "dir", mode=0o700),
+        Member("app/", "dir", mode=0o711),
+        Member("app/defs.yaml", content=b"1", mode=0o600),
+        Member("app/x.py", content=b"1", mode=0o600),
+    ]
+    assert look_at_tar(io.BytesIO(tar([*lower, Member(f"{STATE}/a/state", content=b"1")])), "app:1")[1].closed == {
+        "/root": 0,
+        "/opened": 0,
+        "/app/defs.yaml": 0,
+    }
+    tree = stacked(lower, [Member("opened/", "dir", mode=0o755)])
+    assert tree.surroundings().closed == {"/root": 0, "/app/defs.yaml": 0}
+
+
 def test_a_link_that_a_layer_takes_away():
     """What would be refused does no harm where a later layer has something else in its place."""
     lower = [Member(f"{STATE}/a/x", "symlink", target="y"), Member("srv", "symlink", target="app")]

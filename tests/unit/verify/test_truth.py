@@ -47,8 +47,8 @@ def pex(*states, files=FILES, **around) -> Subject:
     return Subject("shop.pex", "pex", states, Surroundings(files=files, roots=roots, **around))
 
 
-def image(*states, files=frozenset(), user="") -> Subject:
-    return Subject("shop:1", "image", states, Surroundings(files=files), user)
+def image(*states, files=frozenset(), user="", **around) -> Subject:
+    return Subject("shop:1", "image", states, Surroundings(files=files, **around), user)
 
 
 def found(truth, severity=Severity.ERROR):
@@ -163,6 +163,20 @@ def test_a_declaration_is_missing(state):
     assert found(truth) == [(Code.NO_DECLARATION, "a"), (Code.NO_DECLARATION, "b")]
 
 
+@pytest.mark.parametrize(
+    ("root", "roots"),
+    [("src", ("", ".deps/shop-1.whl")), (".deps/lost-1.whl", ("", ".deps/shop-1.whl"))],
+)
+def test_a_package_that_nothing_imports(state, root, roots):
+    """Where the class of a component is beside the state, and on no import path, both are as good as missing."""
+    moved = replace(state, path=f"{root}/{PLACE}")
+    files = frozenset(f"{root}/{path}" for path in (*FILES, "shop/components.py"))
+    truth = judge(pex(moved, files=files, roots=roots), now=NOW)
+    assert found(truth) == [(Code.WRONG_PLACE, "a"), (Code.WRONG_PLACE, "b")]
+    assert f"shop.components, which has the class of a, is in {root}, from where" in truth.findings[0].message
+    assert found(judge(pex(moved, files=files, roots=(*roots, root)), now=NOW)) == []
+
+
 def test_a_declaration_whose_path_repeats_the_package(state, build):
     """Where the package's name is in the path twice, the file that is there is found."""
     place = build.record("a").components[0]
@@ -249,6 +263,35 @@ def test_state_that_the_images_user_cannot_read(state):
     closed = replace(state, path=f"/app/{PLACE}", owners={f"/app/{PLACE}/a/state": 0})
     assert found(judge(image(closed, user="1000"), now=NOW)) == [(Code.ARTIFACT_MISMATCH, None)]
     assert judge(image(closed), now=NOW).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "sound"),
+    [
+        ("/root", False),
+        ("/root/shop/defs/things/defs.yaml", False),
+        ("/root/shop/__init__.py", True),
+        ("/root/other", True),
+        ("/roo", True),
+    ],
+)
+def test_what_the_images_user_may_not_pass(state, path, sound):
+    """A directory above the state that only its owner may pass closes it, and so does a declaration of its own."""
+    files = frozenset(f"/root/{file}" for file in FILES)
+    subject = image(replace(state, path=f"/root/{PLACE}"), files=files, user="1000", closed={path: 0})
+    assert found(judge(subject, now=NOW)) == ([] if sound else [(Code.ARTIFACT_MISMATCH, None)])
+    owned = image(replace(state, path=f"/root/{PLACE}"), files=files, user="1000", closed={path: 1000})
+    assert found(judge(owned, now=NOW)) == []
+
+
+def test_what_an_image_imports_first(state):
+    """A copy without state that the image's own PYTHONPATH names is imported, whatever is installed besides."""
+    installed = replace(state, path=f"/usr/lib/site-packages/{PLACE}")
+    files = frozenset(f"{root}/{file}" for root in ("/usr/lib/site-packages", "/app/src") for file in FILES)
+    assert found(judge(image(installed, files=files), now=NOW)) == []
+    for path in (("/app/src",), ("/x", "/app/src/")):
+        assert found(judge(image(installed, files=files, import_path=path), now=NOW)) == [(Code.SECOND_COPY, None)]
+    assert found(judge(image(installed, files=files, import_path=("/usr/lib/site-packages",)), now=NOW)) == []
 
 
 def test_a_record_that_does_not_list_the_state(state):
