@@ -44,7 +44,7 @@ _SECRET_PARAMETER = re.compile(
 # Base64 that is broken into lines, also where they are in a string that is quoted (RFC 2045, section 6.8).
 _SIGN = "[A-Za-z0-9+/_-]"
 _BREAK = r"(?:\r?\n|(?:\\r)?\\n)[ \t]*"
-_WRAPPED = re.compile(rf"(?<!{_SIGN})(?:{_SIGN}{{16,}}{_BREAK})+{_SIGN}+")
+_WRAPPED = re.compile(rf"(?<!{_SIGN})(?:{_SIGN}{{16,}}{_BREAK})+{_SIGN}+={{0,2}}")
 _CUT = " … "
 """Where ``worker/errors.py`` cuts a message, which knows no secrets: there may be a part of one on either side."""
 _SHORTEST_PART = 4

@@ -543,6 +543,8 @@ def test_keys_that_cannot_be_a_directory_and_keys_that_can(keyed: tuple[Refreshe
         assert error.code == code
         assert says in error.message
         assert "defs_state: {key: …}" in error.next_step
+    assert "\nbreak" not in result.err
+    assert "\a" not in result.out + result.err
     # `Text[good]` shares a directory with `Text[Good]` on some file systems, so it is refused as well.
     refused = errors.pop(project.host.where(documents, 0))
     assert refused.code == "SB304"

@@ -141,6 +141,19 @@ def test_where_a_package_says_that_it_came_from(made: Path, tmp_path: Path, file
     assert found.count("SB502") == count
 
 
+@pytest.mark.parametrize("place", ["", "lib/python3.11/site-packages"])
+def test_packages_from_an_index(made: Path, tmp_path: Path, place: str) -> None:
+    """They are not judged, wherever they are installed: into an environment, or with ``--target``."""
+    site = tmp_path / place
+    shutil.copytree(made / "shop/src", site, dirs_exist_ok=True)
+    write_tree(site, {"requests/conf.py": TOKEN, "requests-1.dist-info/INSTALLER": "pip"})
+    write_tree(tmp_path, {"pyvenv.cfg": ""} if place else {})
+    result = verify(made / "shop", tmp_path)
+    assert [code for _, code, _ in findings(result) if code == "SB502"] == []
+    (site / "shop/conf.py").write_text(TOKEN)
+    assert [code for _, code, _ in findings(verify(made / "shop", tmp_path)) if code == "SB502"] == ["SB502"]
+
+
 def test_what_only_looks_like_a_package_of_others(made: Path, tmp_path: Path) -> None:
     """A directory called site-packages in the project's own code is its own, in a PEX as in a wheel."""
     name = "shop/site-packages/x/leak.py"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import html
 import json
 import os
 import urllib.parse
@@ -203,6 +204,33 @@ def test_what_components_read_is_not_shown(shape: str, tmp_path: Path) -> None:
     assert "RuntimeError" in said
     assert VALUE not in said
     assert basic[8:-4] not in said
+
+
+def test_a_secret_in_a_key(tmp_path: Path) -> None:
+    """It would be in the record, and the name of a directory: nothing of it is committed, and ``verify`` finds it."""
+    project = NATIVE.project(tmp_path, [NATIVE.text("{{ env.SHOP_PASSWORD }}", text="fine")])
+    result = statebake("refresh", cwd=project, env=ENV)
+    error = the_error(result.err)
+    assert (result.code, error.code) == (5, "SB501")
+    assert "its key has the value of SHOP_PASSWORD" in error.message
+    assert not [path for path in NATIVE.state_dir(project).iterdir() if path.name.startswith("Text")]
+    statebake("refresh", "--secrets", "off", cwd=project, env=ENV).ok()
+    result = statebake("verify", cwd=project, env=ENV)
+    assert (result.code, VALUE[:6] in result.out + result.err) == (5, False)
+    assert ".statebake.json has the value of SHOP_PASSWORD" in result.out + result.err
+
+
+@pytest.mark.parametrize("encode", [urllib.parse.quote, html.escape, lambda text: text.encode().hex()])
+def test_a_secret_in_the_reason_of_stale_state(encode: Callable[[str], str], tmp_path: Path) -> None:
+    """However an exception writes it, the record does not have it."""
+    project = project_with(tmp_path, NATIVE, 'on_failure = "stale"\n')
+    value = VALUE + '"&'
+    NATIVE.declare(project, [NATIVE.code("it", f"raise ValueError({'GET /' + encode(value)!r})")])
+    result = statebake("refresh", "--retries", "0", cwd=project, env={"SHOP_PASSWORD": value}).ok()
+    said = result.out + result.err + (NATIVE.state_dir(project) / "Text__it__/.statebake.json").read_text()
+    assert "GET /****" in said
+    assert encode(value) not in said
+    statebake("verify", cwd=project, env={"SHOP_PASSWORD": value}).ok()
 
 
 def test_what_is_cut_is_masked_before(tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from support.cli import Result, statebake
+from support.cli import Result, clean_env, run, statebake
 from support.native import component, documents, native_project, state_dir
 from support.pexes import CACHE_ENV, bake, rewrite
+from support.shown import assert_no_crash, the_error
+from support.trees import write_tree
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +146,32 @@ def test_what_is_no_artifact(root, name, content, code):
     result = verify(root, name)
     assert (result.code, findings(result)) == (2, [(code, None)])
     assert f"error[{code}]" in verify(root, name, shown="text").err
+
+
+@pytest.mark.needs("root", "setpriv")
+@pytest.mark.parametrize("closed", ["shop.whl", "env", "env/shop/defs/.local_defs_state/Text__a__/state"])
+def test_what_cannot_be_read(tmp_path, closed):
+    """A file or directory that this user may not read is told with its path, and the report is written."""
+    write_tree(tmp_path, {"shop.whl": "x", "env/shop-1.dist-info/METADATA": ""})
+    write_tree(tmp_path, {"env/shop/defs/.local_defs_state/Text__a__/state": "1"})
+    artifact = tmp_path / closed.partition("/")[0]
+    (tmp_path / closed).chmod(0)
+    capabilities = "-dac_override,-dac_read_search"
+    nobody = ("setpriv", f"--bounding-set={capabilities}", f"--inh-caps={capabilities}")
+    command = (*nobody, sys.executable, "-m", "statebake", "verify", "--format", "json", "-o", "report.json", artifact)
+    result = run(command, cwd=tmp_path, env=clean_env())
+    assert_no_crash(result.err)
+    error = the_error(result.err)
+    assert (result.code, error.code) == (2, "SB112")
+    assert error.where.startswith(str(tmp_path / closed))
+    assert json.loads((tmp_path / "report.json").read_text())["ok"] is False
+
+
+def test_a_name_that_is_too_long(tmp_path):
+    """It is a mistake of the user's, not a bug."""
+    result = statebake("verify", "x" * 300 + ".whl", cwd=tmp_path)
+    assert result.code == 2
+    assert_no_crash(result.err)
 
 
 def test_several_artifacts_and_reports(root):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from base64 import b64encode, encodebytes
 from urllib.parse import quote, quote_plus
 
@@ -42,6 +44,12 @@ def test_no_form_of_a_secret_survives(secret):
         repr(secret),
         quote(secret, safe=""),
         quote_plus(secret),
+        quote(secret),
+        re.sub("%..", lambda sign: sign[0].lower(), quote(secret)),
+        html.escape(secret),
+        json.dumps(secret, ensure_ascii=False).replace("/", "\\/"),
+        secret.encode().hex(),
+        secret.encode().hex().upper(),
         " ".join(secret.split()),
         secret.strip(),
     ]
@@ -71,6 +79,31 @@ def test_base64_in_lines(before, after, indent):
     core = b64encode(bytes(len(before) % 3) + b"hunter22-and-more").decode()[4:-4]
     assert core not in "".join(text.split())
     assert (text.splitlines()[0], text.splitlines()[-1]) == ("It is:", "The end")
+
+
+@pytest.mark.parametrize("width", [20, 60, 76])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", r"\n", r"\r\n"])
+def test_base64_in_lines_of_any_kind(width, line_end):
+    """Short lines, and line ends in a string that is quoted, make no difference."""
+    whole = b64encode(b"z" * 40 + b"hunter22-and-more" + b"z" * 40).decode()
+    lines = [whole[at : at + width] for at in range(0, len(whole), width)]
+    text = redact(f"b'{line_end.join(lines)}'", {"TOKEN": "hunter22-and-more"})
+    assert MASK in text
+    assert b64encode(b"zhunter22-and-more").decode()[4:-4] not in text.replace(line_end, "")
+
+
+@pytest.mark.parametrize("shown", range(4, 17))
+def test_what_a_cut_has_left(shown):
+    """Where a worker has cut a message within a secret, neither its beginning nor its end is left."""
+    secret = "hunter22-and-more"
+    text = redact(f"a {secret[:shown]} … {secret[-shown:]} b … c", {"TOKEN": secret})
+    assert text == f"a {MASK} … {MASK} b … c"
+    assert redact("a hun … ore b", {"TOKEN": secret}) == "a hun … ore b"
+
+
+def test_the_directory_of_a_key():
+    """A secret that is in a key is taken out of its directory's name as well."""
+    assert redact("Tables__Zk3__q__9xYw7__/state", {"MY_TOKEN": "Zk3/q+9xYw7"}) == f"Tables__{MASK}__/state"
 
 
 def test_base64_of_something_else_stays():

@@ -109,6 +109,8 @@ def test_the_password_of_a_url():
     url = "postgres://shop:" + "s%C3%B6cret99@db.internal/shop"
     [found] = secrets_at_hand({"SHOP_URL": url}, read=["SHOP_URL"]).secrets
     assert (found.value, found.what) == ("söcret99", "the password in the value of SHOP_URL")
+    assert secrets_at_hand({"DATABASE_URL": url}).secrets == (Secret("DATABASE_URL", "söcret99", "the password in"),)
+    assert secrets_at_hand({"DATABASE_URL": "postgres://shop@db.internal/shop"}).secrets == ()
     whole, part = secrets_at_hand({"SHOP_CONNECTION_STRING": url}).secrets
     assert (whole.value, part.value) == (url, "söcret99")
 

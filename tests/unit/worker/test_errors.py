@@ -49,7 +49,14 @@ def test_half_a_character():
 
 @pytest.mark.parametrize(
     ("status", "wait", "permanent"),
-    [(403, "60", False), (403, None, True), (403, "0", True), (404, "60", True), (429, None, False)],
+    [
+        (403, "60", False),
+        (403, None, True),
+        (403, "0", True),
+        (404, "60", True),
+        (429, None, False),
+        (429, "2.7", False),
+    ],
 )
 @pytest.mark.parametrize("client", ["requests", "google"])
 def test_a_client_error_that_says_when_to_come_again(client, status, wait, permanent):
