@@ -118,10 +118,9 @@ def test_a_pex_that_lost_its_state(pex, tmp_path):
     assert ("SB301", "Text[one]") in findings(result) or ("SB313", "Text[one]") in findings(result)
 
 
-@pytest.mark.needs("namespaces")
-def test_a_wheel_and_where_it_is_installed(made, tmp_path):
-    """A wheel is loaded by the interpreter that is named, a directory of packages by its own environment's."""
-    wheel = tmp_path / "shop-1-py3-none-any.whl"
+def wheel_of(made: Path, directory: Path) -> Path:
+    """Return a wheel of a project with its state."""
+    wheel = directory / "shop-1-py3-none-any.whl"
     info = {
         "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         "METADATA": "Metadata-Version: 2.1\nName: shop\nVersion: 1\n",
@@ -132,6 +131,22 @@ def test_a_wheel_and_where_it_is_installed(made, tmp_path):
         for name, text in info.items():
             archive.writestr(f"shop-1.dist-info/{name}", text)
         archive.writestr("shop-1.dist-info/RECORD", "")
+    return wheel
+
+
+@pytest.mark.needs("namespaces")
+def test_a_wheel_whose_component_writes_its_state(tmp_path):
+    """What is loaded is read-only, as it will be where it runs."""
+    wheel = wheel_of(project(tmp_path / "it", loads("one", "state.write_text('x')\n" + READ)), tmp_path)
+    result = verify(wheel, "--python", sys.executable, "--project", tmp_path / "it", cwd=tmp_path)
+    assert ("SB601", "Text[one]") in findings(result)
+    assert "Read-only file system" in str(result.json["reports"][0]["findings"])
+
+
+@pytest.mark.needs("namespaces")
+def test_a_wheel_and_where_it_is_installed(made, tmp_path):
+    """A wheel is loaded by the interpreter that is named, a directory of packages by its own environment's."""
+    wheel = wheel_of(made, tmp_path)
     result = verify(wheel, "--python", sys.executable, "--project", str(made), cwd=tmp_path)
     assert ("SB602", "Text[two]") in findings(result)
     assert keys(result) == {"Text[one]": (True, 3), "Text[two]": (True, 3)}

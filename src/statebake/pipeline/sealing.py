@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -94,13 +95,14 @@ def load_wheel(path: Path, place: StatePlace, settings: Settings, env: Mapping[s
 
     Raises ``StatebakeError`` (``NOT_AN_ARTIFACT``) where it unpacks to far more than it has.
     """
-    with _scratch() as scratch:
-        unpacked = scratch / "wheel"
+    with _scratch() as scratch, _scratch() as outside:  # which the load can write to, and which it cannot
+        unpacked = outside / secrets.token_hex(16)
         with zipfile.ZipFile(path) as archive:
             budget = Budget("a wheel", str(path), path.stat().st_size)
             for info in archive.infolist():
                 budget.take(info.file_size)
             archive.extractall(unpacked)
+        outside.chmod(0o711)  # the load is another user's, who is told the name, which no other can find out
         return _load_packages(unpacked, python, place, scratch, settings, env=env)
 
 
