@@ -103,8 +103,11 @@ def _without_parts(text: str, forms: Iterable[str]) -> str:
 
 def _common(form: str, text: str) -> int:
     """Return how many characters at the end of a text are the beginning of a form, if they tell something of it."""
-    sizes = range(min(len(form), len(text)), _SHORTEST_PART - 1, -1)
-    return next((size for size in sizes if text.endswith(form[:size])), 0)
+    end = text[-_SHORTEST_PART:]
+    at = form.rfind(end) if len(end) == _SHORTEST_PART else -1
+    while at >= 0 and not text.endswith(form[: at + _SHORTEST_PART]):
+        at = form.rfind(end, 0, at + _SHORTEST_PART - 1)
+    return at + _SHORTEST_PART if at >= 0 else 0
 
 
 def _without_secret(parameter: re.Match[str]) -> str:

@@ -99,6 +99,8 @@ def test_what_a_cut_has_left(shown):
     text = redact(f"a {secret[:shown]} … {secret[-shown:]} b … c", {"TOKEN": secret})
     assert text == f"a {MASK} … {MASK} b … c"
     assert redact("a hun … ore b", {"TOKEN": secret}) == "a hun … ore b"
+    assert redact("a abcabcab … c", {"TOKEN": "abcabcabcabd"}) == f"a {MASK} … c"
+    assert redact("a xabcabx … c", {"TOKEN": "abcabcabcabd"}) == "a xabcabx … c"
 
 
 def test_the_directory_of_a_key():
