@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -125,6 +124,8 @@ def _all_forms(secrets: frozenset[str]) -> tuple[str, ...]:
 
 def _forms(secret: str) -> Iterator[str]:
     """Yield the ways in which a secret turns up in messages: as it is, on one line, quoted, escaped, encoded."""
+    import html  # not at the start of every command
+
     lines = [line for line in secret.splitlines() if len(line) >= _LINE]  # a tail may have only some of them
     for text in (secret, secret.strip(), " ".join(secret.split()), *lines):
         yield text

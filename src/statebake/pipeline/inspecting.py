@@ -103,7 +103,7 @@ def find_artifact(
     that cannot be used.
     """
     try:
-        return _find(Path(name), name, env, image=image, find_layers=find_layers, look_around=look_around)
+        return _find(name, env, image=image, find_layers=find_layers, look_around=look_around)
     except OSError as error:  # of a file; what an engine does not answer is a StatebakeError
         where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else name
         why = f"it cannot be read ({error.strerror or error})"
@@ -111,8 +111,9 @@ def find_artifact(
 
 
 def _find(
-    path: Path, name: str, env: Mapping[str, str], *, image: bool, find_layers: bool, look_around: bool
+    name: str, env: Mapping[str, str], *, image: bool, find_layers: bool, look_around: bool
 ) -> tuple[Artifact, ...]:
+    path = Path(name)
     if image or not (path.exists() or _looks_like_file(name)):
         check_reference(name, where="the image that was given")
         read = read_image(open_engine(env), name, everywhere=look_around, find_layers=find_layers)

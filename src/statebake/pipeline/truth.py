@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -40,10 +39,16 @@ def check_truth(
 
 def subject_of(artifact: Artifact) -> Subject:
     """Return an artifact as what is judged."""
-    around, facts = artifact.around, artifact.image.facts if artifact.image else None
-    if facts and (path := facts.texts.get("variable PYTHONPATH")):
-        around = replace(around, import_path=tuple(filter(None, path.partition("=")[2].split(":"))))
-    return Subject(artifact.name, artifact.kind, artifact.states, around, user=facts.user if facts else "")
+    facts = artifact.image.facts if artifact.image else None
+    python_path = facts.texts.get("variable PYTHONPATH", "").partition("=")[2] if facts else ""
+    return Subject(
+        name=artifact.name,
+        kind=artifact.kind,
+        states=artifact.states,
+        around=artifact.around,
+        user=facts.user if facts else "",
+        import_path=tuple(filter(None, python_path.split(":"))),
+    )
 
 
 def read_against(name: str, env: Mapping[str, str], *, image: bool = False) -> Expected:

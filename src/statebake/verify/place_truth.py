@@ -94,7 +94,7 @@ def _second_copies(
 def _comes_first(copy: Copy, copies: Copies, subject: Subject) -> bool:
     """Return whether an image's own configuration has ``copy`` imported before those that are read."""
     package = copies.place.rpartition("/")[0]
-    order = [join(root.rstrip("/"), package) for root in subject.around.import_path]
+    order = [join(root.rstrip("/"), package) for root in subject.import_path]
     return copy.directory in order and not any(read.directory in order for read in copies.read)
 
 

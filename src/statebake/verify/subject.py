@@ -26,6 +26,7 @@ class Subject:
         states: its state directories.
         around: what is beside them.
         user: as whom an image runs; empty for root.
+        import_path: the directories that the configuration of an image puts first on the import path.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Subject:
     states: tuple[ArtifactState, ...]
     around: Surroundings
     user: str = ""
+    import_path: tuple[str, ...] = ()
 
     @property
     def the_own(self) -> str:

@@ -37,7 +37,6 @@ class Surroundings:
         unlisted: files of the state that the ``RECORD`` of their wheel does not list.
         closed: directories that not everybody may pass in an image, and telling files that not everybody may read; who
             may: a user's number, by path.
-        import_path: the directories that the configuration of an image puts first on the import path.
     """
 
     files: Collection[str] = frozenset()
@@ -50,7 +49,6 @@ class Surroundings:
     merged: Mapping[str, ArtifactState] = field(default_factory=dict)
     unlisted: tuple[str, ...] = ()
     closed: Mapping[str, int] = field(default_factory=dict)
-    import_path: tuple[str, ...] = ()
 
     def package_dirs(self, place: str) -> tuple[str, ...]:
         """Return the directories that a program sees as the package that has the state directory ``place``.

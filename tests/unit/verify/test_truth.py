@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import datetime, timezone
 
@@ -47,8 +48,8 @@ def pex(*states, files=FILES, **around) -> Subject:
     return Subject("shop.pex", "pex", states, Surroundings(files=files, roots=roots, **around))
 
 
-def image(*states, files=frozenset(), user="", **around) -> Subject:
-    return Subject("shop:1", "image", states, Surroundings(files=files, **around), user)
+def image(*states, files=frozenset(), user="", import_path=(), **around) -> Subject:
+    return Subject("shop:1", "image", states, Surroundings(files=files, **around), user, import_path)
 
 
 def found(truth, severity=Severity.ERROR):
@@ -218,6 +219,18 @@ def test_no_manifest(state, records):
 def test_nothing_at_all():
     """An artifact with no state, and nothing that says what it should carry, is no sound artifact."""
     assert found(judge(pex(), now=NOW)) == [(Code.MISSING_STATE, None)]
+
+
+@pytest.mark.parametrize("editable", [True, False])
+def test_what_is_installed_editable(records, editable):
+    """It has its state where the project is, which is what the next step says, with the project at hand or without."""
+    origin = json.dumps({"url": "file:///x", "dir_info": {"editable": editable}})
+    around = Surroundings(roots=("",), origins={"my_shop-1.dist-info/direct_url.json": origin})
+    subject = Subject("venv", "environment", (), around)
+    assert ("my-shop: installed editable" in judge(subject, now=NOW).findings[0].next_step) is editable
+    facts = ProjectFacts("My.Shop", {}, PLACE, "", {"a": ["a/state"], "b": ["b/state"]})
+    told = judge(subject, project=expected_of(records, "the work tree"), facts=facts, now=NOW).findings
+    assert [("is installed editable" in item.message) for item in told if item.key] == [editable] * 2
 
 
 def test_state_of_which_nothing_is_said(state):
