@@ -150,7 +150,7 @@ def unreadable(what: str, why: str, where: str, next_step: str | None = None) ->
 
 
 def odd_state(what: str, kind: str, path: str, where: str) -> StatebakeError:
-    """Return the error for state with something ``odd`` in it, a symbolic link, in the artifact ``where``."""
+    """Return the error for state that has something in it which cannot be baked; ``kind``: ``a symbolic link``."""
     mend = "put a copy of the file in its place" if kind == "a symbolic link" else "take it out of the state"
     return unreadable(what, f"its state has {kind}, {path!r}", where, f"{mend}, and make the artifact again")
 

@@ -91,6 +91,8 @@ class StateTree:
             self._closed.pop(path, None)
         else:
             self._closed[path] = owner
+            if len(self._closed) > _MOST_NODES:
+                raise self.unreadable(f"it has more than {_MOST_NODES} directories that not everybody may pass")
         node = self._find(path)
         if not is_dir or (node and node.entry):
             self._forget(node)

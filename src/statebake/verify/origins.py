@@ -8,10 +8,12 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from statebake.config import table_at
 from statebake.model.origin import names_from_source
 from statebake.verify.surroundings import INSTALLED_FROM, Surroundings
 
@@ -21,24 +23,24 @@ _CONDA = re.compile(r"_\d{10,}/work(?:/|$)")  # where conda builds what it publi
 
 def unpublished(around: Surroundings) -> frozenset[str]:
     """Return the normalized names of the distributions that came from a directory or a repository."""
-    found = (*_installed(around), *names_from_source(around.requirements))
-    return frozenset(map(canonicalize_name, found))
+    installed = (
+        name
+        for name, origin in _direct_urls(around)
+        if ("vcs_info" in origin or "dir_info" in origin) and not _CONDA.search(str(origin.get("url")))
+    )
+    return frozenset(map(canonicalize_name, (*installed, *names_from_source(around.requirements))))
 
 
 def editable(around: Surroundings) -> frozenset[str]:
     """Return the normalized names of the distributions that are installed as links to their projects."""
-    found = []
-    for path, text in around.origins.items():
-        with contextlib.suppress(ValueError, RecursionError, AttributeError, KeyError, TypeError):
-            if json.loads(text)["dir_info"].get("editable") is True and (name := _OF_DISTRIBUTION.search(path)):
-                found.append(name[1])
-    return frozenset(map(canonicalize_name, found))
+    links = (name for name, origin in _direct_urls(around) if table_at(origin, "dir_info", "editable") is True)
+    return frozenset(map(canonicalize_name, links))
 
 
-def _installed(around: Surroundings) -> Iterator[str]:
+def _direct_urls(around: Surroundings) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the names of distributions with what their ``direct_url.json`` says, if it is an object."""
     for path, text in around.origins.items():
         with contextlib.suppress(ValueError, RecursionError):
-            data = json.loads(text)
-            from_source = isinstance(data, dict) and ("vcs_info" in data or "dir_info" in data)
-            if from_source and not _CONDA.search(str(data.get("url"))) and (found := _OF_DISTRIBUTION.search(path)):
-                yield found[1]
+            origin = json.loads(text)
+            if isinstance(origin, Mapping) and (found := _OF_DISTRIBUTION.search(path)):
+                yield found[1], origin

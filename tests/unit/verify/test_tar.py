@@ -192,6 +192,13 @@ def test_who_may_pass_and_read():
     assert tree.surroundings().closed == {"/root": 0, "/app/defs.yaml": 0}
 
 
+def test_more_closed_directories_than_any_image_has(monkeypatch):
+    """What is remembered of an image has a limit."""
+    monkeypatch.setattr("statebake.verify.layers._MOST_NODES", 2)
+    members = [Member(f"{number}/", "dir", mode=0o700) for number in range(3)]
+    assert "more than 2 directories" in refused(stacked, members)
+
+
 def test_a_link_that_a_layer_takes_away():
     """What would be refused does no harm where a later layer has something else in its place."""
     lower = [Member(f"{STATE}/a/x", "symlink", target="y"), Member("srv", "symlink", target="app")]
